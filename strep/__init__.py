@@ -1,0 +1,1 @@
+"""Receive forked call audio and keep it right: see the README."""

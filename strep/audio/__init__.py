@@ -1,0 +1,1 @@
+"""Turn payloads into samples. Knows no streams, no sockets, no clock."""

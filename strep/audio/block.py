@@ -1,0 +1,63 @@
+"""Carry decoded audio: many streams at a time (AudioBlock), or one row of that (AudioFrame)."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class SampleState(enum.IntEnum):
+    """Is the cause of a packet interval of samples: every output sample has one."""
+
+    RECEIVED = 0
+    CONCEALED = 1  #: made up from what came before a short loss
+    SILENCE = 2  #: the sender sent nothing on purpose (DTX, comfort noise, hold, a telephone event)
+    LOST = 3  #: the network lost it, and it was too long to conceal; samples are zero
+    UNDECODED = 4  #: it came, but nothing here decodes its payload type; samples are zero
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFrame:
+    """Is one packet interval of one stream.
+
+    slot: the stream's number, as in its StreamOpened event. position: index of the first sample since the stream
+    began, at `sample_rate_hz`. samples: int16[m], mono. arrival_ns: kernel receive time of the packet it came from.
+    """
+
+    slot: int
+    position: int
+    samples: NDArray[np.int16]
+    sample_rate_hz: int
+    state: SampleState
+    arrival_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudioBlock:
+    """Is n packet intervals of one length and sample rate, of as many streams as had one ready.
+
+    slots, position, arrival_ns: int64[n]; samples: int16[n, m]; state: uint8[n] of SampleState. A stream may have
+    several rows; they are in order of position. `samples` may be a read-only broadcast (silence): do not write to it.
+    """
+
+    sample_rate_hz: int
+    slots: NDArray[np.int64]
+    position: NDArray[np.int64]
+    samples: NDArray[np.int16]
+    state: NDArray[np.uint8]
+    arrival_ns: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def frames(self) -> Iterator[AudioFrame]:
+        """Walk the rows one by one, for consumers that look at one stream at a time."""
+        columns = zip(
+            self.slots.tolist(), self.position.tolist(), self.state.tolist(), self.arrival_ns.tolist(), strict=True
+        )
+        for row, (slot, position, state, arrival_ns) in enumerate(columns):
+            yield AudioFrame(slot, position, self.samples[row], self.sample_rate_hz, SampleState(state), arrival_ns)

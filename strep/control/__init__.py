@@ -1,0 +1,1 @@
+"""Drive the call platform: build requests, read answers, send them."""

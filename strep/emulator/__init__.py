@@ -1,0 +1,1 @@
+"""Be a call platform on this machine: the API, the callers, the forks."""

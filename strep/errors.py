@@ -1,0 +1,40 @@
+"""Name everything that a caller of strep can do wrong, or that the system can refuse it.
+
+What a peer sends never raises: it is counted under a `strep.wire.fate.Fate`. These are for the caller.
+
+    StrepError
+    ├── WireError           bytes that are no such packet, given to a scalar parser by hand
+    ├── ConfigError         an argument that cannot work (a malformed target, an unknown codec name)
+    ├── CaptureFileError    a file that is no capture, or is cut short before its first packet
+    ├── ReceiveError        a socket that cannot be opened (port in use, no such address)
+    ├── SinkError           a recording that cannot be written (no such folder, no permission, disk full)
+    └── ControlError        the call platform did not do what was asked (see strep.control.errors)
+"""
+
+
+class StrepError(Exception):
+    """Is the root of every exception that strep raises on purpose."""
+
+
+class WireError(StrepError, ValueError):
+    """Says that bytes given to a scalar parser are not such a packet: what was expected, what was found."""
+
+
+class ConfigError(StrepError, ValueError):
+    """Says that an argument cannot work, before anything was opened or sent."""
+
+
+class CaptureFileError(StrepError):
+    """Says that a file is not a readable capture."""
+
+
+class ReceiveError(StrepError, OSError):
+    """Says that a socket could not be opened."""
+
+
+class SinkError(StrepError, OSError):
+    """Says that a recording could not be opened or written."""
+
+
+class ControlError(StrepError):
+    """Says that the call platform did not do what was asked; `strep.control.errors` has the kinds."""

@@ -1,0 +1,1 @@
+"""Hold the only sockets and capture files of the data path."""

@@ -1,0 +1,1 @@
+"""Keep what the engine puts out: recordings and their sidecars."""

@@ -1,0 +1,27 @@
+"""Say what a sink is: something that takes a stream's events and audio and keeps them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from strep.audio.block import AudioBlock
+from strep.stream.events import Event
+
+
+class Sink(Protocol):
+    """Takes what the engine puts out, in order: an event of a stream comes before the audio it speaks of.
+
+    A sink raises SinkError when it cannot write; it must leave valid files behind at every instant.
+    """
+
+    def event(self, event: Event) -> None:
+        """Take one event."""
+
+    def block(self, block: AudioBlock) -> None:
+        """Take decoded audio of many streams."""
+
+    def flush(self, now_ns: int) -> None:
+        """Bring what is due to disk. `now_ns` is the watermark: everything that arrived before it has been seen."""
+
+    def close(self) -> None:
+        """Finish every file. No call may follow."""

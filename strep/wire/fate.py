@@ -1,0 +1,29 @@
+"""Name the one fate that every datagram ends in (conservation: the fates add up to the datagrams received)."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Fate(enum.IntEnum):
+    """Is what became of a datagram; the name's first word is its class, the rest the reason."""
+
+    ACCEPTED = 0
+    DUPLICATE = 1
+    LATE = 2  #: its place in the stream had been given up before it came
+    MALFORMED_EMPTY = 3  #: a datagram without a byte
+    MALFORMED_STREP = 4  #: STREP header cut short, or a HeaderLen below 24 or beyond the datagram
+    MALFORMED_RTP = 5  #: RTP header cut short, not version 2, or padding that cannot be
+    REJECTED_STREP_VERSION = 6  #: a STREP version other than 1
+    REJECTED_SEQUENCE = 7  #: a wild sequence number that its successor did not confirm (RFC 3550 A.1)
+    NOT_AUDIO_RTCP = 8
+    NOT_AUDIO_STUN = 9
+    NOT_AUDIO_T38 = 10
+    NOT_AUDIO_SIP = 11
+    OVER_LIMIT_STREAMS = 12  #: a new stream when the table was full
+    OVER_LIMIT_SIZE = 13  #: a payload larger than any audio packet that we hold
+
+    @property
+    def label(self) -> str:
+        """Give the name that reports use."""
+        return self.name.lower()
