@@ -1,0 +1,37 @@
+"""Fixtures shared by all rooms."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# One profile everywhere: shared machines are slow now and then, and a deadline would be a timing assert.
+settings.register_profile("strep", deadline=None, max_examples=60)
+settings.load_profile("strep")
+
+CAPTURES = Path(__file__).resolve().parents[2] / "shared" / "captures"
+
+
+@pytest.fixture
+def need() -> Callable[..., None]:
+    """Skip a peer's test where the peer is missing, or fail it where peers are required (CI)."""
+
+    def check(*programs: str) -> None:
+        missing = [program for program in programs if shutil.which(program) is None]
+        if missing and os.environ.get("STREP_REQUIRE_PEERS") == "1":
+            pytest.fail(f"peers are required here, but {', '.join(missing)} is not installed")
+        if missing:
+            pytest.skip(f"needs {', '.join(missing)}")
+
+    return check
+
+
+@pytest.fixture
+def captures() -> Path:
+    """Give the folder of real captures, where it exists."""
+    if not CAPTURES.is_dir():
+        pytest.skip("needs the folder of real captures beside the checkout")
+    return CAPTURES
