@@ -1,0 +1,131 @@
+"""Choose the decoder of an audio format: one table from encoding name to how it is decoded.
+
+Two kinds: stateless ones (G.711, L16), which decode columns of many payloads at once, and libavcodec's, one decoder a
+stream. Both keep one law: `decode(payload)` gives exactly `packet_samples(format, payload)` samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.audio import g711, l16, lavc
+from strep.audio.formats import AudioFormat
+from strep.audio.lavc import LavcCodec, LavcDecoder
+from strep.errors import ConfigError
+
+
+class Decoder(Protocol):
+    """Decodes the payloads of one stream, in order."""
+
+    @property
+    def errors(self) -> int:
+        """Count the payloads so far that were no such audio, in whole or in part."""
+
+    def decode(self, payload: bytes) -> NDArray[np.int16]:
+        """Decode one payload to mono int16[samples]. Never raises for what the bytes are."""
+
+    def reset(self) -> None:
+        """Forget the past, as at a change of source."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatelessCodec:
+    """Is a codec of fixed-size samples; `decode` takes uint8[..., m] and a number of channels."""
+
+    decode: Callable[[NDArray[np.uint8], int], NDArray[np.int16]]
+    sample_bytes: int
+    max_channels: int
+
+
+_CODECS: Mapping[str, StatelessCodec | LavcCodec] = MappingProxyType(
+    {
+        "PCMU": StatelessCodec(lambda payload, _: g711.decode(payload, g711.Law.MU), 1, 1),
+        "PCMA": StatelessCodec(lambda payload, _: g711.decode(payload, g711.Law.A), 1, 1),
+        "L16": StatelessCodec(l16.decode, 2, 2),
+        "G722": lavc.G722,
+        "GSM": lavc.GSM,
+        "G729": lavc.G729,
+        "OPUS": lavc.OPUS,
+    }
+)
+
+
+class StatelessDecoder:
+    """Decodes single payloads of a stateless codec, for callers that take any decoder."""
+
+    def __init__(self, codec: StatelessCodec, channels: int) -> None:
+        self.errors = 0
+        self._codec = codec
+        self._channels = channels
+
+    def decode(self, payload: bytes) -> NDArray[np.int16]:
+        """Decode one payload to mono int16[samples]; bytes after the last whole sample are left out and counted."""
+        self.errors += len(payload) % (self._codec.sample_bytes * self._channels) != 0
+        return self._codec.decode(np.frombuffer(payload, np.uint8), self._channels)
+
+    def reset(self) -> None:
+        """Do nothing: there is no past."""
+
+
+def _codec(format: AudioFormat) -> StatelessCodec | LavcCodec | None:
+    """Look up what decodes a format, rates and channels included."""
+    codec = _CODECS.get(format.encoding)
+    if codec is None or not 1 <= format.channels <= codec.max_channels:
+        return None
+    if isinstance(codec, StatelessCodec):
+        return codec if format.rtp_clock_hz == format.sample_rate_hz else None
+    rates = (format.rtp_clock_hz, format.sample_rate_hz)
+    return codec if rates == (codec.rtp_clock_hz, codec.sample_rate_hz) and codec.is_available else None
+
+
+def is_decodable(format: AudioFormat) -> bool:
+    """Tell whether `new_decoder` takes this format: encoding, rates and channels."""
+    return _codec(format) is not None
+
+
+def is_stateless(format: AudioFormat) -> bool:
+    """Tell whether every payload decodes by itself, so that `decode_columns` takes this format."""
+    return isinstance(_codec(format), StatelessCodec)
+
+
+def new_decoder(format: AudioFormat) -> Decoder:
+    """Make a decoder for one stream. Raises ConfigError when nothing here decodes the format."""
+    codec = _codec(format)
+    if codec is None:
+        names = ", ".join(_CODECS)
+        raise ConfigError(f"expected a format that decodes ({names} at their RFC 3551 or 7587 rates), got {format}")
+    return LavcDecoder(codec) if isinstance(codec, LavcCodec) else StatelessDecoder(codec, format.channels)
+
+
+def decode_columns(format: AudioFormat, payloads: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """Decode n payloads of m bytes, uint8[n, m], to mono int16[n, samples]. Raises ConfigError if not stateless."""
+    codec = _codec(format)
+    if not isinstance(codec, StatelessCodec):
+        raise ConfigError(f"expected a stateless format to decode in columns, got {format}")
+    return codec.decode(payloads, format.channels)
+
+
+def packet_samples(format: AudioFormat, payload: bytes) -> int:
+    """Measure a payload without decoding it, in samples at `sample_rate_hz`; 0 when malformed or not decodable."""
+    codec = _codec(format)
+    if isinstance(codec, LavcCodec):
+        return sum(piece.samples for piece in codec.pieces(payload))
+    return len(payload) // (codec.sample_bytes * format.channels) if codec else 0
+
+
+def samples_per_byte(format: AudioFormat) -> Fraction | None:
+    """Give what turns a column of payload lengths into samples: `lengths * f.numerator // f.denominator`.
+
+    None when the payload itself has to be looked at or comes in frames (GSM, G.729, Opus), or does not decode.
+    """
+    codec = _codec(format)
+    if isinstance(codec, StatelessCodec):
+        return Fraction(1, codec.sample_bytes * format.channels)
+    return Fraction(codec.samples_per_byte) if codec and codec.samples_per_byte else None

@@ -1,0 +1,156 @@
+"""Decode the codecs that carry state from packet to packet, through libavcodec (PyAV).
+
+The law here: a payload of n samples by its own header or length decodes to exactly n samples, whatever its bytes are.
+What libavcodec refuses becomes silence of that length, and is counted.
+
+None of these decoders holds samples back: what the n-th packet gives are the n-th packet's samples. What stays is the
+codec's own delay, which is in the sound and the same for the whole stream (G.722 1.4 ms, Opus 6.5 ms, G.729 5 ms of
+the encoder's look-ahead). Opus goes to libopus, the reference decoder: it lets the sound fade where
+a sender pauses (DTX), where libavcodec's own decoder cuts it off.
+
+libavcodec is silent because PyAV installs a log callback that does nothing; a program that wants to hear it calls
+`av.logging.set_level`, so nothing here touches that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.codec.context import CodecContext
+from av.error import FFmpegError
+from av.packet import Packet
+from numpy.typing import NDArray
+
+
+class Piece(NamedTuple):
+    """Is a part of a payload that is decoded in one go, and how many samples it is. Silent ones are not decoded."""
+
+    data: bytes
+    samples: int
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LavcCodec:
+    """Is one codec as libavcodec knows it.
+
+    pieces: cuts a payload up without decoding it, leaving out what is no frame.
+    samples_per_byte: for a codec where that is all there is to say about any payload.
+    """
+
+    library_name: str
+    rtp_clock_hz: int
+    sample_rate_hz: int
+    max_channels: int
+    pieces: Callable[[bytes], list[Piece]]
+    samples_per_byte: int | None = None
+
+    @property
+    def is_available(self) -> bool:
+        """Tell whether the libavcodec that we run with was built with this decoder."""
+        return self.library_name in av.codecs_available
+
+
+#: RFC 6716 section 3.1 table 2: samples of one frame at 48 kHz, by the five configuration bits of the TOC byte.
+_OPUS_FRAME_SAMPLES = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
+#: RFC 6716 section 3.4 requirement 5: a packet is at most 120 ms.
+_OPUS_PACKET_SAMPLES_LIMIT = 5760
+_GSM_FRAME_BYTES, _GSM_FRAME_SAMPLES = 33, 160  # RFC 3551 section 4.5.8.1
+_G729_FRAME_BYTES, _G729_SID_BYTES, _G729_FRAME_SAMPLES = 10, 2, 80  # RFC 3551 section 4.5.6
+
+
+def _g722_pieces(payload: bytes) -> list[Piece]:
+    """Take the payload whole: every byte is two samples (RFC 3551 section 4.5.2)."""
+    return [Piece(payload, 2 * len(payload))] if payload else []
+
+
+def _frames(payload: bytes, frame_bytes: int, frame_samples: int) -> list[Piece]:
+    """Cut out every whole frame. One at a time, because a frame that is refused would take its followers with it."""
+    starts = range(0, len(payload) - frame_bytes + 1, frame_bytes)
+    return [Piece(payload[start : start + frame_bytes], frame_samples) for start in starts]
+
+
+def _gsm_pieces(payload: bytes) -> list[Piece]:
+    return _frames(payload, _GSM_FRAME_BYTES, _GSM_FRAME_SAMPLES)
+
+
+def _g729_pieces(payload: bytes) -> list[Piece]:
+    """Cut out frames, and a comfort noise frame if one ends the packet: libavcodec knows no such frame."""
+    pieces = _frames(payload, _G729_FRAME_BYTES, _G729_FRAME_SAMPLES)
+    if len(payload) % _G729_FRAME_BYTES == _G729_SID_BYTES:
+        pieces.append(Piece(payload[-_G729_SID_BYTES:], _G729_FRAME_SAMPLES, silent=True))
+    return pieces
+
+
+def _opus_pieces(payload: bytes) -> list[Piece]:
+    """Take the payload whole, if its TOC byte and frame count make a packet (RFC 6716 sections 3.1 and 3.2).
+
+    A payload of the TOC byte alone is a packet too: discontinuous transmission, and libopus carries the sound on.
+    """
+    if not payload:
+        return []
+    code = payload[0] & 3
+    frames = (payload[1] & 0x3F if len(payload) > 1 else 0) if code == 3 else min(code + 1, 2)
+    samples = frames * _OPUS_FRAME_SAMPLES[payload[0] >> 3]
+    return [Piece(payload, samples)] if 0 < samples <= _OPUS_PACKET_SAMPLES_LIMIT else []
+
+
+G722 = LavcCodec("g722", 8000, 16000, 1, _g722_pieces, samples_per_byte=2)
+GSM = LavcCodec("gsm", 8000, 8000, 1, _gsm_pieces)
+G729 = LavcCodec("g729", 8000, 8000, 1, _g729_pieces)
+#: RFC 7587 section 7 has every Opus stream declare two channels, whatever is in it.
+OPUS = LavcCodec("libopus", 48000, 48000, 2, _opus_pieces)
+
+
+class LavcDecoder:
+    """Decodes the payloads of one stream, in order, to mono. Not to be called by two threads at a time.
+
+    errors: payloads so far that were refused in whole or in part, or had bytes beyond the last whole frame.
+    """
+
+    def __init__(self, codec: LavcCodec) -> None:
+        self.errors = 0
+        self._codec = codec
+        self._context = _open(codec)
+
+    def decode(self, payload: bytes) -> NDArray[np.int16]:
+        """Decode one payload to int16[samples] at the codec's sample rate. Never raises for what the bytes are."""
+        pieces = self._codec.pieces(payload)
+        samples = np.zeros(sum(piece.samples for piece in pieces), np.int16)
+        whole = sum(len(piece.data) for piece in pieces) == len(payload)
+        start = 0
+        for piece in pieces:
+            if not piece.silent:
+                whole &= self._decode_into(samples[start : start + piece.samples], piece.data)
+            start += piece.samples
+        self.errors += not whole
+        return samples
+
+    def reset(self) -> None:
+        """Forget the past, as at a change of source. `errors` goes on counting."""
+        # A new context: flushing the old one is no reset, as libavcodec's G.722 and G.729 keep their state over it.
+        self._context = _open(self._codec)
+
+    def _decode_into(self, samples: NDArray[np.int16], data: bytes) -> bool:
+        """Fill `samples`, or leave them zero and return False. An empty `data` would end the stream: never give one."""
+        try:
+            frames = self._context.decode(Packet(data))
+        except FFmpegError:
+            return False
+        if len(frames) != 1 or frames[0].samples != len(samples):
+            return False
+        samples[:] = np.frombuffer(memoryview(frames[0].planes[0]), np.int16, len(samples))
+        return True
+
+
+def _open(codec: LavcCodec) -> av.AudioCodecContext:
+    context = CodecContext.create(codec.library_name, "r")
+    assert isinstance(context, av.AudioCodecContext)
+    context.sample_rate = codec.sample_rate_hz
+    context.layout = "mono"  # libopus mixes a stereo packet down by itself
+    context.thread_count = 1  # thousands of streams: no threads of its own for each
+    return context

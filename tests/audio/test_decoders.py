@@ -1,0 +1,156 @@
+"""The choice of a decoder, and the one law of them all: as many samples as the payload measures."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strep.audio.decoders import (
+    decode_columns,
+    is_decodable,
+    is_stateless,
+    new_decoder,
+    packet_samples,
+    samples_per_byte,
+)
+from strep.audio.formats import STATIC_PAYLOAD_TYPES, AudioFormat, parse_format
+from strep.errors import ConfigError
+
+STATELESS = ["PCMU", "PCMA", "PCMU/16000", "L16/44100", "L16/44100/2", "L16/16000"]
+STATEFUL = ["G722", "GSM", "G729", "opus/48000/2", "opus"]
+NOT_DECODABLE = ["G723", "PCMU/8000/2", "G722/16000", "GSM/16000", "opus/16000", "G729/8000/2", "telephone-event", "CN"]
+
+
+@pytest.mark.parametrize("name", STATELESS + STATEFUL)
+@given(payloads=st.lists(st.binary(max_size=170), max_size=6))
+def test_a_payload_decodes_to_as_many_samples_as_it_measures(name: str, payloads: list[bytes]) -> None:
+    format = parse_format(name)
+    decoder = new_decoder(format)
+    for payload in payloads:
+        samples = decoder.decode(payload)
+        assert samples.dtype == np.int16
+        assert samples.shape == (packet_samples(format, payload),)
+    assert 0 <= decoder.errors <= len(payloads)
+
+
+@pytest.mark.parametrize("name", STATELESS + STATEFUL)
+@given(payload=st.binary(max_size=400))
+def test_a_column_of_lengths_measures_like_the_payloads(name: str, payload: bytes) -> None:
+    format = parse_format(name)
+    factor = samples_per_byte(format)
+    if factor is None:
+        assert name in STATEFUL
+    else:
+        assert len(payload) * factor.numerator // factor.denominator == packet_samples(format, payload)
+
+
+@pytest.mark.parametrize(
+    ("name", "factor"),
+    [
+        ("PCMU", 1),
+        ("PCMA", 1),
+        ("G722", 2),
+        ("L16/44100", Fraction(1, 2)),
+        ("L16/44100/2", Fraction(1, 4)),
+        ("GSM", None),
+        ("G729", None),
+        ("opus", None),
+        ("G723", None),
+    ],
+)
+def test_fixed_rate_codecs_have_so_many_samples_a_byte(name: str, factor: Fraction | None) -> None:
+    assert samples_per_byte(parse_format(name)) == factor
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "samples"),
+    [
+        ("PCMU", bytes(160), 160),
+        ("L16/44100/2", bytes(7), 1),
+        ("G722", bytes(160), 320),
+        ("GSM", bytes(33), 160),
+        ("GSM", bytes(65), 160),
+        ("G729", bytes(20), 160),
+        ("G729", bytes(22), 240),
+        ("G729", bytes(2), 80),
+        ("G729", bytes(9), 0),
+        ("opus", b"", 0),
+        ("opus", b"\x78", 960),  # RFC 6716 section 3.1: configuration 15, hybrid, 20 ms; code 0
+        ("opus", b"\x80", 120),  # configuration 16: CELT, 2.5 ms
+        ("opus", b"\x19", 5760),  # configuration 3: SILK, 60 ms; code 1, two frames
+        ("opus", b"\x9a", 1920),  # configuration 19: CELT, 20 ms; code 2, two frames
+        ("opus", b"\x83\x30", 5760),  # code 3, 48 frames of 2.5 ms
+        ("opus", b"\x83\xf0", 5760),  # the same with VBR and padding
+        ("opus", b"\x83\x31", 0),  # 49 are more than 120 ms
+        ("opus", b"\x83\x00", 0),
+        ("opus", b"\x83", 0),
+        ("G723", bytes(24), 0),
+    ],
+)
+def test_payloads_measure_by_length_or_by_header(name: str, payload: bytes, samples: int) -> None:
+    assert packet_samples(parse_format(name), payload) == samples
+
+
+@pytest.mark.parametrize("name", STATELESS)
+@given(data=st.binary(max_size=320), rows=st.integers(1, 5))
+def test_columns_decode_like_single_payloads(name: str, data: bytes, rows: int) -> None:
+    format = parse_format(name)
+    payloads = np.frombuffer(data[: len(data) // rows * rows], np.uint8).reshape(rows, -1)
+    decoder = new_decoder(format)
+    expected = [decoder.decode(row.tobytes()).tolist() for row in payloads]
+    assert decode_columns(format, payloads).tolist() == expected
+
+
+def test_each_law_decodes_by_its_own_table() -> None:
+    assert new_decoder(parse_format("PCMU")).decode(b"\x80\xff").tolist() == [32124, 0]
+    assert new_decoder(parse_format("PCMA")).decode(b"\xaa\xd5").tolist() == [32256, 8]
+
+
+def test_bytes_beyond_the_last_sample_are_counted() -> None:
+    decoder = new_decoder(parse_format("L16/44100/2"))
+    assert decoder.decode(bytes(4)).tolist() == [0]
+    assert decoder.errors == 0
+    decoder.decode(bytes(6))
+    decoder.reset()
+    assert decoder.errors == 1
+
+
+def test_what_is_stateless_is_so_and_the_rest_is_not() -> None:
+    assert all(is_decodable(parse_format(name)) and is_stateless(parse_format(name)) for name in STATELESS)
+    assert all(is_decodable(parse_format(name)) and not is_stateless(parse_format(name)) for name in STATEFUL)
+
+
+@pytest.mark.parametrize("name", NOT_DECODABLE)
+def test_other_encodings_rates_and_channels_do_not_decode(name: str) -> None:
+    format = parse_format(name)
+    assert not is_decodable(format)
+    assert not is_stateless(format)
+    assert packet_samples(format, bytes(80)) == 0
+    with pytest.raises(ConfigError, match=f"expected a format that decodes .*, got {format}"):
+        new_decoder(format)
+
+
+def test_a_sample_rate_that_is_not_the_codecs_does_not_decode() -> None:
+    assert not is_decodable(AudioFormat("G722", 8000, 8000))
+    assert not is_decodable(AudioFormat("PCMU", 8000, 16000))
+    assert not is_decodable(AudioFormat("PCMU", 8000, 8000, 0))
+
+
+def test_the_static_types_of_telephony_decode() -> None:
+    assert {number for number, format in STATIC_PAYLOAD_TYPES.items() if is_decodable(format)} == {
+        0, 3, 8, 9, 10, 11, 18,
+    }  # fmt: skip
+
+
+def test_a_codec_that_libavcodec_was_built_without_does_not_decode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libopus"})
+    assert not is_decodable(parse_format("opus/48000/2"))
+    assert is_decodable(parse_format("G722"))
+
+
+def test_stateful_formats_have_no_columns() -> None:
+    with pytest.raises(ConfigError, match="expected a stateless format to decode in columns, got G722/8000"):
+        decode_columns(parse_format("G722"), np.zeros((2, 160), np.uint8))
