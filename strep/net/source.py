@@ -1,0 +1,174 @@
+"""Open a UDP socket to receive from, and say what every source of live datagrams offers."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+import sys
+from dataclasses import dataclass
+from typing import Protocol
+
+from strep.errors import ConfigError, ReceiveError
+from strep.net.address import UdpAddress
+from strep.wire.batch import DatagramBatch
+
+#: The kernel charges a 196-byte datagram with 832 bytes and doubles what was asked for, so this holds 80,000 datagrams:
+#: 2,000 calls (200,000 a second) may wait for 0.4 seconds.
+RECEIVE_BUFFER_BYTES = 32 << 20
+#: Beyond this the kernel's doubling leaves an int.
+_MAX_RECEIVE_BUFFER_BYTES = (1 << 30) - 1
+_LEAST_RECEIVE_BUFFER_BYTES = 4096
+#: A batch's fixed cost of some 30 µs is 30 ns a datagram here, and recvmmsg takes no more at once (UIO_MAXIOV).
+BATCH_DATAGRAMS = 1024
+#: Longer than any datagram over UDP can be. Every buffer is readable this far behind every offset.
+LONGEST_DATAGRAM_BYTES = 65_536
+
+# Linux, asm-generic/socket.h; Python's socket module does not name them.
+_SO_RCVBUFFORCE = 33
+_SO_MEMINFO = 55
+_MEMINFO_DROPS = struct.Struct("=32xI")
+_IS_LINUX = sys.platform == "linux"
+
+
+class DatagramSource(Protocol):
+    """Is a bound socket that is read a batch at a time."""
+
+    @property
+    def local_address(self) -> UdpAddress:
+        """Give the address that the socket is bound to; its port is never 0."""
+
+    @property
+    def receive_buffer_bytes(self) -> int:
+        """Give the size of the kernel's buffer that was granted, not counting the kernel's own doubling."""
+
+    @property
+    def receive_buffer_wanted_bytes(self) -> int:
+        """Give the size that was asked for. More than granted: the system's limit (net.core.rmem_max) is lower."""
+
+    @property
+    def kernel_drops(self) -> int | None:
+        """Count the datagrams that found the kernel's buffer full (or had a wrong checksum), as of the latest read().
+
+        None where the system does not tell.
+        """
+
+    @property
+    def drained(self) -> bool:
+        """Tell whether the latest read() left nothing queued: all that arrived before it began has been read.
+
+        An empty batch that did not drain met an error, which is counted: do not try again at once.
+        """
+
+    @property
+    def truncated(self) -> int:
+        """Count the datagrams that were longer than the source holds."""
+
+    @property
+    def socket_errors(self) -> int:
+        """Count the errors that the network put on the socket (an ICMP message, an interface that went down)."""
+
+    def fileno(self) -> int:
+        """Give the socket's descriptor, to wait for readability."""
+
+    def read(self) -> DatagramBatch:
+        """Take what is queued, as far as one batch holds it; length 0 when nothing is. Never waits.
+
+        The batch's arrays are views of buffers that the next read() fills anew. A datagram longer than the source
+        holds has its real `length`, although its bytes are cut off: never read beyond the longest that you expect.
+        Raises ReceiveError after close().
+        """
+
+    def close(self) -> None:
+        """Close the socket. Datagrams still queued are lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundSocket:
+    """Is a non-blocking socket bound to `address`, with what the system granted it."""
+
+    socket: socket.socket
+    address: UdpAddress
+    receive_buffer_bytes: int
+    receive_buffer_wanted_bytes: int
+
+
+def bind_udp(address: UdpAddress, receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> BoundSocket:
+    """Open a UDP socket. On `[::]` it receives IPv4 too, on every other IPv6 address IPv6 alone.
+
+    Raises ReceiveError when the system refuses, ConfigError when the size of the receive buffer cannot be.
+    """
+    if not _LEAST_RECEIVE_BUFFER_BYTES <= receive_buffer_bytes <= _MAX_RECEIVE_BUFFER_BYTES:
+        limits = f"{_LEAST_RECEIVE_BUFFER_BYTES} to {_MAX_RECEIVE_BUFFER_BYTES}"
+        raise ConfigError(f"expected a receive buffer of {limits} bytes, found {receive_buffer_bytes}")
+    sock = None
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+        sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address.host != "::"))
+        granted = _widen(sock, receive_buffer_bytes)
+        sock.bind(where)
+        return BoundSocket(sock, UdpAddress(*sock.getsockname()[:2]), granted, receive_buffer_bytes)
+    except OSError as error:
+        if sock is not None:
+            sock.close()
+        raise ReceiveError(f"cannot receive on {address}: {_reason(error)}") from error
+
+
+def _widen(sock: socket.socket, wanted_bytes: int) -> int:
+    """Ask for a receive buffer; returns what was granted, not counting the kernel's own doubling."""
+    if _IS_LINUX:
+        try:  # needs CAP_NET_ADMIN, and heeds no limit
+            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, wanted_bytes)
+        except PermissionError:  # heeds net.core.rmem_max silently
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted_bytes)
+        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+    size_bytes = wanted_bytes
+    while size_bytes >= _LEAST_RECEIVE_BUFFER_BYTES:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size_bytes)
+            break
+        except OSError:  # the BSDs refuse what exceeds their limit
+            size_bytes //= 2
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+
+
+def _reason(error: OSError) -> str:
+    """Say in words of the caller why a socket could not be opened."""
+    reasons = {
+        errno.EADDRINUSE: "expected a free port, found it in use by another socket",
+        errno.EADDRNOTAVAIL: "expected an address of this machine, found that none of its interfaces has it",
+        errno.EACCES: "expected a port that this user may open, found one that needs more rights",
+        errno.EAFNOSUPPORT: "expected an address family of this machine, found it switched off",
+    }
+    return reasons.get(error.errno or 0, error.strerror or str(error))
+
+
+class DropCounter:
+    """Counts what the kernel dropped on one socket, from its 32-bit counter.
+
+    SO_MEMINFO (Linux 4.12) is the same number as SO_RXQ_OVFL's control message, but is up to date: the message comes
+    with the next datagram only, and tells of the time when that was queued.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._last = 0
+        self.drops: int | None = 0 if _IS_LINUX else None
+        self.update()
+
+    def update(self) -> None:
+        """Ask the kernel. From then on `drops` is the number since the socket was opened; None if it does not tell."""
+        if self.drops is None:
+            return
+        try:
+            (raw,) = _MEMINFO_DROPS.unpack(self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO_DROPS.size))
+        except (OSError, struct.error):
+            self.drops = None
+        else:
+            self.drops = self.drops + (raw - self._last & 0xFFFF_FFFF)  # the counter wraps
+            self._last = raw
