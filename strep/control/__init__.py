@@ -1,1 +1,49 @@
-"""Drive the call platform: build requests, read answers, send them."""
+"""Drive calls on the platform: start and stop forks of their audio.
+
+with Client() as client:  # the key from TELNYX_API_KEY
+    fork = client.fork_start(call_control_id, target="udp:198.51.100.7:9000")
+    ...
+    client.fork_stop(call_control_id, stream_type=fork.stream_type)
+"""
+
+from strep.control.client import AsyncClient, Client
+from strep.control.commands import CallCommand, CommandResult, ForkStart, ForkStarted, ForkStop, StreamType
+from strep.control.errors import (
+    CallEnded,
+    CommandRefused,
+    InvalidParameter,
+    NotAnswered,
+    NotAuthorised,
+    NotForked,
+    NotFound,
+    PlatformUnreachable,
+    PrivateAddressWarning,
+    RateLimited,
+    ServerError,
+    StreamingInUse,
+    UnexpectedAnswer,
+)
+
+__all__ = [
+    "AsyncClient",
+    "CallCommand",
+    "CallEnded",
+    "Client",
+    "CommandRefused",
+    "CommandResult",
+    "ForkStart",
+    "ForkStarted",
+    "ForkStop",
+    "InvalidParameter",
+    "NotAnswered",
+    "NotAuthorised",
+    "NotForked",
+    "NotFound",
+    "PlatformUnreachable",
+    "PrivateAddressWarning",
+    "RateLimited",
+    "ServerError",
+    "StreamType",
+    "StreamingInUse",
+    "UnexpectedAnswer",
+]

@@ -1,0 +1,211 @@
+"""Say by kind why the call platform did not do what was asked.
+
+    ControlError                 (strep.errors)
+    ├── PlatformUnreachable      no answer came: whether the command was carried out is not known
+    ├── UnexpectedAnswer         what answered is not the platform's API (a proxy, a wrong base URL)
+    └── CommandRefused           the platform said no: http_status, code, title, detail, pointer
+        ├── NotAuthorised        401, 403: the API key is missing, wrong, or not allowed this
+        ├── NotFound             404, 10005: no such call or command
+        ├── CallEnded            90018: the call has ended
+        ├── NotAnswered          90034: the call has not been answered yet
+        ├── NotForked            90031: no fork of this stream_type to stop
+        ├── StreamingInUse       90045: not while media streaming is used on the call
+        ├── InvalidParameter     the parameter at `pointer` is missing or wrong
+        ├── RateLimited          429: too many commands
+        └── ServerError          5xx: the platform's own fault
+
+Code 10011 means a rate limit with HTTP status 429 and "SRTP refused" with 422, so the status is looked at first.
+No message ever holds the API key.
+"""
+
+# ruff: noqa: N818 -- named by what happened, as `except CallEnded:` reads; the tree above says that they are errors
+from __future__ import annotations
+
+import http
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from strep.errors import ControlError
+
+#: A peer's words are shown up to here: a problem fits, a proxy's page of HTML need not.
+_LONGEST_QUOTE = 500
+
+
+class PrivateAddressWarning(UserWarning):
+    """Says that a fork is to go to an address that a platform on the public internet has no way to."""
+
+
+class PlatformUnreachable(ControlError):
+    """Says that no answer came. The command may have been carried out; sending it again is safe (its command_id)."""
+
+
+class UnexpectedAnswer(ControlError):
+    """Says that something answered that is not the platform's API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Is one entry of the platform's error document. `pointer` (RFC 6901) names the parameter that is wrong."""
+
+    code: str
+    title: str
+    detail: str = ""
+    pointer: str = ""
+
+    def __str__(self) -> str:
+        words = ": ".join(part for part in (self.title, self.detail) if part)
+        return words + (f" ({self.pointer})" if self.pointer else "")
+
+
+class CommandRefused(ControlError):
+    """Says that the platform refused a command, and why.
+
+    problems: all that the platform named, at least one; code, title, detail and pointer are those of the first.
+    retry_after_s: how long the platform asks to wait, if it does.
+    """
+
+    def __init__(self, http_status: int, problems: tuple[Problem, ...], retry_after_s: float | None = None) -> None:
+        super().__init__(http_status, problems, retry_after_s)
+        self.http_status = http_status
+        self.problems = problems
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        code = f", code {self.code}" if self.code else ""
+        return f"{'; '.join(map(str, self.problems))} [HTTP {self.http_status}{code}]"
+
+    @property
+    def code(self) -> str:
+        """Give the platform's error code, such as '90018'; empty when it gave none."""
+        return self.problems[0].code
+
+    @property
+    def title(self) -> str:
+        """Give the problem in a few words."""
+        return self.problems[0].title
+
+    @property
+    def detail(self) -> str:
+        """Give the problem in a sentence; empty when the platform gave none."""
+        return self.problems[0].detail
+
+    @property
+    def pointer(self) -> str:
+        """Give the JSON pointer to the wrong parameter, such as '/rx'; empty when there is none."""
+        return self.problems[0].pointer
+
+
+class NotAuthorised(CommandRefused):
+    """Says that the API key is missing, wrong, or not allowed to do this (401, 403)."""
+
+
+class NotFound(CommandRefused):
+    """Says that there is no such call or command (404, code 10005)."""
+
+
+class CallEnded(CommandRefused):
+    """Says that the call has ended (code 90018)."""
+
+
+class NotAnswered(CommandRefused):
+    """Says that the call has not been answered yet (code 90034)."""
+
+
+class NotForked(CommandRefused):
+    """Says that there is no fork of this stream_type to stop (code 90031)."""
+
+
+class StreamingInUse(CommandRefused):
+    """Says that the command cannot be given while media streaming is used on the call (code 90045)."""
+
+
+class InvalidParameter(CommandRefused):
+    """Says that the parameter at `pointer` is missing or wrong."""
+
+
+class RateLimited(CommandRefused):
+    """Says that too many commands were sent (429); `retry_after_s` says when to come back, if the platform does."""
+
+
+class ServerError(CommandRefused):
+    """Says that the platform failed (5xx)."""
+
+
+_BY_STATUS = {401: NotAuthorised, 403: NotAuthorised, 429: RateLimited}
+_BY_CODE: Mapping[str, type[CommandRefused]] = {
+    "10004": InvalidParameter,
+    "10005": NotFound,
+    "10015": InvalidParameter,
+    "10016": InvalidParameter,
+    "10032": InvalidParameter,
+    "10033": InvalidParameter,
+    "90015": InvalidParameter,
+    "90018": CallEnded,
+    "90031": NotForked,
+    "90034": NotAnswered,
+    "90045": StreamingInUse,
+}
+
+
+def refusal(status: int, headers: Mapping[str, str], body: bytes) -> CommandRefused:
+    """Turn an answer of status 400 or above into the error it means. Any bytes will do for a body.
+
+    headers: with names in lower case, or a mapping that ignores case.
+    """
+    problems = _problems(status, body) or (Problem("", _reason(status), _quote(body.decode("utf-8", "replace"))),)
+    return _kind(status, problems[0])(status, problems, _retry_after_s(headers))
+
+
+def _kind(status: int, problem: Problem) -> type[CommandRefused]:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status >= 500:
+        return ServerError
+    if problem.code in _BY_CODE:
+        return _BY_CODE[problem.code]
+    if status == 404:
+        return NotFound
+    return InvalidParameter if problem.pointer else CommandRefused
+
+
+def _problems(status: int, body: bytes) -> tuple[Problem, ...]:
+    """Read the error document: {"errors": [{"code", "title", "detail", "source": {"pointer"}}]}."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ()
+    errors = document.get("errors") if isinstance(document, dict) else None
+    if not isinstance(errors, list):
+        return ()
+    return tuple(_problem(status, error) for error in errors if isinstance(error, dict))
+
+
+def _problem(status: int, error: dict[str, object]) -> Problem:
+    source = error.get("source")
+    pointer = source.get("pointer") if isinstance(source, dict) else None
+    code, title, detail, at = (
+        _quote(value) for value in (error.get("code"), error.get("title"), error.get("detail"), pointer)
+    )
+    return Problem(code, title or _reason(status), detail, at)
+
+
+def _reason(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown problem"
+
+
+def _quote(value: object) -> str:
+    """Show a peer's words on one line of printable characters, so that they cannot steer a terminal."""
+    text = "" if value is None else str(value)
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * _LONGEST_QUOTE]).split())
+    return line if len(line) <= _LONGEST_QUOTE else line[:_LONGEST_QUOTE] + "…"
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After in seconds (RFC 9110 section 10.2.3). Its other form, a date, would need a clock: None."""
+    value = headers.get("retry-after", "")
+    return float(value) if re.fullmatch("[0-9]{1,6}", value) else None
