@@ -1,0 +1,82 @@
+"""Keep thousands of files open without running out of file descriptors."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+from collections import OrderedDict
+from pathlib import Path
+
+#: More than this many recordings per process is beyond what a core carries, whatever the system would allow.
+_MOST_OPEN = 16_384
+_OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files to the hard one where the system lets us; give the limit that now holds."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # macOS refuses "unlimited", though it is its hard limit
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return _MOST_OPEN * 2 if soft == resource.RLIM_INFINITY else soft
+
+
+class DescriptorCache:
+    """Keeps the descriptors of the most recently used files open, and opens the others again when they are needed.
+
+    `limit` bounds how many; the default is half of what the system allows, so that sockets have room too.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit or max(min(raise_descriptor_limit() // 2, _MOST_OPEN), 1)
+        self.reopened = 0
+        self._open: OrderedDict[Path, int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def get(self, path: Path) -> int:
+        """Give a descriptor of an existing file, open for reading and writing. Raises OSError when it is gone."""
+        descriptor = self._open.get(path)
+        if descriptor is None:
+            descriptor = self.open(path, os.O_RDWR)
+            self.reopened += 1
+            self.keep(path, descriptor)
+        else:
+            self._open.move_to_end(path)
+        return descriptor
+
+    def open(self, path: Path, flags: int) -> int:
+        """Open a file that is not in the cache, closing others when the system has no descriptor left."""
+        while True:
+            try:
+                return os.open(path, flags | os.O_CLOEXEC, 0o666)
+            except OSError as error:
+                if error.errno not in _OUT_OF_DESCRIPTORS or not self._open:
+                    raise
+                self.limit = max(len(self._open) - 1, 1)
+                self._shrink()
+
+    def keep(self, path: Path, descriptor: int) -> None:
+        """Take over an open descriptor under the name that the file has."""
+        self._open[path] = descriptor
+        self._shrink()
+
+    def close(self, path: Path) -> None:
+        """Close a file if it is open."""
+        descriptor = self._open.pop(path, None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def close_all(self) -> None:
+        """Close every file."""
+        for path in list(self._open):
+            self.close(path)
+
+    def _shrink(self) -> None:
+        while len(self._open) > self.limit:
+            _, descriptor = self._open.popitem(last=False)
+            os.close(descriptor)

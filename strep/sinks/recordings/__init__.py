@@ -1,0 +1,8 @@
+"""Record calls: `RecordingSink` is the sink, the other modules are its parts."""
+
+from strep.sinks.recordings.recording import Failure, Layout, Recording
+from strep.sinks.recordings.sink import RecordingSink
+from strep.sinks.sndfile import Container
+from strep.sinks.wav_file import Encoding
+
+__all__ = ["Container", "Encoding", "Failure", "Layout", "Recording", "RecordingSink"]

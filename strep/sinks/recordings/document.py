@@ -1,0 +1,71 @@
+"""Put a recording into words: its sidecar's document (`strep.sinks.sidecar` says what is in it)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from strep.sinks.recordings.recording import Layout, Recording
+from strep.sinks.recordings.take import Take
+from strep.sinks.sidecar import SIDECAR_VERSION, Document, utc_text
+from strep.sinks.sndfile import Container
+from strep.sinks.wav_file import Encoding, WavFormat, WavParts
+from strep.stream.events import Direction
+
+
+def sidecar_path(audio: Path) -> Path:
+    """Give where the sidecar of a recording lies."""
+    return audio.with_suffix(".json")
+
+
+def describe(take: Take, file: WavParts, wav_format: WavFormat, layout: Layout, requested: Encoding) -> Document:
+    """Make the document of a recording, finished or under way."""
+    rate_hz, identity = wav_format.sample_rate_hz, take.tracks[0].identity
+    return {
+        "sidecar_version": SIDECAR_VERSION,
+        "complete": take.finished,
+        "files": [path.name for path in file.paths],
+        "call": take.call,
+        "call_leg_id": str(identity.call_leg_id) if identity.call_leg_id else None,
+        "leg": identity.leg.name if identity.call_leg_id else None,
+        "conversation": identity.conversation,
+        "start": utc_text(take.origin_ns),
+        "end": utc_text(take.origin_ns + file.frames * 10**9 // rate_hz),
+        "duration_s": round(file.frames / rate_hz, 6),
+        "length_samples": file.frames,
+        "layout": layout.value,
+        "container": Container.WAV.value,
+        "encoding": wav_format.encoding.value,
+        "requested_encoding": requested.value,
+        "sample_rate_hz": rate_hz,
+        "channels": wav_format.channels,
+        "alignment_error_ms": _alignment_error_ms(take),
+        "write_errors": {"count": take.write_errors, "first": take.first_error},
+        "unwritten_samples": take.unwritten_samples,
+        "streams": [track.describe(rate_hz) for track in take.tracks],
+    }
+
+
+def conclude(take: Take, file: WavParts, wav_format: WavFormat) -> Recording:
+    """Make the value of a finished recording."""
+    path = file.paths[0]
+    return Recording(
+        path=path,
+        sidecar_path=sidecar_path(path),
+        identities=tuple(dict.fromkeys(track.identity for track in take.tracks)),
+        start_ns=take.origin_ns,
+        duration_s=file.frames / wav_format.sample_rate_hz,
+        sample_rate_hz=wav_format.sample_rate_hz,
+        channels=wav_format.channels,
+        parts=tuple(file.paths),
+        reports=tuple(track.notes.closed.report for track in take.tracks if track.notes.closed),
+    )
+
+
+def _alignment_error_ms(take: Take) -> float | None:
+    """Compare the last stream of each direction."""
+    errors_ns = {
+        track.identity.direction: track.placement_error_ns for track in take.tracks if track.offset is not None
+    }
+    if len(errors_ns) < len(Direction):
+        return None
+    return (errors_ns[Direction.INBOUND] - errors_ns[Direction.OUTBOUND]) / 1e6

@@ -1,0 +1,144 @@
+"""Hold the last seconds of many streams of one sample rate, each in its ring, all in one flat buffer.
+
+A block of rows is placed by one strided copy. A ring is a window of `capacity` samples over its stream, from `start`;
+the sample at a position lies in cell `position % capacity`, and cells that nobody wrote are zero. So what a ring gives
+is right whatever order its rows came in, and moving the window is clearing the cells that it leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: A flush leaves at most 1 s behind and comes again within 1 s, and there must be room for a tick that is late. 2.4 s
+#: are whole packets of 10, 20, 30, 40 and 60 ms, so that packets do not straddle the end of the ring. 38 KB at 8 kHz.
+RING_MS = 2400
+_FIRST_ROWS = 64
+#: Row 0 belongs to no stream: rows of the slow path fall into it, which is cheaper than picking the others out.
+_NOBODY = 0
+_BEYOND_ANY_POSITION = 2**62
+_NONE = np.zeros(0, np.int64)
+
+
+class Rings:
+    """Is the rings of all streams of one sample rate. There are as many as the engine lets streams be open.
+
+    start, head: int64[rows], positions: where the window of the row begins, and where its last sample ends.
+    """
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.capacity = max(sample_rate_hz * RING_MS // 1000, 1)
+        self.start = np.full(_FIRST_ROWS, _BEYOND_ANY_POSITION, np.int64)
+        self.head = np.zeros(_FIRST_ROWS, np.int64)
+        self._flat = np.zeros(_FIRST_ROWS * self.capacity, np.int16)
+        self._free = list(range(_FIRST_ROWS - 1, _NOBODY, -1))
+        self._row_of_slot = np.zeros(1, np.int64)  # the last one stays zero: `take` clips unknown slots to it
+        self._scratch = np.zeros(0, np.int16)
+
+    def open(self, slot: int) -> int:
+        """Give the stream `slot` an empty ring whose window begins at 0; return its row."""
+        if not self._free:
+            self._grow()
+        if slot + 1 >= len(self._row_of_slot):
+            self._row_of_slot = np.append(self._row_of_slot, np.zeros(slot + 1, np.int64))
+        row = self._free.pop()
+        self._row_of_slot[slot] = row
+        self.start[row] = self.head[row] = 0
+        return row
+
+    def close(self, slot: int) -> None:
+        """Take the ring of stream `slot` back."""
+        row = int(self._row_of_slot[slot])
+        self._row_of_slot[slot] = _NOBODY
+        self._flat[row * self.capacity : (row + 1) * self.capacity] = 0
+        self.start[row] = _BEYOND_ANY_POSITION
+        self._free.append(row)
+
+    def place(
+        self, slots: NDArray[np.int64], position: NDArray[np.int64], samples: NDArray[np.int16]
+    ) -> NDArray[np.int64]:
+        """Copy rows int16[n, m] to their streams' rings; return which rows were not placed, int64, in order.
+
+        Left for `write` are rows that fall outside of the window or straddle the end of the ring, rows of streams that
+        have no ring here, and all other rows of those streams, so that of two rows in one place the later one stays.
+        """
+        length = samples.shape[1]
+        if not samples.size or length > self.capacity:
+            return np.arange(len(slots)) if samples.size else _NONE
+        row = self._row_of_slot.take(slots, mode="clip")
+        cell = position % self.capacity
+        ahead = position - self.start[row]
+        fits = (ahead >= 0) & (ahead <= self.capacity - length) & (cell <= self.capacity - length)
+        left = _NONE
+        if not fits.all():
+            odd = np.zeros(len(self.start), np.bool_)
+            odd[row[~fits]] = True
+            slow = odd[row]
+            left = np.flatnonzero(slow)
+            row = np.where(slow, _NOBODY, row)
+            cell[slow] = 0
+        windows: NDArray[np.int16] = np.ndarray(
+            (len(self._flat) - length + 1, length), np.int16, buffer=self._flat.data, strides=(2, 2)
+        )
+        windows[row * self.capacity + cell] = samples
+        np.maximum.at(self.head, row, position + length)
+        return left
+
+    def write(self, row: int, position: int, samples: NDArray[np.int16]) -> None:
+        """Copy int16[m] to one ring; all of it must lie in the window. This is `place` for a single row, exactly."""
+        begin, first, base = self._cut(row, position, len(samples))
+        self._flat[begin : begin + first] = samples[:first]
+        self._flat[base : base + len(samples) - first] = samples[first:]
+        self.head[row] = max(int(self.head[row]), position + len(samples))
+
+    def read(self, row: int, position: int, out: NDArray[np.int16]) -> None:
+        """Copy samples from one ring to `out`, int16[m]; all of it must lie in the window."""
+        begin, first, base = self._cut(row, position, len(out))
+        out[:first] = self._flat[begin : begin + first]
+        if first < len(out):
+            out[first:] = self._flat[base : base + len(out) - first]
+
+    def interleave(self, sources: Sequence[tuple[int, int] | None], count: int) -> NDArray[np.int16]:
+        """Read `count` samples of each (row, position), or silence for None, as int16[count, channels].
+
+        What is returned is overwritten by the next call.
+        """
+        size = count * len(sources)
+        if len(self._scratch) < size:
+            self._scratch = np.zeros(size, np.int16)
+        frames = self._scratch[:size].reshape(count, len(sources))
+        for channel, source in enumerate(sources):
+            if source is None:
+                frames[:, channel] = 0
+            else:
+                self.read(*source, frames[:, channel])
+        return frames
+
+    def advance(self, row: int, start: int) -> None:
+        """Move the window of one ring on, and forget what lies before it."""
+        left_behind = int(self.start[row])
+        length = min(start - left_behind, self.capacity)
+        begin, first, base = self._cut(row, left_behind, length)
+        self._flat[begin : begin + first] = 0
+        if first < length:
+            self._flat[base : base + length - first] = 0
+        self.start[row] = start
+
+    def _cut(self, row: int, position: int, length: int) -> tuple[int, int, int]:
+        """Cut an interval at the end of the ring: where it begins, how much fits, and where the rest begins."""
+        base = row * self.capacity
+        cell = position % self.capacity
+        return base + cell, min(length, self.capacity - cell), base
+
+    def _grow(self) -> None:
+        """Make room for twice as many. The copy costs some 0.1 s when it is largest, for 8,000 streams at 8 kHz."""
+        rows = len(self.start)
+        flat = np.zeros(2 * rows * self.capacity, np.int16)
+        flat[: rows * self.capacity] = self._flat
+        self._flat = flat
+        self.start = np.append(self.start, np.full(rows, _BEYOND_ANY_POSITION, np.int64))
+        self.head = np.append(self.head, np.zeros(rows, np.int64))
+        self._free.extend(range(2 * rows - 1, rows - 1, -1))

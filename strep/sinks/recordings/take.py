@@ -1,0 +1,319 @@
+"""Record one leg (or one direction) while it goes on.
+
+The rules:
+
+- Nothing is written for the first 0.9 s. Then the first flush fixes the file: its rate is the highest that was heard,
+  its frame 0 the earliest sample 0 of the streams that are open. A stream that opens later is placed in the same way,
+  at the first flush that finds it open for half a second. Where a stream lies never changes after that.
+- A flush writes all that the rings hold, so the file lacks only what came since. It *settles* the file up to where the
+  slowest stream is, but no more than 1 s behind the fastest: what is not settled is still in the rings, and the next
+  flush simply writes it again. What comes for a settled place is written over it in the file, in its own channel only.
+- When the system refuses to write, what could not be written is lost (silent) and counted; the recording goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.sinks.descriptors import DescriptorCache
+from strep.sinks.recordings.naming import create_recording, safe_stem
+from strep.sinks.recordings.recording import Failure, Layout
+from strep.sinks.recordings.rings import RING_MS, Rings
+from strep.sinks.recordings.track import Track
+from strep.sinks.sndfile import Container
+from strep.sinks.wav_file import Encoding, WavFormat, WavParts
+from strep.stream.events import StreamClosed, StreamOpened
+
+#: By now the least delayed of 45 packets has told where the stream lies, and a file that may lack the last second may
+#: still be missing altogether.
+FIRST_FLUSH_NS = 900_000_000
+#: A stream that opened shortly before a flush is not judged by a handful of packets; the next one comes in time.
+_ALIGN_AFTER_NS = 500_000_000
+#: A ring holds RING_MS; a stream that has filled it to here before its first flush is aligned at once.
+_HELD_MOST_MS = RING_MS - 100
+#: Sound cannot arrive before it was made. A sender's clock that is wrong by 1000 ppm gains 90 s a day; a wild timestamp
+#: claims up to 74 hours, and would make a file of gigabytes.
+_AHEAD_MOST_NS = 600 * 10**9
+#: A second direction that opens a day after the last sound is not the same conversation.
+_SILENT_MOST_NS = 24 * 3600 * 10**9
+#: Streams of one recording, one after the other; each leaves an entry in the sidecar.
+_MOST_TRACKS = 100
+_G711 = frozenset({"PCMU", "PCMA"})
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """Is what all takes of a sink share."""
+
+    directory: Path
+    layout: Layout
+    encoding: Encoding
+    container: Container
+    max_part_bytes: int
+    max_gaps: int
+    descriptors: DescriptorCache
+    rings_for: Callable[[int], Rings]
+    failed: Callable[[Failure], None]
+
+
+class Take:
+    """Is one recording under way. Nothing that the system refuses raises: it goes to `studio.failed`.
+
+    on_change: called when there is a file, and again when another stream has found its place in it: time for a sidecar.
+    """
+
+    def __init__(self, name: str, opened: StreamOpened, studio: Studio, on_change: Callable[[Take], object]) -> None:
+        self.name = name
+        self.call = opened.identity.call
+        self.opened_ns = self.origin_ns = opened.time_ns
+        self.format: WavFormat | None = None
+        self.file: WavParts | None = None
+        self.length = 0
+        self.tracks: list[Track] = []
+        self.finished = False
+        self.write_errors = self.unwritten_samples = 0
+        self.first_error: str | None = None
+        self._studio = studio
+        self._on_change = on_change
+        self._channels: list[Track | None] = [None] * (2 if studio.layout is Layout.STEREO else 1)
+        self._rings: Rings | None = None
+        self._settled = 0
+        self._changed = False
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether any of its streams is still open."""
+        return any(track is not None for track in self._channels)
+
+    def accepts(self, opened: StreamOpened) -> bool:
+        """Tell whether a stream of this call belongs here, or needs a recording of its own."""
+        rate_hz = self._rings.sample_rate_hz if self._rings else 1
+        silent_ns = opened.time_ns - max(self.origin_ns + self._settled * 10**9 // rate_hz, self.opened_ns)
+        free = self._channels[self._channel(opened)] is None and len(self.tracks) < _MOST_TRACKS
+        return free and not self.finished and silent_ns < _SILENT_MOST_NS
+
+    def open_track(self, opened: StreamOpened) -> Track:
+        """Take in a stream."""
+        track = Track(opened, self._channel(opened), self._studio.max_gaps)
+        self._channels[track.channel] = track
+        self.tracks.append(track)
+        return track
+
+    def write(self, track: Track, position: int, samples: NDArray[np.int16], rate_hz: int, now_ns: int) -> None:
+        """Take one row, int16[m] at `rate_hz`, exactly and slowly: whatever `Rings.place` left."""
+        if track.anchor_ns + position * 10**9 // rate_hz > now_ns + _AHEAD_MOST_NS:
+            track.refused_samples += len(samples)
+            return
+        if track.rings is None:
+            self._open_ring(track, rate_hz)
+        if track.offset is None and (position + len(samples)) * 1000 > _HELD_MOST_MS * rate_hz:
+            self._align_all(now_ns, hurry=True)
+        assert track.rings is not None
+        if rate_hz > track.rings.sample_rate_hz and self._rings is None:
+            self._move(track, self._studio.rings_for(rate_hz))
+        for piece in track.adapt(position, samples, rate_hz):
+            self._place(track, *piece)
+
+    def finish_adapter(self, track: Track) -> None:
+        """Bring what is being resampled to its place: the stream goes on at another rate."""
+        for piece in track.finish_adapter():
+            self._place(track, *piece)
+
+    def flush(self, now_ns: int) -> None:
+        """Write what came since the last flush. The first one waits until a sample came."""
+        self._align_all(now_ns)
+        if self._rings:
+            self._flush()
+        if self._changed and self.file:
+            self._changed = False
+            self._on_change(self)
+
+    def close_track(self, track: Track, closed: StreamClosed | None, now_ns: int) -> None:
+        """Write the rest of a stream, and let go of it."""
+        self.finish_adapter(track)
+        self._align_all(now_ns, hurry=True)
+        assert self._rings is not None
+        assert track.offset is not None
+        end = track.offset + track.head
+        if closed:
+            report, rate_hz = closed.report, self._rings.sample_rate_hz
+            told = track.offset + round(report.length_samples * rate_hz / max(report.sample_rate_hz, 1))
+            end = max(end, min(told, self._frames(now_ns - self.origin_ns + _AHEAD_MOST_NS)))
+        self.length = max(self.length, end)
+        self._flush(settle=self._end())
+        track.close_ring()
+        self._channels[track.channel] = None
+
+    def finish(self) -> None:
+        """Make the file as long as the call, and close it."""
+        assert self.format is not None
+        self.finished = True
+        try:
+            file = self.file or self._create_file(self.format)
+            file.extend(self.length)
+            file.close()
+        except OSError as error:
+            self.fail(error)
+
+    def fail(self, error: OSError) -> None:
+        """Count what the system refused."""
+        self.write_errors += 1
+        self.first_error = self.first_error or str(error)
+        self._studio.failed(Failure(self.call, str(error)))
+
+    def _channel(self, opened: StreamOpened) -> int:
+        return int(opened.identity.direction) if self._studio.layout is Layout.STEREO else 0
+
+    def _frames(self, duration_ns: int) -> int:
+        """Count the frames of a duration, to the nearest."""
+        assert self._rings is not None
+        return (duration_ns * self._rings.sample_rate_hz + 500_000_000) // 10**9
+
+    # Deciding where streams lie
+
+    def _align_all(self, now_ns: int, *, hurry: bool = False) -> None:
+        waiting = [track for track in self._channels if track and track.offset is None]
+        if not waiting or (self._rings is None and not self._decide(hurry)):
+            return
+        for track in sorted(waiting, key=lambda track: track.anchor_ns):
+            if hurry or now_ns - track.opened_ns >= _ALIGN_AFTER_NS:
+                self._align(track)
+
+    def _decide(self, hurry: bool) -> bool:
+        """Fix the rate, the encoding and frame 0 of the file, from what is known now."""
+        open_tracks = [track for track in self._channels if track]
+        rates = [track.rings.sample_rate_hz for track in open_tracks if track.rings]
+        if not rates:
+            if not hurry:
+                return False
+            rates = [track.notes.closed.report.sample_rate_hz for track in open_tracks if track.notes.closed] or [8000]
+        rate_hz = self._studio.container.sample_rate_hz(max(max(rates), 1))
+        self._rings = self._studio.rings_for(rate_hz)
+        for track in open_tracks:
+            if track.rings and track.rings is not self._rings:
+                self._move(track, self._rings)
+        self.origin_ns = min(track.anchor_ns for track in open_tracks)
+        heard = set[str]().union(*(track.notes.encodings for track in open_tracks))
+        plain = rate_hz == 8000 and heard and heard <= _G711
+        self.format = WavFormat(self._studio.encoding if plain else Encoding.PCM16, rate_hz, len(self._channels))
+        return True
+
+    def _align(self, track: Track) -> None:
+        """Fix where a stream lies. What is before it is settled first, so that its ring covers what is not."""
+        offset = self._frames(track.anchor_ns - self.origin_ns)
+        self._flush(settle=offset)
+        track.align(offset)
+        self._changed = True
+        if track.rings:
+            start = self._settled - offset
+            self._overlay(track, 0, track.held(0, min(start, track.head)))
+            track.rings.advance(track.row, start)
+
+    def _open_ring(self, track: Track, rate_hz: int) -> None:
+        track.open_ring(self._rings or self._studio.rings_for(rate_hz))
+        if track.offset is not None and track.rings:
+            track.rings.advance(track.row, self._settled - track.offset)
+
+    def _move(self, track: Track, rings: Rings) -> None:
+        for piece in track.move_to(rings):
+            self._place(track, *piece)
+
+    # Placing and writing
+
+    def _place(self, track: Track, position: int, samples: NDArray[np.int16]) -> None:
+        """Put samples at the file's rate where they belong: the ring, or a place in the file that is settled."""
+        while len(samples):
+            start, end = track.window
+            if position >= end:
+                self._make_room(track, position)
+                continue
+            count = min(len(samples), (end if position >= start else start) - position)
+            if position >= start:
+                assert track.rings is not None
+                track.rings.write(track.row, position, samples[:count])
+            else:
+                self._overlay(track, position, samples[:count])
+            position, samples = position + count, samples[count:]
+
+    def _make_room(self, track: Track, position: int) -> None:
+        """Move on until the stream's ring covers a position: a stalled loop catches up, or a stream has jumped."""
+        assert track.offset is not None
+        self._flush()
+        if position >= track.window[1]:
+            self._flush(settle=position + track.offset)
+
+    def _overlay(self, track: Track, position: int, samples: NDArray[np.int16]) -> None:
+        """Write samples over their settled place in the file."""
+        cut = min(max(-position - (track.offset or 0), 0), len(samples))
+        track.clipped_samples += cut
+        samples = samples[cut:]
+        if not len(samples) or track.offset is None:
+            track.clipped_samples += len(samples)
+            return
+        try:
+            assert self.format is not None
+            file = self.file or self._create_file(self.format)
+            file.overlay(position + cut + track.offset, track.channel, samples)
+            track.rewritten_samples += len(samples)
+        except OSError as error:
+            self.fail(error)
+            self.unwritten_samples += len(samples)
+
+    def _end(self) -> int:
+        """Give the frame where the longest of the aligned streams ends so far."""
+        ends = [t.offset + t.head for t in self._channels if t and t.rings and t.offset is not None]
+        return max([self._settled, *ends])
+
+    def _flush(self, settle: int = 0) -> None:
+        """Write the rings from the settled frame on, and settle what is final; at least up to frame `settle`."""
+        rings = self._rings
+        assert rings is not None
+        begin = end = self._settled
+        slowest = None
+        sources: list[tuple[int, int] | None] = [None] * len(self._channels)
+        for track in self._channels:
+            if track is None:
+                continue
+            offset = track.offset
+            if offset is None:
+                head = self._frames(track.anchor_ns - self.origin_ns)
+            else:
+                head = offset
+                if track.rings:
+                    head += int(rings.head[track.row])
+                    end = max(end, head)
+                    sources[track.channel] = (track.row, begin - offset)
+            slowest = head if slowest is None else min(slowest, head)
+        written = end == begin or self._write(begin, rings.interleave(sources, end - begin))
+        final = end if slowest is None else min(end, max(slowest, end - rings.sample_rate_hz))
+        self._settle(max(begin, final, settle))
+        if not written:
+            self.unwritten_samples += min(self._settled, end) - begin
+
+    def _write(self, frame: int, frames: NDArray[np.int16]) -> bool:
+        assert self.format is not None
+        try:
+            file = self.file or self._create_file(self.format)
+            file.write(frame, self.format.encode(frames))
+        except OSError as error:
+            self.fail(error)
+            return False
+        return True
+
+    def _settle(self, frame: int) -> None:
+        """Let the rings forget what lies before a frame."""
+        self._settled = frame
+        for track in self._channels:
+            if track and track.rings and track.offset is not None:
+                track.rings.advance(track.row, frame - track.offset)
+
+    def _create_file(self, wav_format: WavFormat) -> WavParts:
+        studio = self._studio
+        first = create_recording(studio.directory, safe_stem(self.name), wav_format, studio.descriptors)
+        self.file = WavParts(first, studio.max_part_bytes)
+        return self.file

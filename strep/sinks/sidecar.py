@@ -1,0 +1,246 @@
+"""Tell what a recording cannot: who spoke, what arrived and what did not, where and why. One JSON file beside each.
+
+The form is stable; keys may be added, and `sidecar_version` goes up when one changes its meaning. Times are UTC, ISO
+8601 with microseconds; `_s` is seconds, and `at_s` seconds from the beginning of the recording; `position` counts
+samples of the stream at the `sample_rate_hz` beside it. What is not known is null.
+
+    sidecar_version     1
+    complete            false while the recording goes on (or when its program was killed), true when it was finished
+    files               the audio, in order; more than one only when a WAV file would have grown too large
+    call, call_leg_id, leg, conversation     whose recording it is; call_leg_id and leg are null for plain RTP
+    start, end, duration_s, length_samples   of the audio; `start` is the wall time of its first sample
+    layout              "stereo": inbound is left, outbound is right; "mono": one direction
+    container, encoding "wav", "flac", "ogg_opus"; "pcm16", "ulaw", "alaw", "opus"
+    requested_encoding  differs from encoding where G.711 was asked for and the call was something else
+    sample_rate_hz, channels
+    alignment_error_ms  how much later, by the last estimates, inbound should lie relative to outbound; null for one
+                        direction. It was fixed about 1 s into the call, since a file cannot be shifted afterwards.
+    write_errors        {count, first}: what the system refused
+    unwritten_samples   frames that were lost by it; they are silent
+    streams[]           one for each stream, mostly one a direction:
+      direction, channel          "inbound" or "outbound"; 0 is left
+      start_s                     where sample 0 of the stream lies in the recording; negative if that was cut off
+      anchor                      wall time of sample 0 by the last estimate
+      placement_error_ms          how much later that is than where it was placed
+      clipped_samples             lay before the beginning of the recording and are not in it
+      rewritten_samples           came after their place had been written as silence, and were written over it
+      refused_samples             claimed to lie more than ten minutes in the future, and are not in it
+      ssrc, source, destination   of its first packet
+      opened, closed, close_reason
+      sample_rate_hz, length_samples, skew_ppm, samples_by_state, fates, overlapped_samples, start, end
+                                  as in strep.stream.events.StreamReport; null until the stream has closed
+      packets, expected_packets, lost_packets, loss_percent, mean_jitter_ms, max_jitter_ms
+                                  all its sources together; mean jitter is weighted by packets
+      sources[]                   strep.stream.events.SourceReport of every SSRC, with first_arrival and last_arrival
+      formats, source_changes, gaps, telephone_events
+                                  {count, listed[]}; each has at_s, position, sample_rate_hz, and
+        formats                   payload_type, format (null: unknown)
+        source_changes            ssrc
+        gaps                      duration_s, length_samples, lost_packets, state
+        telephone_events          event, name, duration_ms, volume_dbm0, complete
+
+Lists have a bound; where `count` is more than what is listed, the later ones were left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from array import array
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from strep.audio.block import SampleState
+from strep.sinks.atomic import replace_file
+from strep.stream.events import (
+    Event,
+    FormatChanged,
+    Gap,
+    SourceChanged,
+    SourceReport,
+    StreamClosed,
+    StreamOpened,
+    StreamReport,
+    TelephoneEvent,
+)
+
+SIDECAR_VERSION = 1
+#: Of format changes, source changes and telephone events: nobody presses more keys in a call, and a peer that changes
+#: its source with every packet must not fill our memory.
+MAX_LISTED = 1000
+_GAP_COLUMNS = 5
+#: Payload types with these encodings say nothing of the rate that positions count at.
+_NO_AUDIO = frozenset({"TELEPHONE-EVENT", "CN"})
+
+Document = dict[str, Any]
+#: Turns a position and its sample rate into seconds of the recording.
+Place = Callable[[int, int], float]
+
+
+class StreamNotes:
+    """Gathers what the sidecar will say of one stream, within bounds.
+
+    max_gaps: how many gaps to list; each takes 40 bytes.
+    """
+
+    def __init__(self, opened: StreamOpened, max_gaps: int) -> None:
+        self.opened = opened
+        self.closed: StreamClosed | None = None
+        self.encodings: set[str] = set()
+        self.sample_rate_hz = 8000  # of positions that come without one: the last known format's
+        self._max_gaps = max_gaps
+        self._gap_count = 0
+        self._gaps = array("q")
+        self._formats: list[Document] = []
+        self._sources: list[Document] = []
+        self._telephone_events: list[Document] = []
+        self._counts = {"formats": 0, "source_changes": 0, "telephone_events": 0}
+
+    def note(self, event: Event) -> None:
+        """Take one event of the stream."""
+        match event:
+            case Gap():
+                self._note_gap(event)
+            case FormatChanged():
+                self._note_format(event)
+            case SourceChanged():
+                self._keep("source_changes", self._sources, event.position, ssrc=event.ssrc)
+            case TelephoneEvent():
+                self._keep(
+                    "telephone_events",
+                    self._telephone_events,
+                    event.position,
+                    event=event.event,
+                    name=event.name,
+                    duration_ms=event.duration_ms,
+                    volume_dbm0=event.volume_dbm0,
+                    complete=event.complete,
+                )
+            case StreamClosed():
+                self.closed = event
+
+    def describe(self, place: Place | None) -> Document:
+        """Give the part of a stream's entry that comes from its events; `at_s` is null without a `place`."""
+        closed = self.closed
+        document: Document = {
+            "direction": self.opened.identity.direction.name.lower(),
+            "ssrc": self.opened.ssrc,
+            "source": self.opened.source,
+            "destination": self.opened.destination,
+            "opened": utc_text(self.opened.time_ns),
+            "closed": utc_text(closed.time_ns) if closed else None,
+            "close_reason": closed.reason.value if closed else None,
+        }
+        document |= _describe_report(closed.report if closed else None)
+        return document | {
+            "formats": self._listed("formats", self._formats, place),
+            "source_changes": self._listed("source_changes", self._sources, place),
+            "gaps": self._listed_gaps(place),
+            "telephone_events": self._listed("telephone_events", self._telephone_events, place),
+        }
+
+    def _note_gap(self, gap: Gap) -> None:
+        self._gap_count += 1
+        if len(self._gaps) < self._max_gaps * _GAP_COLUMNS:
+            self._gaps.extend((gap.position, gap.length_samples, gap.sample_rate_hz, gap.lost_packets, gap.state))
+
+    def _note_format(self, event: FormatChanged) -> None:
+        if event.format is None:
+            self.encodings.add("")
+        elif event.format.encoding not in _NO_AUDIO:
+            self.encodings.add(event.format.encoding)
+            self.sample_rate_hz = event.format.sample_rate_hz
+        name = str(event.format) if event.format else None
+        self._keep("formats", self._formats, event.position, payload_type=event.payload_type, format=name)
+
+    def _keep(self, kind: str, where: list[Document], position: int, **facts: object) -> None:
+        self._counts[kind] += 1
+        if len(where) < MAX_LISTED:
+            where.append({"position": position, "sample_rate_hz": self.sample_rate_hz, **facts})
+
+    def _listed(self, kind: str, entries: list[Document], place: Place | None) -> Document:
+        placed = [{"at_s": _at_s(place, e["position"], e["sample_rate_hz"]), **e} for e in entries]
+        return {"count": self._counts[kind], "listed": placed}
+
+    def _listed_gaps(self, place: Place | None) -> Document:
+        rows = zip(*[iter(self._gaps)] * _GAP_COLUMNS, strict=True)
+        listed = [
+            {
+                "at_s": _at_s(place, position, rate),
+                "duration_s": round(length / rate, 6),
+                "position": position,
+                "length_samples": length,
+                "sample_rate_hz": rate,
+                "lost_packets": lost,
+                "state": SampleState(state).name.lower(),
+            }
+            for position, length, rate, lost, state in rows
+        ]
+        return {"count": self._gap_count, "listed": listed}
+
+
+def write_sidecar(path: Path, document: Document) -> None:
+    """Write the JSON file so that there is always a whole one. Raises OSError when the system refuses."""
+    text = json.dumps(_without_nan(document), indent=1, allow_nan=False)
+    replace_file(path, text.encode() + b"\n")
+
+
+def utc_text(time_ns: int) -> str:
+    """Write nanoseconds since the Unix epoch as ISO 8601 UTC with microseconds."""
+    seconds, rest_ns = divmod(time_ns, 10**9)
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns // 1000:06d}Z"
+    except (ValueError, OverflowError, OSError):  # a capture file can claim any year
+        return f"{seconds}.{rest_ns // 1000:06d} s since 1970-01-01T00:00:00Z"
+
+
+def _describe_report(report: StreamReport | None) -> Document:
+    """Give the totals of a stream; all null before it has closed."""
+    if report is None:
+        names = "sample_rate_hz length_samples skew_ppm samples_by_state fates overlapped_samples start end packets"
+        names += " expected_packets lost_packets loss_percent mean_jitter_ms max_jitter_ms sources"
+        return dict.fromkeys(names.split())
+    packets = sum(source.packets for source in report.sources)
+    expected = sum(source.expected for source in report.sources)
+    lost = sum(source.lost for source in report.sources)
+    jitter = sum(source.mean_jitter_ms * source.packets for source in report.sources)
+    return {
+        "sample_rate_hz": report.sample_rate_hz,
+        "length_samples": report.length_samples,
+        "skew_ppm": report.skew_ppm,
+        "samples_by_state": dict(report.samples_by_state),
+        "fates": dict(report.fates),
+        "overlapped_samples": report.overlapped_samples,
+        "start": utc_text(report.start_ns),
+        "end": utc_text(report.end_ns),
+        "packets": packets,
+        "expected_packets": expected,
+        "lost_packets": lost,
+        "loss_percent": round(100 * lost / expected, 3) if expected else None,
+        "mean_jitter_ms": round(jitter / packets, 3) if packets else None,
+        "max_jitter_ms": max((source.max_jitter_ms for source in report.sources), default=None),
+        "sources": [_describe_source(source) for source in report.sources],
+    }
+
+
+def _describe_source(source: SourceReport) -> Document:
+    document = dataclasses.asdict(source)
+    document["first_arrival"] = utc_text(document.pop("first_arrival_ns"))
+    document["last_arrival"] = utc_text(document.pop("last_arrival_ns"))
+    return document
+
+
+def _at_s(place: Place | None, position: int, sample_rate_hz: int) -> float | None:
+    return None if place is None else round(place(position, sample_rate_hz), 6)
+
+
+def _without_nan(value: Any) -> Any:
+    """Put null where a float is no number: JSON has no word for it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return [_without_nan(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,144 @@
+import os
+import wave
+from pathlib import Path
+from subprocess import check_output
+
+import numpy as np
+import pytest
+import soundfile
+
+from strep.audio import g711
+from strep.sinks.descriptors import DescriptorCache
+from strep.sinks.wav_file import Encoding, WavFile, WavFormat, WavParts
+
+STEREO = WavFormat(Encoding.PCM16, 8000, 2)
+LAWS = {Encoding.ULAW: g711.Law.MU, Encoding.ALAW: g711.Law.A}
+
+
+def samples(frames: int, channels: int = 2, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-32000, 32000, (frames, channels)).astype(np.int16)
+
+
+def make(path: Path, wav_format: WavFormat = STEREO) -> WavFile:
+    return WavFile.create(path, wav_format, DescriptorCache(limit=8))
+
+
+def test_a_pcm_file_has_the_plain_44_byte_header(tmp_path: Path) -> None:
+    data = samples(1000)
+    file = make(tmp_path / "x.wav")
+    file.write(0, data)
+    file.close()
+    content = (tmp_path / "x.wav").read_bytes()
+    assert content[:44] == (
+        b"RIFF" + (36 + 4000).to_bytes(4, "little") + b"WAVEfmt \x10\0\0\0\x01\0\x02\0"
+        b"\x40\x1f\0\0\0\x7d\0\0\x04\0\x10\0data" + (4000).to_bytes(4, "little")
+    )
+    assert content[44:] == data.tobytes()
+
+
+def test_an_empty_file_opens(tmp_path: Path) -> None:
+    make(tmp_path / "x.wav").close()
+    with wave.open(str(tmp_path / "x.wav")) as file:
+        assert (file.getnframes(), file.getnchannels(), file.getframerate()) == (0, 2, 8000)
+
+
+@pytest.mark.parametrize("encoding", list(LAWS))
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("frames", [800, 801])
+def test_a_g711_file_is_read_as_what_it_is(tmp_path: Path, encoding: Encoding, channels: int, frames: int) -> None:
+    data, wav_format = samples(frames, channels), WavFormat(encoding, 8000, channels)
+    file = make(tmp_path / "x.wav", wav_format)
+    file.write(0, wav_format.encode(data))
+    file.close()
+    read, rate_hz = soundfile.read(tmp_path / "x.wav", dtype="int16", always_2d=True)
+    assert rate_hz == 8000
+    assert soundfile.info(str(tmp_path / "x.wav")).subtype == encoding.value.upper()
+    assert np.array_equal(read, g711.decode(g711.encode(data, LAWS[encoding]), LAWS[encoding]))
+    content = (tmp_path / "x.wav").read_bytes()
+    assert int.from_bytes(content[4:8], "little") == len(content) - 8
+    assert len(content) % 2 == 0, "a chunk of odd size is padded"
+    assert content[38:50] == b"fact\x04\0\0\0" + frames.to_bytes(4, "little")
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("encoding", list(Encoding))
+def test_ffmpeg_reads_the_same_samples(tmp_path: Path, encoding: Encoding, need) -> None:
+    need("ffmpeg")
+    data, wav_format = samples(1601, 2), WavFormat(encoding, 8000, 2)
+    file = make(tmp_path / "x.wav", wav_format)
+    file.write(0, wav_format.encode(data))
+    file.close()
+    command = ["ffmpeg", "-v", "error", "-i", tmp_path / "x.wav", "-f", "s16le", "-"]
+    read = np.frombuffer(check_output(command), "<i2").reshape(-1, 2)
+    expected = data if encoding is Encoding.PCM16 else g711.decode(wav_format.encode(data), LAWS[encoding])
+    assert np.array_equal(read, expected)
+
+
+@pytest.mark.parametrize("encoding", list(Encoding))
+def test_what_was_never_written_is_silence(tmp_path: Path, encoding: Encoding) -> None:
+    wav_format = WavFormat(encoding, 8000, 2)
+    file = make(tmp_path / "x.wav", wav_format)
+    file.write(10, wav_format.encode(samples(5)))
+    file.write(70_015, wav_format.encode(samples(5)))
+    file.extend(140_100)
+    file.close()
+    read, _ = soundfile.read(tmp_path / "x.wav", dtype="int16")
+    assert len(read) == 140_100
+    sounding = np.flatnonzero(np.abs(read.astype(int)).max(axis=1) > 8)
+    assert sounding.tolist() == [*range(10, 15), *range(70_015, 70_020)]
+
+
+def test_an_overlay_replaces_one_channel_and_can_pass_the_end(tmp_path: Path) -> None:
+    data, over = samples(100), samples(30, 1, seed=2)[:, 0]
+    parts = WavParts(make(tmp_path / "x.wav"))
+    parts.write(0, data)
+    parts.overlay(90, 1, over)
+    parts.close()
+    read, _ = soundfile.read(tmp_path / "x.wav", dtype="int16")
+    assert len(read) == 120
+    assert np.array_equal(read[:, 1], np.concatenate([data[:90, 1], over]))
+    assert np.array_equal(read[:, 0], np.concatenate([data[:, 0], np.zeros(20, np.int16)]))
+
+
+def test_a_recording_goes_on_in_another_file_before_a_size_overflows(tmp_path: Path) -> None:
+    data = samples(1000)
+    (tmp_path / "x-part3.wav").write_bytes(b"somebody else's")
+    parts = WavParts(make(tmp_path / "x.wav"), max_part_bytes=44 + 400 * 4)
+    for begin in range(0, 1000, 150):
+        parts.write(begin, data[begin : begin + 150])
+    parts.overlay(390, 0, samples(20, 1, seed=3)[:, 0])
+    parts.extend(1200)
+    parts.close()
+    assert [path.name for path in parts.paths] == ["x.wav", "x-part2.wav", "x-part3-2.wav"]
+    assert parts.frames == 1200
+    read = np.concatenate([soundfile.read(path, dtype="int16")[0] for path in parts.paths])
+    data[390:410, 0] = samples(20, 1, seed=3)[:, 0]
+    assert np.array_equal(read, np.concatenate([data, np.zeros((200, 2), np.int16)]))
+    assert all(path.stat().st_size <= 44 + 400 * 4 for path in parts.paths)
+    assert (tmp_path / "x-part3.wav").read_bytes() == b"somebody else's"
+
+
+def test_a_jump_over_whole_files_leaves_no_hole_between_them(tmp_path: Path) -> None:
+    parts = WavParts(make(tmp_path / "x.wav"), max_part_bytes=44 + 400 * 4)
+    parts.write(1000, samples(10))
+    parts.close()
+    assert [soundfile.info(str(path)).frames for path in parts.paths] == [400, 400, 210]
+
+
+def test_a_system_that_takes_a_few_bytes_at_a_time_gets_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system_pwrite = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, content, at: system_pwrite(fd, memoryview(content).cast("B")[:7], at))
+    data = samples(100)
+    file = make(tmp_path / "x.wav")
+    file.write(0, data)
+    file.close()
+    assert np.array_equal(soundfile.read(tmp_path / "x.wav", dtype="int16")[0], data)
+
+
+def test_a_file_of_that_name_is_never_touched(tmp_path: Path) -> None:
+    (tmp_path / "x.wav").write_bytes(b"older")
+    with pytest.raises(FileExistsError):
+        make(tmp_path / "x.wav")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x.wav", b"older")]
