@@ -9,8 +9,8 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Each room may import from itself and from the rooms named before it.
 ROOMS = [
     "errors",
-    "wire",
     "audio.formats",
+    "wire",
     "audio.block",
     "audio",
     "stream",

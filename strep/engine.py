@@ -1,0 +1,371 @@
+"""Turn datagrams into audio and events: the whole data plane, with no clock, no socket and no file.
+
+    feed(batch)                                 advance(watermark_ns)
+      parse_headers      bytes -> columns          release what is a playout delay old:
+      KeyIndex.look_up   columns -> source rows      Timeline   goes on from the packet before: columns
+      Intake             account; lay payloads       Placer     anything else: one by one
+                         into the sources' rings     -> AudioBlocks and Events
+
+One datagram's way: recvmmsg writes it into the batch's buffer. Its 36 header bytes are gathered into a row of a table;
+its fate is either decided there (not RTP, malformed), or its call_leg_id, L, D and SSRC find the row of its source.
+Intake makes its sequence number and timestamp unbounded, judges it (duplicate, late, wild), takes the jitter, and
+copies its payload, still encoded, into the source's ring. When the watermark has passed its arrival by the playout
+delay, Timeline takes it out, places it behind what came before, decodes it together with all others that are due, and
+puts it out as a row of an AudioBlock; sinks and plugins take it from there.
+
+Everything here is a function of the datagrams, their arrival times and the watermark: the same input in other portions,
+or at other times, gives the same output. To that end the engine cuts what it is fed at whole seconds, and does what is
+periodic (expiry, clock watching) exactly there.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.audio.formats import PayloadTypeMap
+from strep.errors import ConfigError
+from strep.stream import table as t
+from strep.stream.events import CloseReason, Direction, Leg, StreamClosed, StreamIdentity, StreamOpened, StreamReport
+from strep.stream.index import UNKNOWN, Key, KeyIndex
+from strep.stream.intake import Intake, Packets
+from strep.stream.outbox import Outbox, Output
+from strep.stream.report import report_stream
+from strep.stream.state import StreamState
+from strep.stream.timeline import SMALL, Timeline
+from strep.wire.batch import DatagramBatch, Endpoint
+from strep.wire.fate import Fate
+from strep.wire.headers import Headers, parse_headers
+
+_SECOND_NS = 1_000_000_000
+#: Least delayed packets of this long tell how the sender's clock runs against ours.
+_WINDOW_S = 10
+#: The longest datagram that is looked at: what the receive slots hold. Audio packets end well below one MTU.
+MAX_DATAGRAM_BYTES = 2048
+#: Sources (SSRCs) of one stream: a call on hold changes its SSRC now and then, an attacker all the time.
+MAX_SOURCES_PER_STREAM = 64
+_PLAIN = 1 << 34
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Is what the engine can be told.
+
+    playout_delay_ms: how long a packet waits for one before it that was overtaken. idle_timeout_s: how long both
+    directions of a leg may be silent before it is closed. max_streams: directions of legs at one time.
+    payload_types: what payload types mean; payload_types_of may answer for one stream, by its identity and endpoint.
+    """
+
+    playout_delay_ms: int = 100
+    idle_timeout_s: int = 60
+    max_streams: int = 20_000
+    payload_types: PayloadTypeMap = field(default_factory=PayloadTypeMap)
+    payload_types_of: Callable[[StreamIdentity, Endpoint], PayloadTypeMap | None] | None = None
+
+    def __post_init__(self) -> None:
+        # Beyond half a second, 10 ms packets would no longer fit a source's ring of 64 while they wait.
+        for name, low, high in (
+            ("playout_delay_ms", 0, 500),
+            ("idle_timeout_s", 1, 86_400),
+            ("max_streams", 1, 65_536),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(f"{name} must be {low} to {high}, got {getattr(self, name)}")
+
+
+class Engine:
+    """Holds all streams. `fates` counts every datagram fed, by Fate."""
+
+    def __init__(self, config: EngineConfig | None = None) -> None:
+        self.config = config or EngineConfig()
+        streams = self.config.max_streams
+        capacity = streams + max(64, streams // 4)  # a quarter of all streams may have changed their SSRC
+        delay_ns = self.config.playout_delay_ms * 1_000_000
+        self.fates = np.zeros(len(Fate), np.int64)
+        self._sources, self._streams = t.Sources(capacity), t.Streams(streams)
+        self._state: list[StreamState | None] = [None] * streams
+        self._free = list(range(streams - 1, -1, -1))
+        self._by_key: dict[Key, StreamState] = {}  # the key of a stream is its sources' with the SSRC left out
+        self._calls: dict[str, list[StreamState]] = {}
+        self._index = KeyIndex(capacity)
+        self._first = np.zeros(streams, np.int64)
+        self._endpoints: Sequence[Endpoint] = ()
+        self._plain = _PlainKeys()
+        self._outbox = Outbox()
+        self._timeline = Timeline(self._sources, self._streams, self._state, self._outbox, delay_ns)
+        self._intake = Intake(self._sources, self.fates, delay_ns, self._map_of, self._timeline.make_room)
+        self._second: int | None = None
+        self._watermark_ns = 0
+
+    @property
+    def open_streams(self) -> int:
+        """Count the streams that are open."""
+        return len(self._by_key)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether packets wait for their playout delay to pass."""
+        return self._timeline.is_waiting
+
+    def counts(self) -> dict[str, int]:
+        """Give the fates by name; they add up to the datagrams fed."""
+        return {fate.label: int(self.fates[fate]) for fate in Fate}
+
+    def reports(self) -> list[StreamReport]:
+        """Report all open streams so far."""
+        return [report_stream(self._sources, self._streams, state, self._endpoints) for state in self._by_key.values()]
+
+    def feed(self, batch: DatagramBatch) -> list[Output]:
+        """Take datagrams in order of arrival, none before those of an earlier call. No bytes make it raise."""
+        self._endpoints = batch.endpoints
+        second = batch.arrival_ns // _SECOND_NS
+        start = 0
+        while start < len(batch):
+            stop = int(np.searchsorted(second, second[start], side="right")) or len(batch)
+            stop = max(stop, start + 1)
+            self._pass_seconds(int(second[start]))
+            self._take(batch[start:stop] if (start, stop) != (0, len(batch)) else batch)
+            start = stop
+        return self._outbox.take()
+
+    def advance(self, watermark_ns: int) -> list[Output]:
+        """Hand on what is due: every datagram that arrived before `watermark_ns` must have been fed."""
+        self._pass_seconds(watermark_ns // _SECOND_NS)
+        if watermark_ns > self._watermark_ns:
+            self._watermark_ns = watermark_ns
+            self._timeline.advance(watermark_ns)
+        return self._outbox.take()
+
+    def end_call(self, call: str, reason: CloseReason = CloseReason.ENDED) -> list[Output]:
+        """Close both directions of one leg, by its StreamIdentity.call."""
+        self._close(list(self._calls.get(call, ())), self._watermark_ns, reason)
+        return self._outbox.take()
+
+    def close(self) -> list[Output]:
+        """Hand on everything and close every stream."""
+        self._close(list(self._by_key.values()), self._watermark_ns, CloseReason.STOPPED)
+        return self._outbox.take()
+
+    def _take(self, batch: DatagramBatch) -> None:
+        if int(batch.length.max()) > MAX_DATAGRAM_BYTES:
+            large = batch.length > MAX_DATAGRAM_BYTES
+            self.fates[Fate.OVER_LIMIT_SIZE] += np.count_nonzero(large)
+            batch = batch[np.flatnonzero(~large)]
+            if not len(batch):
+                return
+        headers = parse_headers(batch)
+        rows = np.arange(len(batch))
+        if headers.fate.any():
+            self.fates += np.bincount(headers.fate, minlength=len(Fate))
+            rows = np.flatnonzero(headers.fate == Fate.ACCEPTED)
+            self.fates[Fate.ACCEPTED] -= len(rows)  # only Intake says that of RTP
+        keys = self._keys(batch, headers)[rows]
+        source = self._index.look_up(keys)
+        if (source == UNKNOWN).any():
+            self._admit(batch, headers, keys, rows, source)
+            known = source != UNKNOWN
+            self.fates[Fate.OVER_LIMIT_STREAMS] += np.count_nonzero(~known)
+            rows, source = rows[known], source[known]
+        if len(rows):
+            self._account(_packets(batch, headers, rows, source))
+
+    def _account(self, packets: Packets) -> None:
+        """Account in rounds in which each stream occurs once: columns are written once a row, in order of arrival."""
+        rest = packets
+        while len(rest):
+            number, slot = np.arange(len(rest)), self._sources.release[rest.row, t.STREAM]
+            self._first[slot[::-1]] = number[::-1]  # of equal slots the last write wins: the first packet
+            first = self._first[slot] == number
+            if first.all():
+                self._timeline.hold(self._intake.columns(rest))
+                return
+            if np.count_nonzero(first) < SMALL:
+                self._account_singly(rest)
+                return
+            self._timeline.hold(self._intake.columns(rest.select(np.flatnonzero(first))))
+            rest = rest.select(np.flatnonzero(~first))
+
+    def _account_singly(self, packets: Packets) -> None:
+        for n in range(len(packets)):
+            sequence = self._intake.packet(packets, n)
+            if sequence is not None:
+                self._timeline.hold_one(int(packets.row[n]), sequence, int(packets.arrival_ns[n]))
+
+    def _keys(self, batch: DatagramBatch, headers: Headers) -> NDArray[np.uint64]:
+        """Give each packet's key, uint64[n, 3]: two words of identity, and L, D, SSRC and plain or not."""
+        keys = np.empty((len(batch), 3), np.uint64)
+        keys[:, :2] = headers.id_words
+        tail = headers.leg_direction.astype(np.int64)
+        tail <<= 32
+        tail |= headers.ssrc
+        if not headers.strep.all():
+            plain = np.flatnonzero(~headers.strep)
+            conversation, direction = self._plain.look_up(batch.endpoints, batch.source[plain])
+            keys[plain, 0] = conversation
+            tail[plain] |= direction << 32 | _PLAIN
+        keys[:, 2] = tail
+        return keys
+
+    def _admit(
+        self,
+        batch: DatagramBatch,
+        headers: Headers,
+        keys: NDArray[np.uint64],
+        rows: NDArray[np.int64],
+        source: NDArray[np.int64],
+    ) -> None:
+        """Open sources (and streams) for keys not known yet; `source` is filled in where there was room."""
+        added: dict[Key, int] = {}
+        for n in np.flatnonzero(source == UNKNOWN).tolist():
+            a, b, c = keys[n].tolist()
+            if (a, b, c) not in added:
+                row = self._open(batch, headers, int(rows[n]), (a, b, c))
+                if row is None:
+                    continue
+                added[a, b, c] = row
+            source[n] = added[a, b, c]
+        if added:
+            self._index.add(list(added), list(added.values()))
+
+    def _open(self, batch: DatagramBatch, headers: Headers, n: int, key: Key) -> int | None:
+        stream_key = (key[0], key[1], key[2] >> 32)
+        stream = self._by_key.get(stream_key)
+        full = not self._free if stream is None else len(stream.rows) >= MAX_SOURCES_PER_STREAM
+        row = None if full else self._sources.take()
+        if row is None:
+            return None
+        ssrc, sender, arrival_ns = int(headers.ssrc[n]), int(batch.source[n]), int(batch.arrival_ns[n])
+        if stream is None:
+            identity = _identity(headers, n, batch.endpoints[sender])
+            stream = self._open_stream(stream_key, identity, batch.endpoints[sender], ssrc, arrival_ns)
+        stream.rows.append(row)
+        self._sources.state[row] = t.SourceState(row, stream.slot, ssrc, sender, arrival_ns)
+        self._sources.intake[row, t.STRAIGHT_PAYLOAD_TYPE] = -1
+        self._sources.release[row, t.STREAM] = stream.slot
+        return row
+
+    def _open_stream(
+        self, key: Key, identity: StreamIdentity, endpoint: Endpoint, ssrc: int, arrival_ns: int
+    ) -> StreamState:
+        slot = self._free.pop()
+        of_stream = self.config.payload_types_of
+        payload_types = (of_stream and of_stream(identity, endpoint)) or self.config.payload_types
+        state = StreamState(slot, key, identity, payload_types, arrival_ns)
+        columns = self._streams.release[slot]
+        columns[:] = 0
+        columns[[t.ANCHOR_NS, t.PUBLISHED_ANCHOR_NS]] = arrival_ns
+        columns[t.WINDOW_ANCHOR_NS] = t.NEVER
+        columns[[t.COLUMNAR_TYPE, t.ACTIVE_ROW]] = -1
+        self._state[slot] = self._by_key[key] = state
+        self._calls.setdefault(identity.call, []).append(state)
+        self._outbox.event(StreamOpened(arrival_ns, slot, identity, ssrc, endpoint.source, endpoint.destination))
+        return state
+
+    def _map_of(self, row: int) -> PayloadTypeMap:
+        state = self._state[int(self._sources.release[row, t.STREAM])]
+        assert state is not None
+        return state.payload_types
+
+    def _pass_seconds(self, second: int) -> None:
+        """Do at each whole second up to `second` what is periodic."""
+        if self._second is None or not self._by_key:
+            self._second = max(second, self._second or 0)
+        while self._second < second and self._by_key:
+            self._second += 1
+            self._timeline.advance(self._second * _SECOND_NS)
+            if self._second % _WINDOW_S == 0:
+                self._watch_clocks(self._second * _SECOND_NS)
+            self._expire(self._second * _SECOND_NS)
+        self._second = max(self._second, second)
+
+    def _watch_clocks(self, now_ns: int) -> None:
+        window = self._streams.release[:, t.WINDOW_ANCHOR_NS]
+        for state in self._by_key.values():
+            anchor_ns = int(window[state.slot])
+            if anchor_ns != t.NEVER:
+                state.last_window = (anchor_ns, now_ns)
+                state.first_window = state.first_window or state.last_window
+        window[:] = t.NEVER
+
+    def _expire(self, now_ns: int) -> None:
+        """Close the legs of which no direction was heard for the idle time-out."""
+        heard_before_ns = now_ns - self.config.idle_timeout_s * _SECOND_NS
+        latest = self._sources.intake[:, t.LATEST_ARRIVAL_NS]
+        quiet = (latest <= heard_before_ns).tolist()
+        idle = [
+            state
+            for states in self._calls.values()
+            if all(quiet[row] for state in states for row in state.rows)
+            for state in states
+        ]
+        if idle:
+            self._close(idle, now_ns, CloseReason.IDLE)
+
+    def _close(self, states: list[StreamState], now_ns: int, reason: CloseReason) -> None:
+        rows = {row for state in states for row in state.rows}
+        self._timeline.drain(rows)
+        for state in states:
+            self._timeline.placer.finish(state)
+        self._outbox.settle()
+        for state in states:
+            report = report_stream(self._sources, self._streams, state, self._endpoints)
+            self._outbox.event(StreamClosed(now_ns, state.slot, reason, report))
+            self._calls[state.identity.call].remove(state)
+            if not self._calls[state.identity.call]:
+                del self._calls[state.identity.call]
+            del self._by_key[state.key]
+            self._state[state.slot] = None
+            self._free.append(state.slot)
+        if rows:
+            self._index.remove(sorted(rows))
+        for row in rows:
+            self._sources.give_back(row)
+
+
+class _PlainKeys:
+    """Numbers the conversations of plain RTP, which has no call_leg_id, by the endpoint a datagram came from."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._conversation = np.zeros(0, np.int64)
+        self._direction = np.zeros(0, np.int64)
+
+    def look_up(
+        self, endpoints: Sequence[Endpoint], source: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Give conversation number and direction of each datagram's endpoint."""
+        if len(endpoints) > len(self._conversation):
+            new = endpoints[len(self._conversation) :]
+            numbers = [self._numbers.setdefault(e.conversation, len(self._numbers)) for e in new]
+            self._conversation = np.concatenate((self._conversation, np.array(numbers, np.int64)))
+            self._direction = np.concatenate((self._direction, np.array([e.direction for e in new], np.int64)))
+        return self._conversation[source], self._direction[source]
+
+
+def _identity(headers: Headers, n: int, endpoint: Endpoint) -> StreamIdentity:
+    if not headers.strep[n]:
+        return StreamIdentity(None, Leg.A, Direction(endpoint.direction), endpoint.conversation)
+    leg_direction = int(headers.leg_direction[n])
+    call_leg_id = uuid.UUID(bytes=headers.id_words[n].tobytes())
+    return StreamIdentity(call_leg_id, Leg(leg_direction >> 1), Direction(leg_direction & 1))
+
+
+def _packets(batch: DatagramBatch, headers: Headers, rows: NDArray[np.int64], source: NDArray[np.int64]) -> Packets:
+    columns = (
+        batch.arrival_ns,
+        headers.payload_type,
+        headers.marker,
+        headers.sequence_number,
+        headers.timestamp,
+        headers.rtp_start,
+        headers.payload_start,
+        headers.payload_length,
+        headers.claim,
+    )
+    if len(rows) != len(batch):
+        columns = tuple(column[rows] for column in columns)  # type: ignore[assignment]
+    return Packets(source, *columns, batch.flat)

@@ -1,0 +1,42 @@
+"""Say where in a stream a packet belongs: its timestamp, held against the time it arrived.
+
+The anchor of a stream is the wall time of its sample 0 by its least delayed packet; a packet's delay is how much later
+it came than its timestamp says from there. The rules:
+
+1. A timestamp that goes on from the packet before is believed, unless the delay is beyond STALL_NS: then the sender's
+   clock stood still for as long (some do on hold), and arrival decides.
+2. A timestamp that jumps is believed when its delay is within JUMP_NS of the least delayed: a pause (DTX, hold).
+   Otherwise it is a new offset, and arrival decides.
+3. Delay is judged by the least delayed packet of those that came within one playout delay, so that a network that
+   stalled and then delivers everything at once is not mistaken for a sender that stood still.
+4. Where arrival decides, a place within SNAP_NS of the end of what is there already is that end.
+"""
+
+from __future__ import annotations
+
+STALL_NS = 1_000_000_000
+JUMP_NS = 250_000_000
+#: Ordinary jitter: what two packets of one stream may differ in delay without meaning a pause.
+SNAP_NS = 30_000_000
+NS = 1_000_000_000
+
+
+def is_believed(delay_ns: int, *, jumped: bool) -> bool:
+    """Tell whether a timestamp is believed, from the least delay seen with it (rules 1 and 2)."""
+    if jumped:
+        return -JUMP_NS <= delay_ns <= JUMP_NS
+    return delay_ns <= STALL_NS
+
+
+def position_by_arrival(since_anchor_ns: int, end_position: int, sample_rate_hz: int) -> int:
+    """Give the sample position that an arrival time means (rule 4); never negative."""
+    position = max(0, round(since_anchor_ns * sample_rate_hz / NS))
+    if abs(position - end_position) * NS <= SNAP_NS * sample_rate_hz:
+        return end_position
+    return position
+
+
+def skew_ppm(first_anchor_ns: int, first_at_ns: int, last_anchor_ns: int, last_at_ns: int) -> float:
+    """Give how much faster the sender's clock runs than ours, from the least delayed packets of two intervals."""
+    elapsed_ns = last_at_ns - first_at_ns
+    return -(last_anchor_ns - first_anchor_ns) / elapsed_ns * 1e6 if elapsed_ns > 0 else 0.0

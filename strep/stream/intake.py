@@ -1,0 +1,348 @@
+"""Account for each packet as it arrives, and lay its payload into its source's ring.
+
+Per packet, in order of arrival (RFC 3550 A.1 and A.8):
+
+1. Its sequence number and timestamp become unbounded.
+2. A step of more than MAX_DROPOUT ahead or CELLS back is wild: refused, unless it goes on from the wild one before it;
+   then the source has restarted its numbers and a new run begins.
+3. A packet that its cell already holds is a duplicate. One is late when a later packet arrived more than the playout
+   delay before it: its place had been given up by then. Both are functions of arrival times alone.
+4. Jitter is the RFC's running mean. As in tshark, telephone events move its reference but are no measurement, and
+   packets with the marker bit (a pause before them) and comfort noise stay out of its mean and maximum.
+
+`Intake.columns` does this for a batch in which each source occurs once and nothing is odd; `Intake.packet` is its
+scalar twin, and takes the odd ones too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from strep.audio.formats import AudioFormat, PayloadTypeMap
+from strep.stream import table as t
+from strep.stream.sequence import extend_sequence, extend_sequence_columns, extend_timestamp, extend_timestamp_columns
+from strep.wire.fate import Fate
+from strep.wire.headers import Claim
+from strep.wire.rtp import RTP_BYTES
+
+#: RFC 3550 A.1: a jump ahead of more than this is a restart rather than a loss. One minute at 20 ms.
+MAX_DROPOUT = 3000
+#: Packets with a header claim that must fit before the claim is taken for granted.
+CLAIM_PROOFS = 8
+#: Payload bytes of 10 ms, for codecs of which every packet holds a whole number of those.
+_BYTES_PER_10_MS = {"PCMU": 80, "PCMA": 80, "G722": 80, "G729": 10}
+#: RFC 3551 table 4 with 4.5: these carry no audio of their own and no measure of jitter.
+EVENT, NOISE = "TELEPHONE-EVENT", "CN"
+#: What an unknown payload type is taken to count by; a report does not give a jitter measured so.
+UNKNOWN_CLOCK_HZ = 8000
+UNKNOWN_TYPE = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Packets:
+    """Is n packets that belong to known sources: `row` int64[n]; the rest as in strep.wire.headers.Headers."""
+
+    row: NDArray[np.int64]
+    arrival_ns: NDArray[np.int64]
+    payload_type: NDArray[np.uint8]
+    marker: NDArray[np.bool_]
+    sequence_number: NDArray[np.int64]
+    timestamp: NDArray[np.int64]
+    rtp_start: NDArray[np.int64]
+    payload_start: NDArray[np.int64]
+    payload_length: NDArray[np.int64]
+    claim: NDArray[np.uint8]
+    flat: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def select(self, rows: NDArray[np.int64]) -> Packets:
+        """Copy some of the packets' columns."""
+        return Packets(
+            self.row[rows],
+            self.arrival_ns[rows],
+            self.payload_type[rows],
+            self.marker[rows],
+            self.sequence_number[rows],
+            self.timestamp[rows],
+            self.rtp_start[rows],
+            self.payload_start[rows],
+            self.payload_length[rows],
+            self.claim[rows],
+            self.flat,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Is what was laid into the rings: for each packet its source's row (each once) and unbounded sequence number."""
+
+    row: NDArray[np.int64]
+    sequence: NDArray[np.int64]
+    arrival_ns: NDArray[np.int64]
+
+
+def _apply_claims(packets: Packets, mode: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Move the payload of sources known to claim falsely; tell where nothing is left to decide."""
+    claims = packets.claim != Claim.NONE
+    false = np.flatnonzero(claims & (mode == t.DISBELIEVED))
+    bare_start = packets.rtp_start[false] + RTP_BYTES
+    packets.payload_length[false] += packets.payload_start[false] - bare_start
+    packets.payload_start[false] = bare_start
+    packets.claim[false] = Claim.NONE
+    decided: NDArray[np.bool_] = ~claims | (mode == t.DISBELIEVED)
+    decided |= (packets.claim == Claim.FITS) & (mode == t.BELIEVED)
+    return decided
+
+
+class Intake:
+    """Accounts for packets. `make_room(row, sequence)` must hand on what a source holds up to that sequence number."""
+
+    def __init__(
+        self,
+        sources: t.Sources,
+        fates: NDArray[np.int64],
+        playout_delay_ns: int,
+        payload_types_of: Callable[[int], PayloadTypeMap],
+        make_room: Callable[[int, int], None],
+    ) -> None:
+        self._sources = sources
+        self._fates = fates
+        self._delay_ns = playout_delay_ns
+        self._payload_types_of = payload_types_of
+        self._make_room = make_room
+
+    def columns(self, packets: Packets) -> Accepted:
+        """Account for packets of which each source occurs once; odd ones go through `packet`."""
+        before = self._sources.intake.take(packets.row, axis=0)
+        straight = before[:, t.STRAIGHT_PAYLOAD_TYPE] == packets.payload_type
+        sequence, step = extend_sequence_columns(packets.sequence_number, before[:, t.HIGHEST_SEQUENCE])
+        timestamp, ticks = extend_timestamp_columns(packets.timestamp, before[:, t.LAST_TIMESTAMP])
+        straight &= step > 0
+        straight &= step <= MAX_DROPOUT
+        straight &= ticks >= 0
+        straight &= packets.payload_length <= t.CELL_BYTES
+        if packets.claim.any():
+            straight &= _apply_claims(packets, before[:, t.CLAIM_MODE])
+        if straight.all():
+            self._straight(packets, before, sequence, timestamp, ticks)
+            return Accepted(packets.row, sequence, packets.arrival_ns)
+        return self._mixed(packets, before, sequence, timestamp, ticks, straight)
+
+    def _mixed(
+        self,
+        packets: Packets,
+        before: NDArray[np.int64],
+        sequence: NDArray[np.int64],
+        timestamp: NDArray[np.int64],
+        ticks: NDArray[np.int64],
+        straight: NDArray[np.bool_],
+    ) -> Accepted:
+        some = np.flatnonzero(straight)
+        if len(some):
+            self._straight(packets.select(some), before[some], sequence[some], timestamp[some], ticks[some])
+        taken = straight.copy()
+        for n in np.flatnonzero(~straight).tolist():
+            place = self.packet(packets, n)
+            if place is not None:
+                taken[n], sequence[n] = True, place
+        return Accepted(packets.row[taken], sequence[taken], packets.arrival_ns[taken])
+
+    def _straight(
+        self,
+        packets: Packets,
+        before: NDArray[np.int64],
+        sequence: NDArray[np.int64],
+        timestamp: NDArray[np.int64],
+        ticks: NDArray[np.int64],
+    ) -> None:
+        """Update `before` (the sources' intake rows) in place, write it back, and fill the cells."""
+        before_f = before.view(np.float64)
+        arrival_ns = packets.arrival_ns
+        delta_ns = arrival_ns - before[:, t.LAST_ARRIVAL_NS]
+        regular = ~packets.marker
+        jitter_ns = before_f[:, t.JITTER_NS]
+        jitter_ns += (np.abs(delta_ns - ticks * before_f[:, t.NS_PER_TICK]) - jitter_ns) / 16
+        measured_ns = jitter_ns * regular
+        before_f[:, t.JITTER_SUM_NS] += measured_ns
+        before[:, t.JITTER_COUNT] += regular
+        np.maximum(before_f[:, t.JITTER_MAX_NS], measured_ns, out=before_f[:, t.JITTER_MAX_NS])
+        np.maximum(before[:, t.DELTA_MAX_NS], delta_ns * regular, out=before[:, t.DELTA_MAX_NS])
+        before[:, t.HIGHEST_SEQUENCE] = sequence
+        before[:, t.LAST_TIMESTAMP] = timestamp
+        before[:, t.LAST_ARRIVAL_NS] = arrival_ns
+        before[:, t.LATEST_ARRIVAL_NS] = arrival_ns
+        before[:, t.PACKETS] += 1
+        before[:, t.PAYLOAD_BYTES] += packets.payload_length
+        self._sources.intake[packets.row] = before
+        self._fates[Fate.ACCEPTED] += len(packets)
+        self._fill(packets, sequence, timestamp)
+
+    def _fill(self, packets: Packets, sequence: NDArray[np.int64], timestamp: NDArray[np.int64]) -> None:
+        sources = self._sources
+        cell = t.cell_rows(packets.row, sequence)
+        full = sequence - sources.release[packets.row, t.CURSOR] >= t.CELLS - t.HISTORY_CELLS
+        if full.any():
+            for row, number in zip(packets.row[full].tolist(), cell[full].tolist(), strict=True):
+                self._vacate(row, number)
+        cells = np.empty((len(cell), t.CELL_COLUMNS), np.int64)
+        cells[:, t.CELL_SEQUENCE] = sequence
+        cells[:, t.CELL_TIMESTAMP] = timestamp
+        cells[:, t.CELL_ARRIVAL_NS] = packets.arrival_ns
+        cells[:, t.CELL_LENGTH_AND_TYPE] = packets.payload_type
+        cells[:, t.CELL_LENGTH_AND_TYPE] <<= t.TYPE_SHIFT
+        cells[:, t.CELL_LENGTH_AND_TYPE] |= packets.payload_length
+        sources.cells[cell] = cells
+        # Cells are copied whole: to read on behind a payload is harmless (the batch has slack), one copy does it all.
+        flat, width = packets.flat, t.CELL_BYTES
+        windows = as_strided(flat, (len(flat) - width + 1, width), (1, 1))
+        sources.payload.reshape(-1, width)[cell] = windows[packets.payload_start]
+
+    def _vacate(self, row: int, cell: int) -> None:
+        """Save what a cell still holds for later: a packet not handed on yet, or one that concealment may look at."""
+        sequence = int(self._sources.cells[cell, t.CELL_SEQUENCE])
+        if sequence >= self._sources.release[row, t.CURSOR] - t.HISTORY_CELLS:
+            self._sources.keep(row, cell)
+            self._make_room(row, sequence)
+
+    def packet(self, packets: Packets, n: int) -> int | None:
+        """Account for one packet; give its unbounded sequence number, or None when it was refused."""
+        row = int(packets.row[n])
+        state = self._sources.state[row]
+        assert state is not None
+        place, fate = self._judge(state, packets, n)
+        self._measure(state, packets, n)
+        self._fates[fate] += 1
+        if place is not None:
+            self._lay(state, packets, n, place)
+        return place
+
+    def _judge(self, state: t.SourceState, packets: Packets, n: int) -> tuple[int | None, Fate]:
+        sources, row = self._sources, state.row
+        sequence_number, arrival_ns = int(packets.sequence_number[n]), int(packets.arrival_ns[n])
+        highest = int(sources.intake[row, t.HIGHEST_SEQUENCE])
+        if not sources.intake[row, t.PACKETS]:
+            sources.intake[row, t.LAST_TIMESTAMP] = packets.timestamp[n]
+            sources.intake[row, t.HIGHEST_SEQUENCE] = state.base_sequence = sequence_number
+            sources.release[row, t.CURSOR] = sequence_number
+            return sequence_number, Fate.ACCEPTED
+        place = extend_sequence(sequence_number, highest)
+        if not -t.CELLS < place - highest <= MAX_DROPOUT:
+            return self._judge_wild(state, sequence_number, highest)
+        if place > highest:
+            sources.intake[row, t.HIGHEST_SEQUENCE] = place
+            return place, Fate.ACCEPTED
+        cells = sources.cells[row * t.CELLS : (row + 1) * t.CELLS]
+        if cells[place % t.CELLS, t.CELL_SEQUENCE] == place:
+            state.duplicates += 1
+            return None, Fate.DUPLICATE
+        state.base_sequence = min(state.base_sequence, place)
+        later = (cells[:, t.CELL_SEQUENCE] > place) & (cells[:, t.CELL_ARRIVAL_NS] + self._delay_ns <= arrival_ns)
+        if later.any() or (state.released and place < sources.release[row, t.CURSOR]):
+            state.late += 1
+            cells[place % t.CELLS] = (place, 0, arrival_ns, t.LATE_CELL)  # so that its own duplicate is known
+            return None, Fate.LATE
+        state.reordered += 1
+        if state.runs and state.runs[-1] - t.CELLS < place < state.runs[-1]:
+            state.runs[-1] = place  # overtaken by the packet that showed the restart
+        sources.release[row, t.CURSOR] = min(int(sources.release[row, t.CURSOR]), place)
+        return place, Fate.ACCEPTED
+
+    def _judge_wild(self, state: t.SourceState, sequence_number: int, highest: int) -> tuple[int | None, Fate]:
+        if sequence_number != state.bad_sequence:
+            state.bad_sequence = (sequence_number + 1) & 0xFFFF
+            state.rejected += 1
+            return None, Fate.REJECTED_SEQUENCE
+        # The new run gets numbers above all old cells, so that the ring and the order of release need no special case.
+        place = highest + t.CELLS + ((sequence_number - highest - t.CELLS) & 0xFFFF)
+        state.expected_before += highest - state.base_sequence + 1
+        state.base_sequence = place
+        state.runs.append(place)
+        state.bad_sequence = -1
+        state.restarts += 1
+        self._sources.intake[state.row, t.HIGHEST_SEQUENCE] = place
+        return place, Fate.ACCEPTED
+
+    def _measure(self, state: t.SourceState, packets: Packets, n: int) -> None:
+        """Count the packet, and take the jitter (A.8) if it is one to measure by."""
+        row, payload_type, arrival_ns = state.row, int(packets.payload_type[n]), int(packets.arrival_ns[n])
+        intake, intake_f = self._sources.intake[row], self._sources.intake_f[row]
+        meaning = self._payload_types_of(row)[payload_type]
+        self._note_type(state, payload_type, meaning)
+        noise = meaning is not None and meaning.encoding == NOISE
+        regular = not (noise or state.after_noise or packets.marker[n])
+        state.after_noise = noise
+        timestamp = extend_timestamp(int(packets.timestamp[n]), int(intake[t.LAST_TIMESTAMP]))
+        ticks = timestamp - int(intake[t.LAST_TIMESTAMP])
+        delta_ns = arrival_ns - int(intake[t.LAST_ARRIVAL_NS])
+        intake[t.LATEST_ARRIVAL_NS] = arrival_ns
+        intake[t.PACKETS] += 1
+        intake[t.PAYLOAD_BYTES] += packets.payload_length[n]
+        first = intake[t.PACKETS] == 1
+        if not first and (meaning is None or meaning.encoding != EVENT):
+            jitter_ns = float(intake_f[t.JITTER_NS])
+            jitter_ns += (abs(delta_ns - ticks * float(intake_f[t.NS_PER_TICK])) - jitter_ns) / 16
+            intake_f[t.JITTER_NS] = jitter_ns
+            if ticks >= 0 and regular:
+                intake_f[t.JITTER_SUM_NS] += jitter_ns
+                intake[t.JITTER_COUNT] += 1
+                intake_f[t.JITTER_MAX_NS] = max(float(intake_f[t.JITTER_MAX_NS]), jitter_ns)
+        if not first and ticks >= 0 and regular:
+            intake[t.DELTA_MAX_NS] = max(int(intake[t.DELTA_MAX_NS]), delta_ns)
+        if ticks >= 0:
+            intake[t.LAST_TIMESTAMP], intake[t.LAST_ARRIVAL_NS] = timestamp, arrival_ns
+
+    def _note_type(self, state: t.SourceState, payload_type: int, meaning: AudioFormat | None) -> None:
+        intake = self._sources.intake[state.row]
+        if payload_type not in state.payload_types:
+            state.payload_types[payload_type] = str(meaning) if meaning else UNKNOWN_TYPE
+        straight = meaning is None or meaning.encoding not in (EVENT, NOISE)
+        intake[t.STRAIGHT_PAYLOAD_TYPE] = payload_type if straight else -1
+        clock_hz = meaning.rtp_clock_hz if meaning else UNKNOWN_CLOCK_HZ
+        self._sources.intake_f[state.row, t.NS_PER_TICK] = 1e9 / clock_hz
+
+    def _lay(self, state: t.SourceState, packets: Packets, n: int, place: int) -> None:
+        """Put one accepted packet into its cell."""
+        row, arrival_ns, payload_type = state.row, int(packets.arrival_ns[n]), int(packets.payload_type[n])
+        sources = self._sources
+        start, length = self._payload_of(state, packets, n)
+        timestamp = extend_timestamp(int(packets.timestamp[n]), int(sources.intake[row, t.LAST_TIMESTAMP]))
+        cell = row * t.CELLS + place % t.CELLS
+        if place - int(sources.release[row, t.CURSOR]) >= t.CELLS - t.HISTORY_CELLS:
+            self._vacate(row, cell)
+        sources.cells[cell] = (place, timestamp, arrival_ns, payload_type << t.TYPE_SHIFT | length)
+        sources.large.pop(cell, None)
+        payload = packets.flat[start : start + length]
+        if length > t.CELL_BYTES:
+            sources.large[cell] = payload.tobytes()
+        else:
+            sources.payload[cell * t.CELL_BYTES : cell * t.CELL_BYTES + length] = payload
+
+    def _payload_of(self, state: t.SourceState, packets: Packets, n: int) -> tuple[int, int]:
+        """Give a packet's payload as (start, length), after deciding whether its header claims too much.
+
+        Forked packets can keep the X and CC bits of what was cut out. A claim that does not fit gives its source away;
+        so does one that leaves no whole number of 10 ms where ignoring it would.
+        """
+        start, length, claim = int(packets.payload_start[n]), int(packets.payload_length[n]), int(packets.claim[n])
+        intake = self._sources.intake[state.row]
+        if claim == Claim.NONE:
+            return start, length
+        bare_start = int(packets.rtp_start[n]) + RTP_BYTES
+        bare_length = start + length - bare_start
+        meaning = self._payload_types_of(state.row)[int(packets.payload_type[n])]
+        frame_bytes = _BYTES_PER_10_MS.get(meaning.encoding, 0) if meaning else 0
+        uneven = bool(frame_bytes) and length % frame_bytes != 0 and bare_length % frame_bytes == 0
+        if claim == Claim.FALSE or uneven:
+            intake[t.CLAIM_MODE] = t.DISBELIEVED
+        elif intake[t.CLAIM_MODE] == t.UNDECIDED and intake[t.PACKETS] >= CLAIM_PROOFS:
+            intake[t.CLAIM_MODE] = t.BELIEVED
+        if intake[t.CLAIM_MODE] == t.DISBELIEVED:
+            return bare_start, bare_length
+        return start, length

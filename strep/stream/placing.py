@@ -1,0 +1,293 @@
+"""Place a source's packets one by one: every packet that does not simply go on from the one before.
+
+This is the scalar twin of strep.stream.timeline's columns, and does all that they do not: gaps and their labels,
+concealment, changes of format and source, telephone events, comfort noise, and codecs that have a past.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.audio.block import SampleState
+from strep.audio.conceal import CONCEAL_LIMIT_MS, conceal, history_samples
+from strep.audio.decoders import is_decodable, is_stateless, new_decoder
+from strep.audio.formats import AudioFormat
+from strep.errors import WireError
+from strep.stream import table as t
+from strep.stream.clock import NS, is_believed, position_by_arrival
+from strep.stream.events import AnchorMoved, FormatChanged, Gap, SourceChanged
+from strep.stream.intake import EVENT, NOISE
+from strep.stream.outbox import Outbox, Piece
+from strep.stream.state import StreamState
+from strep.wire.telephone_event import TelephoneEventPayload
+
+#: Encodings that the columns of the timeline decode: one byte a sample.
+COLUMNAR_LAWS = {"PCMU": 0, "PCMA": 1}
+#: A better anchor is worth telling when it moves by this much: a tenth of what two directions may be apart.
+TELL_ANCHOR_NS = 500_000
+
+
+class Packet(NamedTuple):
+    """Is one packet out of its cell."""
+
+    sequence: int
+    timestamp: int
+    arrival_ns: int
+    payload_type: int
+    payload: bytes
+
+
+class Placer:
+    """Hands packets on one by one. `streams_state` is by slot."""
+
+    def __init__(
+        self,
+        sources: t.Sources,
+        streams: t.Streams,
+        streams_state: list[StreamState | None],
+        outbox: Outbox,
+        playout_delay_ns: int,
+    ) -> None:
+        self._sources = sources
+        self._streams = streams
+        self._state = streams_state
+        self._outbox = outbox
+        self._delay_ns = playout_delay_ns
+
+    def walk(self, row: int, target: int) -> None:
+        """Hand on all packets of a source from its cursor up to the unbounded sequence number `target`."""
+        source = self._sources.state[row]
+        assert source is not None
+        stream = self._state[source.slot]
+        assert stream is not None
+        release = self._sources.release[row]
+        cursor = int(release[t.CURSOR])
+        if target < cursor:
+            return
+        cells = self._sources.cells[row * t.CELLS : (row + 1) * t.CELLS]
+        self._catch_up(stream, row, cursor - 1)
+        sequences = cells[:, t.CELL_SEQUENCE]
+        there = (sequences >= cursor) & (sequences <= target) & (cells[:, t.CELL_LENGTH_AND_TYPE] != t.LATE_CELL)
+        order = np.flatnonzero(there)
+        for cell in order[np.argsort(sequences[order])].tolist():
+            packet = self._packet(row, cell)
+            while source.runs and packet.sequence >= source.runs[0]:
+                cursor, source.missing, source.located = source.runs.popleft(), 0, False
+            source.missing += packet.sequence - cursor
+            cursor = packet.sequence + 1
+            source.released = True
+            self._place(source, stream, packet)
+        source.missing += target + 1 - cursor
+        release[t.CURSOR] = target + 1
+
+    def _catch_up(self, stream: StreamState, row: int, sequence: int) -> None:
+        """Take over from the columns the length of the packet that they placed last."""
+        payload_type, payload = self._sources.read_sequence(row, sequence)
+        if payload and payload_type == self._streams.release[stream.slot, t.COLUMNAR_TYPE]:
+            stream.last_frame_samples = len(payload)
+
+    def _packet(self, row: int, cell: int) -> Packet:
+        number = row * t.CELLS + cell
+        sequence, timestamp, arrival_ns, _ = self._sources.cells[number].tolist()
+        return Packet(sequence, timestamp, arrival_ns, *self._sources.read(number))
+
+    def _place(self, source: t.SourceState, stream: StreamState, packet: Packet) -> None:
+        meaning = stream.payload_types[packet.payload_type]
+        if meaning is not None and meaning.encoding == EVENT:
+            self._place_event(source, stream, packet, meaning)
+        elif meaning is not None and meaning.encoding == NOISE:
+            stream.filling = SampleState.SILENCE
+        elif packet.payload:
+            if packet.payload_type != stream.payload_type:
+                self._change_format(stream, packet, meaning)
+            self._place_audio(source, stream, packet)
+        self._allow_columns(stream)
+
+    def _place_audio(self, source: t.SourceState, stream: StreamState, packet: Packet) -> None:
+        for event in stream.digits.audio(packet.arrival_ns):
+            self._outbox.event(event)
+        position = self._locate(source, stream, packet)
+        if source.row != stream.active_row:
+            self._change_source(source, stream, packet, position)
+        samples = stream.decoder.decode(packet.payload) if stream.decoder else np.zeros(0, np.int16)
+        columns = self._streams.release[stream.slot]
+        end = int(columns[t.END_POSITION])
+        if position > end:
+            self._fill(source, stream, packet, end, position)
+        source.missing = 0
+        columns[t.END_POSITION] = max(end, position + len(samples))
+        self._move_anchor(stream, packet.arrival_ns - position * NS // stream.sample_rate_hz)
+        release = self._sources.release[source.row]
+        release[t.NEXT_TIMESTAMP] = packet.timestamp + len(samples) // self._samples_per_tick(stream)
+        release[t.NEXT_POSITION] = position + len(samples)
+        source.located = True
+        if not len(samples):
+            source.undecoded += 1
+            stream.filling = SampleState.UNDECODED
+            return
+        stream.filling = SampleState.SILENCE
+        stream.last_frame_samples = len(samples)
+        if stream.format is not None and not is_stateless(stream.format):
+            stream.history = np.concatenate((stream.history, samples))[-history_samples(stream.sample_rate_hz) :]
+        overlap = min(max(0, end - position), len(samples))
+        stream.overlapped_samples += overlap
+        if overlap < len(samples):
+            self._emit(stream, position + overlap, samples[overlap:], SampleState.RECEIVED, packet.arrival_ns)
+
+    def _locate(self, source: t.SourceState, stream: StreamState, packet: Packet) -> int:
+        """Give the packet's sample position by the rules of strep.stream.clock."""
+        next_timestamp, next_position = self._sources.release[source.row, [t.NEXT_TIMESTAMP, t.NEXT_POSITION]].tolist()
+        end, anchor_ns = self._streams.release[stream.slot, [t.END_POSITION, t.ANCHOR_NS]].tolist()
+        per_tick = self._samples_per_tick(stream)
+        position: int = next_position + (packet.timestamp - next_timestamp) * per_tick
+        jumped = packet.timestamp != next_timestamp
+        since_ns = packet.arrival_ns - anchor_ns
+        delay_ns = since_ns - position * NS // stream.sample_rate_hz
+        if source.located and stream.format is not None and is_believed(delay_ns, jumped=jumped):
+            return position
+        ahead_ns = self._least_delayed(source, packet, per_tick, stream.sample_rate_hz)
+        if source.located and stream.format is not None and is_believed(delay_ns - ahead_ns, jumped=jumped):
+            return position
+        return position_by_arrival(since_ns - ahead_ns, end, stream.sample_rate_hz)
+
+    def _least_delayed(self, source: t.SourceState, packet: Packet, per_tick: int, sample_rate_hz: int) -> int:
+        """Give by how many ns this packet came later, by its timestamp, than the best of those that came soon after."""
+        cells = self._sources.cells[source.row * t.CELLS : (source.row + 1) * t.CELLS]
+        later = cells[cells[:, t.CELL_SEQUENCE] >= packet.sequence]
+        if source.runs:
+            later = later[later[:, t.CELL_SEQUENCE] < source.runs[0]]
+        later = later[later[:, t.CELL_LENGTH_AND_TYPE] != t.LATE_CELL]
+        soon = later[later[:, t.CELL_ARRIVAL_NS] <= later[:, t.CELL_ARRIVAL_NS].min() + self._delay_ns]
+        soon = soon[soon[:, t.CELL_LENGTH_AND_TYPE] >> t.TYPE_SHIFT == packet.payload_type]
+        samples = (soon[:, t.CELL_TIMESTAMP] - packet.timestamp) * per_tick
+        lead_ns = samples * NS // sample_rate_hz - (soon[:, t.CELL_ARRIVAL_NS] - packet.arrival_ns)
+        return max(0, int(lead_ns.max(initial=0)))
+
+    def _samples_per_tick(self, stream: StreamState) -> int:
+        return stream.format.sample_rate_hz // stream.format.rtp_clock_hz if stream.format else 1
+
+    def _fill(self, source: t.SourceState, stream: StreamState, packet: Packet, start: int, stop: int) -> None:
+        """Give every sample between `start` and `stop` a cause: first the loss, then what was silence."""
+        lost = 0
+        if source.missing:
+            lost = min(stop - start, source.missing * stream.last_frame_samples or stop - start)
+        if lost:
+            limit = CONCEAL_LIMIT_MS * stream.sample_rate_hz // 1000
+            history = self._history(source, stream, packet.sequence - source.missing - 1)
+            made_up = conceal(history, min(lost, limit), sample_rate_hz=stream.sample_rate_hz)
+            state = SampleState.CONCEALED if lost <= limit else SampleState.LOST
+            self._report_gap(stream, packet, start, lost, source.missing, state)
+            self._emit(stream, start, made_up, SampleState.CONCEALED, packet.arrival_ns)
+            self._emit_zeros(stream, start + len(made_up), start + lost, SampleState.LOST, packet.arrival_ns)
+        if start + lost < stop:
+            if stream.filling is SampleState.SILENCE:
+                self._report_gap(stream, packet, start + lost, stop - start - lost, 0, stream.filling)
+            self._emit_zeros(stream, start + lost, stop, stream.filling, packet.arrival_ns)
+
+    def _history(self, source: t.SourceState, stream: StreamState, sequence: int) -> NDArray[np.int16]:
+        """Give the received samples up to the packet `sequence`; the columns keep none, but the ring still has them."""
+        if stream.format is None or not is_stateless(stream.format):
+            return stream.history
+        assert stream.decoder is not None
+        needed, frames = history_samples(stream.sample_rate_hz), list[NDArray[np.int16]]()
+        for earlier in range(sequence, sequence - t.HISTORY_CELLS, -1):
+            payload_type, payload = self._sources.read_sequence(source.row, earlier)
+            if needed <= 0 or payload_type != stream.payload_type:
+                break
+            frames.insert(0, stream.decoder.decode(payload))
+            needed -= len(frames[0])
+        return np.concatenate(frames) if frames else stream.history
+
+    def _report_gap(
+        self, stream: StreamState, packet: Packet, start: int, length: int, lost_packets: int, state: SampleState
+    ) -> None:
+        rate = stream.sample_rate_hz
+        self._outbox.event(Gap(packet.arrival_ns, stream.slot, start, length, rate, lost_packets, state))
+
+    def _emit_zeros(self, stream: StreamState, start: int, stop: int, state: SampleState, arrival_ns: int) -> None:
+        """Emit silence in pieces of at most a second, none of which takes memory."""
+        for position in range(start, stop, stream.sample_rate_hz):
+            zeros = np.broadcast_to(np.int16(0), min(stream.sample_rate_hz, stop - position))
+            self._emit(stream, position, zeros, state, arrival_ns)
+
+    def _emit(
+        self, stream: StreamState, position: int, samples: NDArray[np.int16], state: SampleState, arrival_ns: int
+    ) -> None:
+        if len(samples):
+            if state is not SampleState.RECEIVED:
+                stream.samples_by_state[state] += len(samples)
+            self._outbox.piece(Piece(stream.sample_rate_hz, stream.slot, position, samples, state, arrival_ns))
+
+    def _move_anchor(self, stream: StreamState, anchor_ns: int) -> None:
+        columns = self._streams.release[stream.slot]
+        columns[t.ANCHOR_NS] = min(int(columns[t.ANCHOR_NS]), anchor_ns)
+        columns[t.WINDOW_ANCHOR_NS] = min(int(columns[t.WINDOW_ANCHOR_NS]), anchor_ns)
+        if columns[t.ANCHOR_NS] < columns[t.PUBLISHED_ANCHOR_NS] - TELL_ANCHOR_NS:
+            self.tell_anchor(stream.slot)
+
+    def tell_anchor(self, slot: int) -> None:
+        """Say that a less delayed packet moved a stream's anchor."""
+        columns, stream = self._streams.release[slot], self._state[slot]
+        assert stream is not None
+        anchor_ns = columns[t.PUBLISHED_ANCHOR_NS] = int(columns[t.ANCHOR_NS])
+        end_ns = anchor_ns + int(columns[t.END_POSITION]) * NS // stream.sample_rate_hz
+        self._outbox.event(AnchorMoved(end_ns, slot, anchor_ns))
+
+    def _change_source(self, source: t.SourceState, stream: StreamState, packet: Packet, position: int) -> None:
+        if stream.active_row is not None:
+            self._outbox.event(SourceChanged(packet.arrival_ns, stream.slot, position, source.ssrc))
+            if stream.decoder:
+                stream.decoder.reset()
+        stream.active_row = source.row
+        self._streams.release[stream.slot, t.ACTIVE_ROW] = source.row
+
+    def _change_format(self, stream: StreamState, packet: Packet, meaning: AudioFormat | None) -> None:
+        rate = meaning.sample_rate_hz if meaning else stream.sample_rate_hz
+        columns = self._streams.release[stream.slot]
+        if rate != stream.sample_rate_hz:
+            # Positions go on in the new rate from the same instant, rounded up so that nothing overlaps.
+            columns[t.END_POSITION] = -(-int(columns[t.END_POSITION]) * rate // stream.sample_rate_hz)
+            for row in stream.rows:
+                release = self._sources.release[row]
+                release[t.NEXT_POSITION] = -(-int(release[t.NEXT_POSITION]) * rate // stream.sample_rate_hz)
+            stream.last_frame_samples = stream.last_frame_samples * rate // stream.sample_rate_hz
+            stream.history = stream.history[:0]
+            stream.sample_rate_hz = rate
+        stream.payload_type, stream.format = packet.payload_type, meaning
+        stream.ready = meaning is not None and is_decodable(meaning)
+        stream.decoder = new_decoder(meaning) if meaning is not None and stream.ready else None
+        position = int(columns[t.END_POSITION])
+        self._outbox.event(FormatChanged(packet.arrival_ns, stream.slot, position, packet.payload_type, meaning))
+
+    def _place_event(self, source: t.SourceState, stream: StreamState, packet: Packet, meaning: AudioFormat) -> None:
+        try:
+            payload = TelephoneEventPayload.parse(packet.payload)
+        except WireError:
+            source.undecoded += 1
+            return
+        position = self._locate(source, stream, packet)
+        for event in stream.digits.packet(
+            payload,
+            timestamp=packet.timestamp,
+            arrival_ns=packet.arrival_ns,
+            position=max(0, position),
+            clock_hz=meaning.rtp_clock_hz,
+        ):
+            self._outbox.event(event)
+
+    def _allow_columns(self, stream: StreamState) -> None:
+        """Say whether the next packet may take the columns: G.711 at whole nanoseconds a sample, no event open."""
+        columns = self._streams.release[stream.slot]
+        law = COLUMNAR_LAWS.get(stream.format.encoding) if stream.format and stream.ready else None
+        plain = law is not None and NS % stream.sample_rate_hz == 0 and not stream.digits.is_waiting
+        columns[t.COLUMNAR_TYPE] = stream.payload_type if plain else -1
+        columns[t.NS_PER_SAMPLE] = NS // stream.sample_rate_hz
+        columns[t.LAW] = law or 0
+
+    def finish(self, stream: StreamState) -> None:
+        """Report what still waits for a packet that will not come."""
+        for event in stream.digits.finish():
+            self._outbox.event(event)

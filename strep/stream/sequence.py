@@ -1,0 +1,41 @@
+"""Turn wire counters into unbounded ones. This is the only place where that is done (RFC 3550 A.1).
+
+The 16-bit sequence number and the 32-bit timestamp wrap; an unbounded counter is the one nearest to a reference.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def extend_sequence(sequence_number: int, reference: int) -> int:
+    """Give the unbounded number nearest to `reference` whose low 16 bits are `sequence_number`."""
+    return reference + ((sequence_number - reference + 0x8000) & 0xFFFF) - 0x8000
+
+
+def extend_timestamp(timestamp: int, reference: int) -> int:
+    """Give the unbounded timestamp nearest to `reference` whose low 32 bits are `timestamp`."""
+    return reference + ((timestamp - reference + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
+
+
+def extend_sequence_columns(
+    sequence_number: NDArray[np.int64], reference: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Do the same for columns: (unbounded sequence, its distance from the reference), both int64[n]."""
+    distance = sequence_number - reference
+    distance += 0x8000
+    distance &= 0xFFFF
+    distance -= 0x8000
+    return reference + distance, distance
+
+
+def extend_timestamp_columns(
+    timestamp: NDArray[np.int64], reference: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Do the same for columns: (unbounded timestamp, its distance from the reference), both int64[n]."""
+    distance = timestamp - reference
+    distance += 0x8000_0000
+    distance &= 0xFFFF_FFFF
+    distance -= 0x8000_0000
+    return reference + distance, distance

@@ -1,0 +1,64 @@
+"""Hold what changes seldom about a stream, next to its columns in strep.stream.table.Streams."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.audio.block import SampleState
+from strep.audio.decoders import Decoder
+from strep.audio.formats import AudioFormat, PayloadTypeMap
+from strep.stream.digits import EventFolder
+from strep.stream.events import StreamIdentity
+from strep.stream.index import Key
+
+#: Until a stream says what it carries, its positions count at the telephone rate.
+DEFAULT_RATE_HZ = 8000
+
+
+class StreamState:
+    """Is one stream: one direction of one call leg."""
+
+    __slots__ = (
+        "active_row",
+        "decoder",
+        "digits",
+        "filling",
+        "first_window",
+        "format",
+        "history",
+        "identity",
+        "key",
+        "last_frame_samples",
+        "last_window",
+        "overlapped_samples",
+        "payload_type",
+        "payload_types",
+        "ready",
+        "rows",
+        "sample_rate_hz",
+        "samples_by_state",
+        "slot",
+        "start_ns",
+    )
+
+    def __init__(
+        self, slot: int, key: Key, identity: StreamIdentity, payload_types: PayloadTypeMap, start_ns: int
+    ) -> None:
+        self.slot, self.key, self.identity, self.start_ns = slot, key, identity, start_ns
+        self.payload_types = payload_types
+        self.rows: list[int] = []  # its sources, oldest first
+        self.active_row: int | None = None  # the source that placed audio last
+        self.payload_type = -1  # of the audio, -1 before any
+        self.format: AudioFormat | None = None
+        self.sample_rate_hz = DEFAULT_RATE_HZ
+        self.decoder: Decoder | None = None
+        self.ready = False  # whether the format decodes
+        self.history: NDArray[np.int16] = np.zeros(0, np.int16)  # last received samples, for concealment
+        self.last_frame_samples = 0
+        self.filling = SampleState.SILENCE  # what the next gap without loss is
+        self.samples_by_state = dict.fromkeys(SampleState, 0)  # all but RECEIVED, which is what is left
+        self.overlapped_samples = 0
+        self.digits = EventFolder(slot)
+        self.first_window: tuple[int, int] | None = None  # (anchor_ns, at_ns) of the first and last full interval
+        self.last_window: tuple[int, int] | None = None

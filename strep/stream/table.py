@@ -1,0 +1,163 @@
+"""Hold the state of all sources and streams as columns: one row a source (an SSRC), one row a stream (a direction).
+
+A stream is one direction of one call leg. Within it, sources follow each other: an SSRC change is a new source of the
+same stream. Columns that one step reads together lie together in a row of one array, so that each packet costs one
+cache line and one fancy index instead of ten.
+
+A source keeps its last CELLS packets, still encoded, in a ring by sequence number. A cell outlives its release until it
+is overwritten, so the ring also tells a duplicate from a late packet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Packets a source remembers: 1.28 s at 20 ms, more than the RFC 3550 A.1 MAX_MISORDER needs at telephone rates.
+CELLS = 64
+#: Payload bytes of a cell: 30 ms of G.711. Longer payloads lie in `Sources.large`, a packet at a time.
+CELL_BYTES = 256
+
+#: Packets before the cursor that concealment may look at: 30 ms at 10 ms each.
+HISTORY_CELLS = 3
+
+# Columns of Sources.intake: what a packet's arrival reads and writes.
+HIGHEST_SEQUENCE, LAST_TIMESTAMP, LAST_ARRIVAL_NS, PACKETS, PAYLOAD_BYTES = 0, 1, 2, 3, 4
+JITTER_NS, JITTER_SUM_NS, JITTER_COUNT, JITTER_MAX_NS, DELTA_MAX_NS = 5, 6, 7, 8, 9
+NS_PER_TICK, STRAIGHT_PAYLOAD_TYPE, CLAIM_MODE, LATEST_ARRIVAL_NS, INTAKE_COLUMNS = 10, 11, 12, 13, 14
+# Columns of Sources.release: what handing a packet on reads and writes.
+CURSOR, NEXT_TIMESTAMP, NEXT_POSITION, STREAM, RELEASE_COLUMNS = 0, 1, 2, 3, 4
+# Columns of Sources.cells.
+CELL_SEQUENCE, CELL_TIMESTAMP, CELL_ARRIVAL_NS, CELL_LENGTH_AND_TYPE, CELL_COLUMNS = 0, 1, 2, 3, 4
+#: The payload type lies above the length in the last cell column.
+TYPE_SHIFT = 16
+LENGTH_MASK = (1 << TYPE_SHIFT) - 1
+#: In the last cell column: a packet that came too late to be placed, kept to know its duplicates.
+LATE_CELL = -1
+# Columns of Streams.release.
+END_POSITION, ANCHOR_NS, PUBLISHED_ANCHOR_NS, WINDOW_ANCHOR_NS, COLUMNAR_TYPE, NS_PER_SAMPLE, LAW = range(7)
+ACTIVE_ROW, STREAM_COLUMNS = 7, 8
+#: Values of CLAIM_MODE: whether the CC and X bits of a source are to be believed.
+UNDECIDED, BELIEVED, DISBELIEVED = 0, 1, 2
+NEVER = np.iinfo(np.int64).max
+
+
+class Sources:
+    """Is the columns of all sources. Rows are handed out by `take` and given back by `give_back`.
+
+    intake, release: int64[rows, columns above]; JITTER_* and NS_PER_TICK are float64 in the same bytes (`intake_f`).
+    cells: int64[rows * CELLS, columns above]; payload: uint8[rows * CELLS * CELL_BYTES].
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.intake = np.zeros((capacity, INTAKE_COLUMNS), np.int64)
+        self.intake_f = self.intake.view(np.float64)
+        self.release = np.zeros((capacity, RELEASE_COLUMNS), np.int64)
+        # The system hands out zeroed pages when they are touched, so an empty table costs address space only.
+        self.cells = np.zeros((capacity * CELLS, CELL_COLUMNS), np.int64)
+        self.payload = np.zeros(capacity * CELLS * CELL_BYTES, np.uint8)
+        self.large: dict[int, bytes] = {}
+        self.kept: dict[int, dict[int, tuple[int, bytes]]] = {}
+        self.state: list[SourceState | None] = [None] * capacity
+        self._free = list(range(capacity - 1, -1, -1))
+
+    def __len__(self) -> int:
+        return self.capacity - len(self._free)
+
+    def take(self) -> int | None:
+        """Take a fresh row, or None when the table is full."""
+        if not self._free:
+            return None
+        row = self._free.pop()
+        self.intake[row] = 0
+        self.release[row] = 0
+        self.cells[row * CELLS : (row + 1) * CELLS, CELL_SEQUENCE] = -1
+        return row
+
+    def read(self, cell: int) -> tuple[int, bytes]:
+        """Give a cell's payload type and payload; (-1, b"") for a packet that came too late to be kept whole."""
+        length_and_type = int(self.cells[cell, CELL_LENGTH_AND_TYPE])
+        if length_and_type == LATE_CELL:
+            return -1, b""
+        length, payload_type = length_and_type & LENGTH_MASK, length_and_type >> TYPE_SHIFT
+        if length > CELL_BYTES:
+            return payload_type, self.large[cell]
+        return payload_type, self.payload[cell * CELL_BYTES : cell * CELL_BYTES + length].tobytes()
+
+    def keep(self, row: int, cell: int) -> None:
+        """Copy a cell that is about to be overwritten; a source has at most 2 HISTORY_CELLS such copies."""
+        kept = self.kept.setdefault(row, {})
+        kept[int(self.cells[cell, CELL_SEQUENCE])] = self.read(cell)
+        if len(kept) > 2 * HISTORY_CELLS:
+            del kept[min(kept)]
+
+    def read_sequence(self, row: int, sequence: int) -> tuple[int, bytes]:
+        """Give payload type and payload of a packet by its sequence number; (-1, b"") when it is not there."""
+        cell = row * CELLS + sequence % CELLS
+        if self.cells[cell, CELL_SEQUENCE] == sequence:
+            return self.read(cell)
+        return self.kept.get(row, {}).get(sequence, (-1, b""))
+
+    def give_back(self, row: int) -> None:
+        """Let a row serve again."""
+        for cell in range(row * CELLS, (row + 1) * CELLS):
+            self.large.pop(cell, None)
+        self.kept.pop(row, None)
+        self.state[row] = None
+        self._free.append(row)
+
+
+class SourceState:
+    """Is what changes seldom about a source: an attribute a fact, next to its columns in Sources."""
+
+    __slots__ = (
+        "after_noise",
+        "bad_sequence",
+        "base_sequence",
+        "duplicates",
+        "expected_before",
+        "first_arrival_ns",
+        "late",
+        "located",
+        "missing",
+        "payload_types",
+        "rejected",
+        "released",
+        "reordered",
+        "restarts",
+        "row",
+        "runs",
+        "sender",
+        "slot",
+        "ssrc",
+        "undecoded",
+    )
+
+    def __init__(self, row: int, slot: int, ssrc: int, sender: int, first_arrival_ns: int) -> None:
+        self.row, self.slot, self.ssrc, self.sender = row, slot, ssrc, sender
+        self.first_arrival_ns = first_arrival_ns
+        self.base_sequence = 0
+        self.expected_before = 0  # packets expected of the runs before the last restart
+        self.bad_sequence = -1  # the wild sequence number's successor, which would confirm it
+        self.runs: deque[int] = deque()  # where restarted runs begin, of those not handed on yet
+        self.released = False  # whether any packet was handed on
+        self.after_noise = False  # whether the last packet was comfort noise
+        self.located = False  # whether NEXT_TIMESTAMP and NEXT_POSITION say anything
+        self.missing = 0  # packets missed since the last audio that was placed
+        self.duplicates = self.late = self.reordered = self.rejected = self.undecoded = self.restarts = 0
+        self.payload_types: dict[int, str] = {}
+
+
+class Streams:
+    """Is the columns of all streams: release is int64[rows, columns above]."""
+
+    def __init__(self, capacity: int) -> None:
+        self.release = np.zeros((capacity, STREAM_COLUMNS), np.int64)
+
+
+def cell_rows(rows: NDArray[np.int64], sequence: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give each packet's cell number."""
+    return rows * CELLS + (sequence & (CELLS - 1))

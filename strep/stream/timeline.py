@@ -1,0 +1,193 @@
+"""Hand packets on in order, a playout delay after they came, and place their audio.
+
+Packets wait in their source's ring. When the watermark has passed a packet's arrival by the playout delay, everything
+up to its sequence number is handed on: what is there is placed, what is missing is given up. So what is handed on is a
+function of arrival times and the watermark alone. A packet that simply goes on from the one before, in G.711, is placed
+and decoded here with all others like it; any other goes through strep.stream.placing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from strep.audio import g711
+from strep.audio.block import AudioBlock, SampleState
+from strep.stream import table as t
+from strep.stream.clock import STALL_NS
+from strep.stream.intake import Accepted
+from strep.stream.outbox import Outbox
+from strep.stream.placing import COLUMNAR_LAWS, TELL_ANCHOR_NS, Placer
+from strep.stream.state import StreamState
+
+_LAWS = {code: {"PCMU": g711.Law.MU, "PCMA": g711.Law.A}[name] for name, code in COLUMNAR_LAWS.items()}
+#: Below this many rows the scalar path is quicker than the columns' fixed cost.
+SMALL = 6
+
+
+class Timeline:
+    """Holds back what was accepted and hands it on."""
+
+    def __init__(
+        self,
+        sources: t.Sources,
+        streams: t.Streams,
+        streams_state: list[StreamState | None],
+        outbox: Outbox,
+        playout_delay_ns: int,
+    ) -> None:
+        self._sources, self._streams, self._outbox, self._state = sources, streams, outbox, streams_state
+        self._delay_ns = playout_delay_ns
+        self._waiting: deque[Accepted] = deque()
+        self.placer = Placer(sources, streams, streams_state, outbox, playout_delay_ns)
+
+    def hold(self, accepted: Accepted) -> None:
+        """Take packets that were laid into the rings."""
+        if len(accepted.row):
+            self._waiting.append(accepted)
+
+    def hold_one(self, row: int, sequence: int, arrival_ns: int) -> None:
+        """Take one packet that was laid into its ring."""
+        self._waiting.append(Accepted(np.array([row]), np.array([sequence]), np.array([arrival_ns])))
+
+    def make_room(self, row: int, sequence: int) -> None:
+        """Hand on a source's packets up to `sequence` before their time, because its ring is full.
+
+        What its stream's other sources hold from before is handed on first, as it would be in time.
+        """
+        if sequence < self._sources.release[row, t.CURSOR]:
+            return
+        stream = self._state[int(self._sources.release[row, t.STREAM])]
+        assert stream is not None
+        if len(stream.rows) > 1:
+            siblings = np.array(stream.rows)
+            for accepted in self._waiting:
+                for n in np.flatnonzero(np.isin(accepted.row, siblings)).tolist():
+                    if self._sources.release[row, t.CURSOR] <= sequence:
+                        self.placer.walk(int(accepted.row[n]), int(accepted.sequence[n]))
+        else:
+            self.placer.walk(row, sequence)
+
+    def drain(self, rows: set[int]) -> None:
+        """Hand on all that is held back of some sources, in order of arrival."""
+        wanted, kept = np.array(sorted(rows), np.int64), deque[Accepted]()
+        while self._waiting:
+            accepted = self._waiting.popleft()
+            mine = np.isin(accepted.row, wanted)
+            if mine.any():
+                self.release(accepted.row[mine], accepted.sequence[mine])
+                accepted = Accepted(accepted.row[~mine], accepted.sequence[~mine], accepted.arrival_ns[~mine])
+            if len(accepted.row):
+                kept.append(accepted)
+        self._waiting = kept
+
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether anything is held back."""
+        return bool(self._waiting)
+
+    def advance(self, watermark_ns: int) -> None:
+        """Hand on what arrived a playout delay before the watermark."""
+        limit_ns = watermark_ns - self._delay_ns
+        kept: deque[Accepted] = deque()
+        while self._waiting:
+            accepted = self._waiting.popleft()
+            due = accepted.arrival_ns <= limit_ns
+            if due.all():
+                self.release(accepted.row, accepted.sequence)
+                continue
+            if due.any():
+                self.release(accepted.row[due], accepted.sequence[due])
+                accepted = Accepted(accepted.row[~due], accepted.sequence[~due], accepted.arrival_ns[~due])
+            kept.append(accepted)
+        self._waiting = kept
+
+    def release(self, rows: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
+        """Hand on each source (each row once) up to its target, an unbounded sequence number."""
+        if len(rows) < SMALL:
+            for row, target in zip(rows.tolist(), targets.tolist(), strict=True):
+                self.placer.walk(row, target)
+            return
+        source = self._sources.release.take(rows, axis=0)
+        slots = source[:, t.STREAM]
+        stream = self._streams.release.take(slots, axis=0)
+        cell = t.cell_rows(rows, targets)
+        cells = self._sources.cells.take(cell, axis=0)
+        end = stream[:, t.END_POSITION]
+        anchor_ns = cells[:, t.CELL_ARRIVAL_NS] - end * stream[:, t.NS_PER_SAMPLE]
+        length = cells[:, t.CELL_LENGTH_AND_TYPE] & t.LENGTH_MASK
+        straight = source[:, t.CURSOR] == targets
+        straight &= cells[:, t.CELL_TIMESTAMP] == source[:, t.NEXT_TIMESTAMP]
+        straight &= source[:, t.NEXT_POSITION] == end
+        straight &= stream[:, t.ACTIVE_ROW] == rows
+        straight &= cells[:, t.CELL_LENGTH_AND_TYPE] >> t.TYPE_SHIFT == stream[:, t.COLUMNAR_TYPE]
+        straight &= (length > 0) & (length <= t.CELL_BYTES)
+        straight &= anchor_ns - stream[:, t.ANCHOR_NS] <= STALL_NS
+        if straight.all():
+            self._straight(rows, source, slots, stream, cell, cells, length, anchor_ns)
+        else:
+            some = np.flatnonzero(straight)
+            if len(some):
+                columns = (rows, source, slots, stream, cell, cells, length, anchor_ns)
+                self._straight(*(column[some] for column in columns))
+            odd = np.flatnonzero(~straight)
+            for row, target in zip(rows[odd].tolist(), targets[odd].tolist(), strict=True):
+                self.placer.walk(row, target)
+
+    def _straight(
+        self,
+        rows: NDArray[np.int64],
+        source: NDArray[np.int64],
+        slots: NDArray[np.int64],
+        stream: NDArray[np.int64],
+        cell: NDArray[np.int64],
+        cells: NDArray[np.int64],
+        length: NDArray[np.int64],
+        anchor_ns: NDArray[np.int64],
+    ) -> None:
+        """Place and decode packets that go on from the one before; one stream may have one row only."""
+        position = stream[:, t.END_POSITION].copy()
+        source[:, t.CURSOR] += 1
+        source[:, t.NEXT_TIMESTAMP] += length
+        source[:, t.NEXT_POSITION] += length
+        stream[:, t.END_POSITION] += length
+        np.minimum(stream[:, t.ANCHOR_NS], anchor_ns, out=stream[:, t.ANCHOR_NS])
+        np.minimum(stream[:, t.WINDOW_ANCHOR_NS], anchor_ns, out=stream[:, t.WINDOW_ANCHOR_NS])
+        self._sources.release[rows] = source
+        self._streams.release[slots] = stream
+        better = stream[:, t.ANCHOR_NS] < stream[:, t.PUBLISHED_ANCHOR_NS] - TELL_ANCHOR_NS
+        for slot in slots[better].tolist():
+            self.placer.tell_anchor(slot)
+        arrival_ns = cells[:, t.CELL_ARRIVAL_NS]
+        kind = length | stream[:, t.LAW] << t.TYPE_SHIFT | stream[:, t.NS_PER_SAMPLE] << (t.TYPE_SHIFT + 1)
+        if (kind == kind[0]).all():
+            self._decode(int(kind[0]), slots, position, cell, arrival_ns)
+            return
+        for value in np.unique(kind).tolist():
+            some = np.flatnonzero(kind == value)
+            self._decode(value, slots[some], position[some], cell[some], arrival_ns[some])
+
+    def _decode(
+        self,
+        kind: int,
+        slots: NDArray[np.int64],
+        position: NDArray[np.int64],
+        cell: NDArray[np.int64],
+        arrival_ns: NDArray[np.int64],
+    ) -> None:
+        length, law = kind & t.LENGTH_MASK, kind >> t.TYPE_SHIFT & 1
+        ring = self._sources.payload
+        payload = as_strided(ring, (len(ring) // t.CELL_BYTES, length), (t.CELL_BYTES, 1))[cell]
+        self._outbox.block(
+            AudioBlock(
+                sample_rate_hz=1_000_000_000 // (kind >> (t.TYPE_SHIFT + 1)),
+                slots=slots,
+                position=position,
+                samples=g711.decode(payload, _LAWS[law]),
+                state=np.full(len(slots), SampleState.RECEIVED, np.uint8),
+                arrival_ns=arrival_ns,
+            )
+        )
