@@ -1,1 +1,44 @@
-"""Receive forked call audio and keep it right: see the README."""
+"""Receive forked call audio and keep it right.
+
+async with strep.Receiver("udp:0.0.0.0:9000", sinks=[strep.RecordingSink("calls")]) as receiver:
+    async for stream in receiver:  # each direction of each call leg, as it opens
+        async for frame in stream:  # its audio, every sample with a position and a cause
+            ...
+"""
+
+from strep.audio.block import AudioBlock, AudioFrame, SampleState
+from strep.audio.formats import AudioFormat
+from strep.engine import EngineConfig
+from strep.errors import CaptureFileError, ConfigError, ControlError, ReceiveError, SinkError, StrepError, WireError
+from strep.listening import Stream
+from strep.offline import CaptureResult, read_capture
+from strep.receiver import ReceiveBufferWarning, Receiver
+from strep.sinks.base import Sink
+from strep.sinks.recordings import RecordingSink
+from strep.stream.events import Direction, Leg, StreamIdentity, StreamReport
+
+__all__ = [
+    "AudioBlock",
+    "AudioFormat",
+    "AudioFrame",
+    "CaptureFileError",
+    "CaptureResult",
+    "ConfigError",
+    "ControlError",
+    "Direction",
+    "EngineConfig",
+    "Leg",
+    "ReceiveBufferWarning",
+    "ReceiveError",
+    "Receiver",
+    "RecordingSink",
+    "SampleState",
+    "Sink",
+    "SinkError",
+    "Stream",
+    "StreamIdentity",
+    "StreamReport",
+    "StrepError",
+    "WireError",
+    "read_capture",
+]

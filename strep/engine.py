@@ -21,13 +21,13 @@ periodic (expiry, clock watching) exactly there.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strep.audio.formats import PayloadTypeMap
+from strep.audio.formats import AudioFormat, PayloadTypeMap
 from strep.errors import ConfigError
 from strep.stream import table as t
 from strep.stream.events import CloseReason, Direction, Leg, StreamClosed, StreamIdentity, StreamOpened, StreamReport
@@ -75,6 +75,10 @@ class EngineConfig:
         ):
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} must be {low} to {high}, got {getattr(self, name)}")
+
+    def with_payload_types(self, told: Mapping[int, AudioFormat]) -> EngineConfig:
+        """Copy this configuration with some payload types meaning what the caller says."""
+        return replace(self, payload_types=self.payload_types.with_overrides(told))
 
 
 class Engine:

@@ -1,0 +1,138 @@
+"""Hand live audio to tasks in the same program: streams as they open, frames as they come.
+
+Every queue is bounded. A task that is too slow misses the oldest frames, which is counted; capture never waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Generic, TypeVar
+
+from strep.audio.block import AudioBlock, AudioFrame
+from strep.stream.events import Event, StreamClosed, StreamIdentity, StreamOpened, StreamReport
+from strep.stream.outbox import Output
+
+T = TypeVar("T")
+#: 5 s of 20 ms frames: a task that is later than that does not analyse live audio any more.
+QUEUED_FRAMES = 250
+#: Streams (or events) that wait for a task to take them.
+QUEUED_ITEMS = 10_000
+
+
+class BoundedQueue(Generic[T]):
+    """Is a queue of at most `limit` items that loses the oldest, and counts that, instead of making anyone wait."""
+
+    def __init__(self, limit: int) -> None:
+        self._items: deque[T] = deque()
+        self._limit = limit
+        self._ready = asyncio.Event()
+        self._ended = False
+        self.missed = 0
+
+    def put(self, item: T) -> None:
+        """Add an item."""
+        if len(self._items) >= self._limit:
+            self._items.popleft()
+            self.missed += 1
+        self._items.append(item)
+        self._ready.set()
+
+    def end(self) -> None:
+        """Say that nothing more will come."""
+        self._ended = True
+        self._ready.set()
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        while not self._items:
+            if self._ended:
+                raise StopAsyncIteration
+            self._ready.clear()
+            await self._ready.wait()
+        return self._items.popleft()
+
+
+class Stream:
+    """Is one open stream: iterate it for its AudioFrames until it closes; then `report` has its totals."""
+
+    def __init__(self, opened: StreamOpened, queued_frames: int = QUEUED_FRAMES) -> None:
+        self.identity: StreamIdentity = opened.identity
+        self.opened = opened
+        self.report: StreamReport | None = None
+        self._frames: BoundedQueue[AudioFrame] = BoundedQueue(queued_frames)
+
+    @property
+    def missed_frames(self) -> int:
+        """Count the frames that were dropped because nobody took them in time."""
+        return self._frames.missed
+
+    def __aiter__(self) -> AsyncIterator[AudioFrame]:
+        return self._frames
+
+    def put(self, frame: AudioFrame) -> None:
+        """Add a frame: the receiver's side."""
+        self._frames.put(frame)
+
+    def end(self, report: StreamReport | None = None) -> None:
+        """Say that the stream closed: the receiver's side."""
+        self.report = report
+        self._frames.end()
+
+
+class Listeners:
+    """Hands the engine's output to whoever asked for it; costs nothing while nobody did."""
+
+    def __init__(self) -> None:
+        self._streams: list[BoundedQueue[Stream]] = []
+        self._events: list[BoundedQueue[Event]] = []
+        self._open: dict[int, list[Stream]] = {}
+        self._ended = False
+
+    def streams(self) -> BoundedQueue[Stream]:
+        """Give a queue of the streams that open from now on."""
+        return self._join(self._streams)
+
+    def events(self) -> BoundedQueue[Event]:
+        """Give a queue of the events from now on."""
+        return self._join(self._events)
+
+    def _join(self, queues: list[BoundedQueue[T]]) -> BoundedQueue[T]:
+        queue: BoundedQueue[T] = BoundedQueue(QUEUED_ITEMS)
+        queues.append(queue)
+        if self._ended:
+            queue.end()
+        return queue
+
+    def take(self, output: Output) -> None:
+        """Take one output of the engine."""
+        if isinstance(output, AudioBlock):
+            if self._open:
+                self._deal(output)
+            return
+        for queue in self._events:
+            queue.put(output)
+        if isinstance(output, StreamOpened) and self._streams:
+            self._open[output.slot] = [Stream(output) for _ in self._streams]
+            for waiting, stream in zip(self._streams, self._open[output.slot], strict=True):
+                waiting.put(stream)
+        elif isinstance(output, StreamClosed):
+            for stream in self._open.pop(output.slot, ()):
+                stream.end(output.report)
+
+    def _deal(self, block: AudioBlock) -> None:
+        for frame in block.frames():
+            for stream in self._open.get(frame.slot, ()):
+                stream.put(frame)
+
+    def end(self) -> None:
+        """End every queue."""
+        self._ended = True
+        for streams in self._open.values():
+            for stream in streams:
+                stream.end()
+        for queue in (*self._streams, *self._events):
+            queue.end()

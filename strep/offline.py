@@ -1,0 +1,85 @@
+"""Drive the engine from a capture file, the very same as from a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from strep.audio.formats import AudioFormat, PayloadTypeMap
+from strep.engine import Engine, EngineConfig
+from strep.net.capture import CaptureReader, conversation_formats, open_capture
+from strep.pipeline import Pipeline
+from strep.sinks.base import Sink
+from strep.stream.events import StreamClosed, StreamIdentity, StreamReport
+from strep.stream.outbox import Output
+from strep.wire.batch import Endpoint
+
+#: A day: in a file, silence does not mean that a call is over, and no state has to be given back.
+_IDLE_TIMEOUT_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureResult:
+    """Is what a capture held: a report for each stream, the fates of its datagrams, and the reader with its counts."""
+
+    streams: list[StreamReport]
+    datagrams: dict[str, int]
+    reader: CaptureReader
+
+
+def read_capture(
+    path: str | Path,
+    *,
+    sinks: Sequence[Sink] = (),
+    config: EngineConfig | None = None,
+    payload_types: Mapping[int, AudioFormat] | None = None,
+    indexed: Callable[[int, int], None] | None = None,
+    fed: Callable[[int, int], None] | None = None,
+) -> CaptureResult:
+    """Run a capture file through an engine into `sinks`, which are closed at the end.
+
+    payload_types: what the caller says, which goes before what SDP in the same file says of a plain RTP call, which
+    goes before RFC 3551. indexed(bytes done, all), fed(datagrams done, all): progress of the two passes.
+    Raises CaptureFileError when the file is no capture.
+    """
+    try:
+        reader = open_capture(path, progress=indexed)
+    except BaseException:
+        for sink in sinks:
+            sink.close()
+        raise
+    reports: list[StreamReport] = []
+
+    def listen(output: Output) -> None:
+        if isinstance(output, StreamClosed):
+            reports.append(output.report)
+
+    engine = Engine(_configure(config or EngineConfig(), reader, payload_types or {}))
+    pipeline = Pipeline(engine, sinks, listen)
+    done = 0
+    try:
+        for batch in reader.batches():
+            pipeline.feed(batch)
+            pipeline.advance(int(batch.arrival_ns[-1]))
+            done += len(batch)
+            if fed is not None:
+                fed(done, len(reader))
+    finally:
+        pipeline.close()
+    reports.sort(key=lambda report: report.start_ns)
+    return CaptureResult(reports, engine.counts(), reader)
+
+
+def _configure(config: EngineConfig, reader: CaptureReader, told: Mapping[int, AudioFormat]) -> EngineConfig:
+    """Let payload types mean what the file's own SDP says of each call, unless the caller knows better."""
+    common = config.payload_types.with_overrides(told)
+    by_conversation = {
+        conversation: common.with_overrides(formats).with_overrides(told)
+        for conversation, formats in conversation_formats(reader).items()
+    }
+
+    def payload_types_of(identity: StreamIdentity, endpoint: Endpoint) -> PayloadTypeMap | None:
+        return by_conversation.get(endpoint.conversation) if identity.call_leg_id is None else None
+
+    return replace(config, payload_types=common, payload_types_of=payload_types_of, idle_timeout_s=_IDLE_TIMEOUT_S)

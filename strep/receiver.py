@@ -1,0 +1,236 @@
+"""Receive live forked audio: sockets, engine, sinks and listeners as one async context manager."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import warnings
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import TracebackType
+
+import numpy as np
+
+from strep.audio.formats import AudioFormat
+from strep.engine import Engine, EngineConfig
+from strep.errors import ConfigError
+from strep.listening import BoundedQueue, Listeners, Stream
+from strep.net.address import UdpAddress
+from strep.net.endpoints import EndpointTable
+from strep.net.source import RECEIVE_BUFFER_BYTES, DatagramSource
+from strep.net.udp import open_udp
+from strep.net.wallclock import WallClock
+from strep.pipeline import Pipeline
+from strep.sinks.base import Sink
+from strep.stream.events import Event, StreamReport
+from strep.wire.batch import SLACK_BYTES, DatagramBatch
+
+#: How long the loop sleeps while traffic flows: a batch costs about 0.1 ms however small, and audio comes every 20 ms.
+_TICK_S = 0.01
+#: How long without a datagram before the loop waits for readability instead of ticking.
+_QUIET_TICKS = 20
+#: How often expiry and flushing go on while nothing arrives.
+_IDLE_TICK_S = 0.25
+#: Batches read before other tasks get their turn.
+_BATCHES_A_TURN = 16
+
+
+class ReceiveBufferWarning(UserWarning):
+    """Says that the system granted a smaller receive buffer than was asked for."""
+
+
+class Receiver:
+    """Receives forked calls until it is left.
+
+        async with strep.Receiver("udp:0.0.0.0:9000", sinks=[strep.RecordingSink("calls")]) as receiver:
+            async for stream in receiver:
+                ...
+
+    target: where STREP (any number of calls) and plain RTP may arrive. rx and tx: plain RTP of one call, a port for
+    each direction. payload_types: what dynamic payload types mean, such as {116: AudioFormat("OPUS", 48000, 48000, 2)}.
+    Raises ConfigError for arguments that cannot work and ReceiveError for a socket that cannot be opened.
+    """
+
+    def __init__(
+        self,
+        target: str | UdpAddress | None = None,
+        *,
+        rx: str | UdpAddress | None = None,
+        tx: str | UdpAddress | None = None,
+        sinks: Sequence[Sink] = (),
+        config: EngineConfig | None = None,
+        payload_types: Mapping[int, AudioFormat] | None = None,
+        receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
+        portable: bool = False,
+    ) -> None:
+        if target is None and rx is None and tx is None:
+            raise ConfigError("a receiver needs a target, or rx and tx, got none of them")
+        if (rx is None) != (tx is None):
+            raise ConfigError(f"rx and tx go together, got rx {rx} and tx {tx}")
+        self._target, self._rx, self._tx = (_address(text) for text in (target, rx, tx))
+        config = config or EngineConfig()
+        engine = Engine(config.with_payload_types(payload_types or {}))
+        self._listeners = Listeners()
+        self.pipeline = Pipeline(engine, sinks, self._listeners.take)
+        self.engine = engine
+        self._receive_buffer_bytes, self._portable = receive_buffer_bytes, portable
+        self._sources: list[DatagramSource] = []
+        self._clock = WallClock()
+        self._received = 0
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    async def __aenter__(self) -> Receiver:
+        try:
+            self._open()
+        except BaseException:
+            self._close()
+            raise
+        self._task = asyncio.create_task(self._run(), name="strep receiver")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Read what is queued, close every stream and sink, and end every iteration. A second call does nothing."""
+        if self._task is None:
+            return
+        self._stopping = True
+        task, self._task = self._task, None
+        await task
+
+    async def wait(self) -> None:
+        """Wait until the receiver stops, and raise what made it stop if that was an error."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    def __aiter__(self) -> AsyncIterator[Stream]:
+        """Iterate the streams that open from now on; each is iterated for its frames."""
+        return self._listeners.streams()
+
+    def events(self) -> BoundedQueue[Event]:
+        """Iterate all events from now on."""
+        return self._listeners.events()
+
+    @property
+    def addresses(self) -> list[UdpAddress]:
+        """Give the addresses that the sockets are bound to: target, rx, tx, as far as there."""
+        return [source.local_address for source in self._sources]
+
+    @property
+    def received(self) -> int:
+        """Count the datagrams that the sockets handed over; the fates add up to this."""
+        return self._received
+
+    @property
+    def kernel_drops(self) -> int:
+        """Count what the kernel dropped because its buffer was full: our loss, not the network's."""
+        return sum(source.kernel_drops or 0 for source in self._sources)
+
+    def counts(self) -> dict[str, int]:
+        """Give the fates of all datagrams by name."""
+        return self.engine.counts()
+
+    def reports(self) -> list[StreamReport]:
+        """Report the streams that are open."""
+        return self.engine.reports()
+
+    def _open(self) -> None:
+        endpoints = EndpointTable()
+        inputs: list[tuple[UdpAddress, int | None, str | None]] = []
+        if self._target is not None:
+            inputs.append((self._target, None, None))
+        if self._rx is not None and self._tx is not None:
+            call = f"rx-{self._rx.port}+tx-{self._tx.port}"
+            inputs += [(self._rx, 0, call), (self._tx, 1, call)]
+        for address, direction, conversation in inputs:
+            source = open_udp(
+                address,
+                direction=direction,
+                conversation=conversation,
+                receive_buffer_bytes=self._receive_buffer_bytes,
+                endpoints=endpoints,
+                clock=self._clock,
+                portable=self._portable,
+            )
+            self._sources.append(source)
+        granted, wanted = self._sources[0].receive_buffer_bytes, self._receive_buffer_bytes
+        if granted < wanted:
+            warnings.warn(
+                f"the system grants a receive buffer of {granted} bytes, not {wanted}: with many calls, datagrams "
+                f"will be dropped when the machine stalls (raise net.core.rmem_max)",
+                ReceiveBufferWarning,
+                stacklevel=4,
+            )
+
+    async def _run(self) -> None:
+        quiet = 0
+        try:
+            while not self._stopping:
+                quiet = 0 if self._turn() else quiet + 1
+                if quiet < _QUIET_TICKS:
+                    await asyncio.sleep(_TICK_S)
+                else:
+                    await self._readable(_IDLE_TICK_S)
+            while self._turn():
+                pass
+        finally:
+            self._close()
+
+    def _turn(self) -> bool:
+        """Read what is queued and let out what is due; tell whether anything was read."""
+        before_ns = self._clock.read()
+        any_read = False
+        for _ in range(_BATCHES_A_TURN):
+            batches = [batch for source in self._sources if len(batch := source.read())]
+            if batches:
+                any_read = True
+                batch = _merge(batches)
+                self._received += len(batch)
+                self.pipeline.feed(batch)
+            if all(source.drained for source in self._sources):
+                self.pipeline.advance(before_ns)
+                return any_read
+            if not batches:
+                return any_read  # a socket error, counted by the source
+            self.pipeline.advance(min(before_ns, *(int(some.arrival_ns[-1]) for some in batches)))
+        return any_read
+
+    async def _readable(self, timeout_s: float) -> None:
+        loop, ready = asyncio.get_running_loop(), asyncio.Event()
+        for source in self._sources:
+            loop.add_reader(source.fileno(), ready.set)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ready.wait(), timeout_s)
+        for source in self._sources:
+            loop.remove_reader(source.fileno())
+
+    def _close(self) -> None:
+        try:
+            self.pipeline.close()
+        finally:
+            self._listeners.end()
+            for source in self._sources:
+                source.close()
+
+
+def _address(text: str | UdpAddress | None) -> UdpAddress | None:
+    return UdpAddress.parse(text) if isinstance(text, str) else text
+
+
+def _merge(batches: list[DatagramBatch]) -> DatagramBatch:
+    """Join batches of several sockets in order of arrival."""
+    if len(batches) == 1:
+        return batches[0]
+    order = np.argsort(np.concatenate([batch.arrival_ns for batch in batches]), kind="stable")
+    start = np.cumsum([0] + [len(batch.flat) for batch in batches[:-1]])
+    return DatagramBatch(
+        flat=np.concatenate([*(batch.flat for batch in batches), np.zeros(SLACK_BYTES, np.uint8)]),
+        offset=np.concatenate([batch.offset + base for batch, base in zip(batches, start, strict=True)])[order],
+        length=np.concatenate([batch.length for batch in batches])[order],
+        arrival_ns=np.concatenate([batch.arrival_ns for batch in batches])[order],
+        source=np.concatenate([batch.source for batch in batches])[order],
+        endpoints=batches[0].endpoints,
+    )
