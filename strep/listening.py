@@ -134,5 +134,7 @@ class Listeners:
         for streams in self._open.values():
             for stream in streams:
                 stream.end()
-        for queue in (*self._streams, *self._events):
-            queue.end()
+        for waiting in self._streams:
+            waiting.end()
+        for events in self._events:
+            events.end()
