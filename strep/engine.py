@@ -167,7 +167,9 @@ class Engine:
             self.fates += np.bincount(headers.fate, minlength=len(Fate))
             rows = np.flatnonzero(headers.fate == Fate.ACCEPTED)
             self.fates[Fate.ACCEPTED] -= len(rows)  # only Intake says that of RTP
-        keys = self._keys(batch, headers)[rows]
+        keys = self._keys(batch, headers)
+        if len(rows) != len(batch):
+            keys = keys[rows]
         source = self._index.look_up(keys)
         if (source == UNKNOWN).any():
             self._admit(batch, headers, keys, rows, source)
@@ -280,7 +282,7 @@ class Engine:
             self._second = max(second, self._second or 0)
         while self._second < second and self._by_key:
             self._second += 1
-            self._timeline.advance(self._second * _SECOND_NS)
+            self._timeline.advance(self._second * _SECOND_NS, exactly=True)
             if self._second % _WINDOW_S == 0:
                 self._watch_clocks(self._second * _SECOND_NS)
             self._expire(self._second * _SECOND_NS)

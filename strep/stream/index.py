@@ -15,11 +15,8 @@ _ODD = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np
 
 
 def _mix(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Fold keys uint64[n, 3] to uint64[n]; any three bits that differ change the high half."""
-    products: NDArray[np.uint64] = keys * _ODD
-    first, second, third = products.T
-    mixed: NDArray[np.uint64] = first ^ (second >> np.uint64(7)) ^ (second << np.uint64(31)) ^ third
-    mixed ^= mixed >> np.uint64(29)
+    """Fold keys uint64[n, 3] to uint64[n]. Keys that were made to collide cost time, never a wrong row."""
+    mixed: NDArray[np.uint64] = keys @ _ODD
     return mixed
 
 
@@ -45,9 +42,9 @@ class KeyIndex:
             return np.full(len(keys), UNKNOWN, np.int64)
         place = np.searchsorted(self._sorted_mix, _mix(keys))
         rows = self._sorted_row.take(place, mode="clip")
-        wrong = (self._keys.take(rows, axis=0) != keys).any(axis=1)
-        if wrong.any():
-            for n in np.flatnonzero(wrong).tolist():
+        differs = self._keys.take(rows, axis=0) != keys
+        if differs.any():
+            for n in np.flatnonzero(differs.any(axis=1)).tolist():
                 a, b, c = keys[n].tolist()
                 rows[n] = self._rows.get((a, b, c), UNKNOWN)
         return rows

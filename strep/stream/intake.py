@@ -20,12 +20,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from strep.audio.formats import AudioFormat, PayloadTypeMap
 from strep.stream import table as t
 from strep.stream.sequence import extend_sequence, extend_sequence_columns, extend_timestamp, extend_timestamp_columns
+from strep.wire.batch import windows
 from strep.wire.fate import Fate
 from strep.wire.headers import Claim
 from strep.wire.rtp import RTP_BYTES
@@ -199,10 +199,10 @@ class Intake:
         cells[:, t.CELL_LENGTH_AND_TYPE] <<= t.TYPE_SHIFT
         cells[:, t.CELL_LENGTH_AND_TYPE] |= packets.payload_length
         sources.cells[cell] = cells
-        # Cells are copied whole: to read on behind a payload is harmless (the batch has slack), one copy does it all.
-        flat, width = packets.flat, t.CELL_BYTES
-        windows = as_strided(flat, (len(flat) - width + 1, width), (1, 1))
-        sources.payload.reshape(-1, width)[cell] = windows[packets.payload_start]
+        # All payloads are copied at the length of the longest: to read on behind one is harmless (the batch has slack).
+        width = int(packets.payload_length.max())
+        if width:
+            windows(sources.payload, width, t.CELL_BYTES)[cell] = windows(packets.flat, width)[packets.payload_start]
 
     def _vacate(self, row: int, cell: int) -> None:
         """Save what a cell still holds for later: a packet not handed on yet, or one that concealment may look at."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from strep.audio import g711
@@ -22,6 +21,7 @@ from strep.stream.intake import Accepted
 from strep.stream.outbox import Outbox
 from strep.stream.placing import COLUMNAR_LAWS, TELL_ANCHOR_NS, Placer
 from strep.stream.state import StreamState
+from strep.wire.batch import windows
 
 _LAWS = {code: {"PCMU": g711.Law.MU, "PCMA": g711.Law.A}[name] for name, code in COLUMNAR_LAWS.items()}
 #: Below this many rows the scalar path is quicker than the columns' fixed cost.
@@ -89,21 +89,27 @@ class Timeline:
         """Tell whether anything is held back."""
         return bool(self._waiting)
 
-    def advance(self, watermark_ns: int) -> None:
-        """Hand on what arrived a playout delay before the watermark."""
+    def advance(self, watermark_ns: int, *, exactly: bool = False) -> None:
+        """Hand on what arrived a playout delay before the watermark.
+
+        What was accepted together is handed on together, when all of it is due: half as many columns cost nearly as
+        much. With `exactly`, all that is due is handed on, for whoever looks at the state that this leaves.
+        """
         limit_ns = watermark_ns - self._delay_ns
-        kept: deque[Accepted] = deque()
-        while self._waiting:
+        kept: list[Accepted] = []
+        # Batches come in order of arrival, so the first that is not due is the last that has to be looked at.
+        while self._waiting and self._waiting[0].arrival_ns[0] <= limit_ns:
             accepted = self._waiting.popleft()
             due = accepted.arrival_ns <= limit_ns
             if due.all():
                 self.release(accepted.row, accepted.sequence)
                 continue
-            if due.any():
-                self.release(accepted.row[due], accepted.sequence[due])
-                accepted = Accepted(accepted.row[~due], accepted.sequence[~due], accepted.arrival_ns[~due])
-            kept.append(accepted)
-        self._waiting = kept
+            if not exactly:
+                kept.append(accepted)
+                break
+            self.release(accepted.row[due], accepted.sequence[due])
+            kept.append(Accepted(accepted.row[~due], accepted.sequence[~due], accepted.arrival_ns[~due]))
+        self._waiting.extendleft(reversed(kept))
 
     def release(self, rows: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
         """Hand on each source (each row once) up to its target, an unbounded sequence number."""
@@ -179,8 +185,7 @@ class Timeline:
         arrival_ns: NDArray[np.int64],
     ) -> None:
         length, law = kind & t.LENGTH_MASK, kind >> t.TYPE_SHIFT & 1
-        ring = self._sources.payload
-        payload = as_strided(ring, (len(ring) // t.CELL_BYTES, length), (t.CELL_BYTES, 1))[cell]
+        payload = windows(self._sources.payload, length, t.CELL_BYTES)[cell].view(np.uint8).reshape(len(cell), length)
         self._outbox.block(
             AudioBlock(
                 sample_rate_hz=1_000_000_000 // (kind >> (t.TYPE_SHIFT + 1)),

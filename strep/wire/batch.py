@@ -17,6 +17,19 @@ from numpy.typing import NDArray
 SLACK_BYTES = 320
 
 
+def windows(flat: NDArray[np.uint8], width: int, stride: int = 1) -> NDArray[np.void]:
+    """View bytes as overlapping items of `width` bytes, one every `stride`: item k begins at byte k * stride.
+
+    Indexing this with many starts copies each item in one piece, in half the time of a two-dimensional byte view.
+    """
+    return np.ndarray(((len(flat) - width) // stride + 1,), np.dtype((np.void, width)), flat, strides=(stride,))
+
+
+def gather(flat: NDArray[np.uint8], start: NDArray[np.int64], width: int) -> NDArray[np.uint8]:
+    """Copy `width` bytes from each start into rows uint8[n, width]; every start must have that many behind it."""
+    return windows(flat, width)[start].view(np.uint8).reshape(len(start), width)
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Tells where datagrams of one `source` number came from, and what that says of plain RTP (no STREP header).

@@ -20,10 +20,9 @@ import enum
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from strep.wire.batch import DatagramBatch
+from strep.wire.batch import DatagramBatch, gather
 from strep.wire.fate import Fate
 from strep.wire.rtp import RTCP_PACKET_TYPES, RTP_BYTES
 from strep.wire.strep import STREP_BYTES, STREP_MAGIC, STREP_VERSION
@@ -72,12 +71,6 @@ assert _BOTH.itemsize == STREP_BYTES + RTP_BYTES
 _PLAIN_STREP = STREP_BYTES << 8 | STREP_MAGIC | STREP_VERSION << 2
 _MASK_LD = 0xFFFF & ~3
 _PLAIN_RTP_FIRST = 0x80
-
-
-def gather(flat: NDArray[np.uint8], start: NDArray[np.int64], width: int) -> NDArray[np.uint8]:
-    """Copy `width` bytes from each start into rows uint8[n, width]; every start must have that many behind it."""
-    windows = as_strided(flat, (len(flat) - width + 1, width), (1, 1))
-    return windows[start]
 
 
 def parse_headers(batch: DatagramBatch) -> Headers:
