@@ -1,14 +1,15 @@
 """Hand live audio to tasks in the same program: streams as they open, frames as they come.
 
 Every queue is bounded. A task that is too slow misses the oldest frames, which is counted; capture never waits for it.
+What nobody holds any more (an iteration that was broken off, a stream that was looked at and left) gets nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
+from weakref import WeakSet
 
 from strep.audio.block import AudioBlock, AudioFrame
 from strep.stream.events import Event, StreamClosed, StreamIdentity, StreamOpened, StreamReport
@@ -44,7 +45,7 @@ class BoundedQueue(Generic[T]):
         self._ended = True
         self._ready.set()
 
-    def __aiter__(self) -> AsyncIterator[T]:
+    def __aiter__(self) -> BoundedQueue[T]:
         return self
 
     async def __anext__(self) -> T:
@@ -57,7 +58,10 @@ class BoundedQueue(Generic[T]):
 
 
 class Stream:
-    """Is one open stream: iterate it for its AudioFrames until it closes; then `report` has its totals."""
+    """Is one open stream: iterate it for its AudioFrames until it closes; then `report` has its totals.
+
+    Every iteration of it takes from the same queue: a frame goes to one of them.
+    """
 
     def __init__(self, opened: StreamOpened, queued_frames: int = QUEUED_FRAMES) -> None:
         self.identity: StreamIdentity = opened.identity
@@ -70,8 +74,11 @@ class Stream:
         """Count the frames that were dropped because nobody took them in time."""
         return self._frames.missed
 
-    def __aiter__(self) -> AsyncIterator[AudioFrame]:
-        return self._frames
+    def __aiter__(self) -> Stream:
+        return self  # not the queue alone: who iterates holds the stream
+
+    async def __anext__(self) -> AudioFrame:
+        return await self._frames.__anext__()
 
     def put(self, frame: AudioFrame) -> None:
         """Add a frame: the receiver's side."""
@@ -87,9 +94,9 @@ class Listeners:
     """Hands the engine's output to whoever asked for it; costs nothing while nobody did."""
 
     def __init__(self) -> None:
-        self._streams: list[BoundedQueue[Stream]] = []
-        self._events: list[BoundedQueue[Event]] = []
-        self._open: dict[int, list[Stream]] = {}
+        self._streams: WeakSet[BoundedQueue[Stream]] = WeakSet()
+        self._events: WeakSet[BoundedQueue[Event]] = WeakSet()
+        self._open: dict[int, WeakSet[Stream]] = {}
         self._ended = False
 
     def streams(self) -> BoundedQueue[Stream]:
@@ -100,9 +107,9 @@ class Listeners:
         """Give a queue of the events from now on."""
         return self._join(self._events)
 
-    def _join(self, queues: list[BoundedQueue[T]]) -> BoundedQueue[T]:
+    def _join(self, queues: WeakSet[BoundedQueue[T]]) -> BoundedQueue[T]:
         queue: BoundedQueue[T] = BoundedQueue(QUEUED_ITEMS)
-        queues.append(queue)
+        queues.add(queue)
         if self._ended:
             queue.end()
         return queue
@@ -116,8 +123,10 @@ class Listeners:
         for queue in self._events:
             queue.put(output)
         if isinstance(output, StreamOpened) and self._streams:
-            self._open[output.slot] = [Stream(output) for _ in self._streams]
-            for waiting, stream in zip(self._streams, self._open[output.slot], strict=True):
+            streams = self._open[output.slot] = WeakSet()
+            for waiting in self._streams:
+                stream = Stream(output)
+                streams.add(stream)
                 waiting.put(stream)
         elif isinstance(output, StreamClosed):
             for stream in self._open.pop(output.slot, ()):

@@ -1,10 +1,17 @@
 """Join the engine to what takes its output: sinks, and listeners in the same program.
 
-The same pipeline serves a live receiver and a capture file; it has no clock and opens nothing.
+The same pipeline serves a live receiver and a capture file; it has no clock and opens nothing. What holds when a sink
+raises, which is its own fault and nobody else's:
+
+1. It is closed as far as it can be, gets nothing more, and its error is logged and kept in `failures`.
+2. The engine and the other sinks go on, and `close` raises the first of those errors when all is closed.
+3. When no sink is left, there is nothing to go on for: what was called raises at once.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Callable, Sequence
 
 from strep.audio.block import AudioBlock
@@ -13,31 +20,39 @@ from strep.sinks.base import Sink
 from strep.stream.outbox import Output
 from strep.wire.batch import DatagramBatch
 
+_log = logging.getLogger(__name__)
+
 
 class Pipeline:
-    """Feeds an engine and hands its output to every sink, in the order given, then to `listener`."""
+    """Feeds an engine and hands its output to every sink, in the order given, then to `listener`.
+
+    failures: what sinks raised, the first one first. Every call may raise that, as the rules above say.
+    """
 
     def __init__(
         self, engine: Engine, sinks: Sequence[Sink] = (), listener: Callable[[Output], None] | None = None
     ) -> None:
         self.engine = engine
-        self._sinks = tuple(sinks)
+        self.failures: list[Exception] = []
+        self._sinks = list(sinks)
         self._listener = listener
         self._closed = False
 
     def feed(self, batch: DatagramBatch) -> None:
         """Take datagrams in order of arrival."""
         self._hand_on(self.engine.feed(batch))
+        self._check()
 
     def advance(self, watermark_ns: int) -> None:
         """Say that all that arrived before `watermark_ns` was fed: what is due comes out, and sinks write."""
         self._hand_on(self.engine.advance(watermark_ns))
-        for sink in self._sinks:
-            sink.flush(watermark_ns)
+        self._each(lambda sink: sink.flush(watermark_ns))
+        self._check()
 
     def end_call(self, call: str) -> None:
         """Close both directions of a leg, by StreamIdentity.call, because its fork is over."""
         self._hand_on(self.engine.end_call(call))
+        self._check()
 
     def close(self) -> None:
         """Close every stream and every sink. A second call does nothing."""
@@ -47,15 +62,45 @@ class Pipeline:
         try:
             self._hand_on(self.engine.close())
         finally:
-            for sink in self._sinks:
-                sink.close()
+            sinks, self._sinks = self._sinks, []
+            for sink in sinks:
+                try:
+                    sink.close()
+                except Exception as error:
+                    self._note(sink, error)
+        self._check()
 
     def _hand_on(self, outputs: list[Output]) -> None:
-        for output in outputs:
-            for sink in self._sinks:
-                if isinstance(output, AudioBlock):
-                    sink.block(output)
-                else:
-                    sink.event(output)
-            if self._listener is not None:
+        if not outputs:
+            return
+        self._each(lambda sink: _give(sink, outputs))
+        if self._listener is not None:
+            for output in outputs:
                 self._listener(output)
+
+    def _each(self, act: Callable[[Sink], None]) -> None:
+        """Let every sink do something; one that raises is left out from now on."""
+        for sink in tuple(self._sinks):
+            try:
+                act(sink)
+            except Exception as error:
+                self._note(sink, error)
+                self._sinks.remove(sink)
+                with contextlib.suppress(Exception):  # it is broken already; this is for the files that it has open
+                    sink.close()
+
+    def _note(self, sink: Sink, error: Exception) -> None:
+        self.failures.append(error)
+        _log.error("%s failed and is left out from now on", type(sink).__name__, exc_info=error)
+
+    def _check(self) -> None:
+        if self.failures and not self._sinks:
+            raise self.failures[0]
+
+
+def _give(sink: Sink, outputs: list[Output]) -> None:
+    for output in outputs:
+        if isinstance(output, AudioBlock):
+            sink.block(output)
+        else:
+            sink.event(output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 import numpy as np
@@ -47,7 +47,8 @@ class Receiver:
 
     target: where STREP (any number of calls) and plain RTP may arrive. rx and tx: plain RTP of one call, a port for
     each direction. payload_types: what dynamic payload types mean, such as {116: AudioFormat("OPUS", 48000, 48000, 2)}.
-    Raises ConfigError for arguments that cannot work and ReceiveError for a socket that cannot be opened.
+    Raises ConfigError for arguments that cannot work and ReceiveError for a socket that cannot be opened. A sink that
+    raises is left out while the others go on, see strep.pipeline: leaving raises its error, when all is closed.
     """
 
     def __init__(
@@ -77,9 +78,14 @@ class Receiver:
         self._clock = WallClock()
         self._received = 0
         self._task: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._wake = asyncio.Event()  # something arrived, or it is time to stop
+        self._entered = self._stopping = False
+        self._watermark_ns = 0
 
     async def __aenter__(self) -> Receiver:
+        if self._entered:
+            raise ConfigError("a receiver is entered once, found it entered before: make a new one")
+        self._entered = True
         try:
             self._open()
         except BaseException:
@@ -94,19 +100,18 @@ class Receiver:
         await self.stop()
 
     async def stop(self) -> None:
-        """Read what is queued, close every stream and sink, and end every iteration. A second call does nothing."""
-        if self._task is None:
-            return
+        """Read what is queued, close every stream and sink, and end every iteration. Raises what `wait` raises."""
         self._stopping = True
-        task, self._task = self._task, None
-        await task
+        self._wake.set()
+        if self._task is not None:
+            await self._task
 
     async def wait(self) -> None:
-        """Wait until the receiver stops, and raise what made it stop if that was an error."""
+        """Wait until the receiver has stopped. Raises the error of the first sink that failed, if one did."""
         if self._task is not None:
             await asyncio.shield(self._task)
 
-    def __aiter__(self) -> AsyncIterator[Stream]:
+    def __aiter__(self) -> BoundedQueue[Stream]:
         """Iterate the streams that open from now on; each is iterated for its frames."""
         return self._listeners.streams()
 
@@ -162,7 +167,7 @@ class Receiver:
                 f"the system grants a receive buffer of {granted} bytes, not {wanted}: with many calls, datagrams "
                 f"will be dropped when the machine stalls (raise net.core.rmem_max)",
                 ReceiveBufferWarning,
-                stacklevel=4,
+                stacklevel=3,  # the line that enters the receiver
             )
 
     async def _run(self) -> None:
@@ -174,7 +179,8 @@ class Receiver:
                     await asyncio.sleep(_TICK_S)
                 else:
                     await self._readable(_IDLE_TICK_S)
-            while self._turn():
+            end_ns = self._clock.read()  # what arrives from now on does not keep us
+            while self._turn() and self._watermark_ns < end_ns:
                 pass
         finally:
             self._close()
@@ -191,21 +197,29 @@ class Receiver:
                 self._received += len(batch)
                 self.pipeline.feed(batch)
             if all(source.drained for source in self._sources):
-                self.pipeline.advance(before_ns)
+                self._advance(before_ns)
                 return any_read
             if not batches:
                 return any_read  # a socket error, counted by the source
-            self.pipeline.advance(min(before_ns, *(int(some.arrival_ns[-1]) for some in batches)))
+            self._advance(min(before_ns, *(int(some.arrival_ns[-1]) for some in batches)))
         return any_read
 
+    def _advance(self, watermark_ns: int) -> None:
+        self._watermark_ns = watermark_ns
+        self.pipeline.advance(watermark_ns)
+
     async def _readable(self, timeout_s: float) -> None:
-        loop, ready = asyncio.get_running_loop(), asyncio.Event()
-        for source in self._sources:
-            loop.add_reader(source.fileno(), ready.set)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ready.wait(), timeout_s)
-        for source in self._sources:
-            loop.remove_reader(source.fileno())
+        """Wait until a datagram is there, the receiver is to stop, or time is up."""
+        loop = asyncio.get_running_loop()
+        try:
+            for source in self._sources:
+                loop.add_reader(source.fileno(), self._wake.set)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), timeout_s)
+        finally:
+            for source in self._sources:
+                loop.remove_reader(source.fileno())
+            self._wake.clear()
 
     def _close(self) -> None:
         try:
@@ -225,9 +239,11 @@ def _merge(batches: list[DatagramBatch]) -> DatagramBatch:
     if len(batches) == 1:
         return batches[0]
     order = np.argsort(np.concatenate([batch.arrival_ns for batch in batches]), kind="stable")
-    start = np.cumsum([0] + [len(batch.flat) for batch in batches[:-1]])
+    # Buffers are megabytes, made for the largest batch: only what is filled is copied.
+    filled = [batch.flat[: int(batch.offset[-1] + batch.length[-1])] for batch in batches]
+    start = np.cumsum([0] + [len(flat) for flat in filled[:-1]])
     return DatagramBatch(
-        flat=np.concatenate([*(batch.flat for batch in batches), np.zeros(SLACK_BYTES, np.uint8)]),
+        flat=np.concatenate([*filled, np.zeros(SLACK_BYTES, np.uint8)]),
         offset=np.concatenate([batch.offset + base for batch, base in zip(batches, start, strict=True)])[order],
         length=np.concatenate([batch.length for batch in batches])[order],
         arrival_ns=np.concatenate([batch.arrival_ns for batch in batches])[order],

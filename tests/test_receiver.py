@@ -1,0 +1,433 @@
+"""The whole receiver on loopback: real sockets, the engine, recordings on disk, and tasks that listen."""
+
+import asyncio
+import sys
+import uuid
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import strep
+from strep import Direction, Leg
+from strep.emulator import Impairments, Platform
+from strep.errors import ConfigError, ReceiveError, SinkError
+from strep.net.address import UdpAddress
+from strep.net.udp import open_udp
+from strep.sinks.recordings import Recording
+from strep.stream.events import CloseReason, FormatChanged, StreamClosed, StreamOpened
+from tests.emulator.conftest import KeptForks
+from tests.live import RECEIVE_BUFFER_BYTES, deliver, interleave, open_socket, recorded, until
+from tests.test_pipeline import KeepingSink
+from tests.traffic import Sender, pcmu
+
+LOOPBACK = "udp:127.0.0.1:0"
+IPV6_LOOPBACK = "udp:[::1]:0"
+RTP_BYTES = 12
+
+
+def receiver_on(*target: str, **settings) -> strep.Receiver:
+    return strep.Receiver(*target, **{"receive_buffer_bytes": RECEIVE_BUFFER_BYTES} | settings)
+
+
+def legs(count: int) -> list[Sender]:
+    """Make both directions of so many legs, each with audio of its own."""
+    return [
+        Sender(leg=n % 2, direction=direction, ssrc=n, seed=2 * n + direction, call_leg_id=uuid.UUID(int=n // 2 + 1))
+        for n in range(count)
+        for direction in (0, 1)
+    ]
+
+
+def has_received(receiver: strep.Receiver, count: int) -> bool:
+    return receiver.received == count
+
+
+def made_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+def by_call(sink: strep.RecordingSink) -> dict[str, Recording]:
+    return {recording.identities[0].call: recording for recording in sink.recordings}
+
+
+@pytest.fixture(params=["recvmmsg", "portable"])
+def portable(request: pytest.FixtureRequest) -> bool:
+    if request.param == "recvmmsg" and sys.platform != "linux":
+        pytest.skip("recvmmsg is Linux's")
+    return request.param == "portable"
+
+
+@pytest.mark.parametrize("target", [LOOPBACK, IPV6_LOOPBACK])
+async def test_each_leg_of_several_calls_becomes_a_stereo_recording(
+    target: str, portable: bool, tmp_path: Path
+) -> None:
+    sink, senders = strep.RecordingSink(tmp_path), legs(6)
+    streams = [sender.packets(60) for sender in senders]
+    async with receiver_on(target, sinks=[sink], portable=portable) as receiver:
+        sent = await deliver(receiver, interleave(*streams))
+    assert receiver.received == sent == sum(receiver.counts().values()) == receiver.counts()["accepted"]
+    assert receiver.kernel_drops == 0
+    recordings = by_call(sink)
+    assert len(recordings) == 6
+    for sender, stream in zip(senders, streams, strict=True):
+        recording = recordings[f"{sender.call_leg_id}-{Leg(sender.leg).name}"]
+        assert (recording.channels, recording.sample_rate_hz) == (2, 8000)
+        assert (recorded(recording, Direction(sender.direction)) == pcmu(stream)).all()
+
+
+async def test_plain_rtp_on_two_ports_is_one_call_with_rx_left_and_tx_right(portable: bool, tmp_path: Path) -> None:
+    sink = strep.RecordingSink(tmp_path)
+    rx, tx = (Sender(strep=False, ssrc=n, seed=n).packets(80) for n in (1, 2))
+    async with receiver_on(rx=LOOPBACK, tx=LOOPBACK, sinks=[sink], portable=portable) as receiver:
+        with closing(open_socket(receiver.addresses[0])) as left, closing(open_socket(receiver.addresses[1])) as right:
+            for n, (inbound, outbound) in enumerate(zip(rx, tx, strict=True)):
+                right.send(outbound)
+                left.send(inbound)
+                if n % 20 == 0:  # let it read in several batches
+                    await until(partial(has_received, receiver, 2 * n + 2))
+            await until(partial(has_received, receiver, 160))
+    assert sum(receiver.counts().values()) == receiver.counts()["accepted"] == 160
+    (recording,) = sink.recordings
+    assert {identity.direction for identity in recording.identities} == set(Direction)
+    assert (recorded(recording, Direction.INBOUND) == pcmu(rx, RTP_BYTES)).all()
+    assert (recorded(recording, Direction.OUTBOUND) == pcmu(tx, RTP_BYTES)).all()
+
+
+async def test_each_sender_of_plain_rtp_to_the_target_port_is_a_call_of_its_own(tmp_path: Path) -> None:
+    sink = strep.RecordingSink(tmp_path)
+    streams = [Sender(strep=False, seed=n).packets(30) for n in (1, 2)]  # the same SSRC from both
+    names = []
+    async with receiver_on(LOOPBACK, sinks=[sink]) as receiver:
+        for stream in streams:
+            sock = open_socket(receiver.addresses[0])
+            names.append(f"plain-127.0.0.1_{sock.getsockname()[1]}")
+            await deliver(receiver, stream, sock=sock)
+    recordings = by_call(sink)
+    assert sorted(recordings) == sorted(names)
+    for name, stream in zip(names, streams, strict=True):
+        assert (recorded(recordings[name], Direction.INBOUND) == pcmu(stream, RTP_BYTES)).all()
+
+
+async def test_every_kind_of_datagram_ends_in_one_counted_fate(portable: bool) -> None:
+    sender = Sender()
+    audio = sender.packets(40)
+    lots = {
+        "accepted": audio[:20] + audio[21:40] + Sender(strep=False).packets(10),
+        "duplicate": audio[10:15],
+        "malformed_empty": [b""] * 2,
+        "malformed_strep": [audio[0][:23], audio[0][:1]],
+        "malformed_rtp": [b"\x80", audio[0][:24] + b"\x80\0\0"],
+        "rejected_strep_version": [bytes([audio[0][0] ^ 0x30]) + audio[0][1:]],
+        "rejected_sequence": [Sender(sequence_number=40_000).packet()],
+        "not_audio_rtcp": [bytes.fromhex("80c90001deadbeef")],
+        "not_audio_stun": [bytes.fromhex("000100002112a442") + bytes(12)],
+        "not_audio_t38": [bytes.fromhex("0001") + bytes(20)],
+        "not_audio_sip": [b"OPTIONS sip:a@b SIP/2.0\r\n\r\n"],
+        "over_limit_size": [Sender().wrap(bytes([0x80, 0]) + bytes(4000))],
+    }
+    async with receiver_on(LOOPBACK, portable=portable) as receiver:
+        sent = await deliver(receiver, [datagram for lot in lots.values() for datagram in lot])
+    assert receiver.received == sent == sum(receiver.counts().values())
+    assert {name: count for name, count in receiver.counts().items() if count} == {k: len(v) for k, v in lots.items()}
+
+
+async def test_what_the_emulated_network_did_is_what_the_reports_say(tmp_path: Path) -> None:
+    sink, forks = strep.RecordingSink(tmp_path), KeptForks()
+    impairments = Impairments(loss=0.05, duplicate=0.05, reorder=0.05, seed=3)
+    platform = Platform(seed=5, sender=forks)
+    call = platform.add_call("PCMA", waits_for_fork=True, impairments=impairments)
+    async with receiver_on(LOOPBACK, sinks=[sink]) as receiver:
+        platform.command(call.call_control_id, "fork_start", {"target": str(receiver.addresses[0])})
+        (fork,) = forks.forks
+        media = list(fork.media())
+        for datagram in media:
+            fork.count(datagram, was_sent=True)
+        assert await deliver(receiver, [datagram.data for datagram in media]) > 2000
+    (recording,) = sink.recordings
+    assert sum(receiver.counts().values()) == receiver.received
+    for report in recording.reports:
+        account = call.sent[report.identity.leg, report.identity.direction]
+        (source,) = report.sources
+        assert account.lost > 20
+        assert account.duplicates > 20
+        assert (source.packets, source.duplicates) == (account.packets + account.duplicates, account.duplicates)
+        assert source.lost == account.lost
+        assert source.reordered + source.late > 20
+        assert report.length_samples == 160 * (account.end_packet - account.first_packet)
+
+
+# Listening
+
+
+async def test_streams_and_their_frames_are_iterated_until_the_receiver_stops() -> None:
+    senders = legs(2)
+    sent = [sender.packets(50) for sender in senders]
+    heard: dict[tuple[str, Direction], list[strep.AudioFrame]] = {}
+    reports = []
+
+    async def listen(stream: strep.Stream) -> None:
+        key = stream.identity.call, stream.identity.direction
+        heard[key] = [frame async for frame in stream]
+        reports.append(stream.report)
+        assert stream.missed_frames == 0
+
+    async with receiver_on(LOOPBACK) as receiver, asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+
+        async def watch() -> None:
+            async for stream in receiver:
+                tasks.create_task(listen(stream))
+
+        tasks.create_task(watch())
+        await asyncio.sleep(0)
+        await deliver(receiver, interleave(*sent))
+        await receiver.stop()
+    for sender, stream in zip(senders, sent, strict=True):
+        frames = heard[f"{sender.call_leg_id}-{Leg(sender.leg).name}", Direction(sender.direction)]
+        assert (np.concatenate([frame.samples for frame in frames]) == pcmu(stream)).all()
+        assert [frame.position for frame in frames] == [160 * n for n in range(50)]
+        assert {frame.state for frame in frames} == {strep.SampleState.RECEIVED}
+    assert all(report is not None and report.length_samples == 8000 for report in reports)
+
+
+async def test_a_task_that_takes_no_frames_misses_them_while_the_recording_is_complete(tmp_path: Path) -> None:
+    sink, packets = strep.RecordingSink(tmp_path), Sender().packets(300)
+    async with receiver_on(LOOPBACK, sinks=[sink]) as receiver:
+        streams = aiter(receiver)
+        await deliver(receiver, packets)
+        stream = await anext(streams)
+        await receiver.stop()
+    late = [frame async for frame in stream]
+    assert stream.missed_frames == 50
+    assert (np.concatenate([frame.samples for frame in late]) == pcmu(packets[50:])).all()
+    (recording,) = sink.recordings
+    assert (recorded(recording, Direction.INBOUND) == pcmu(packets)).all()
+
+
+async def test_events_tell_the_life_of_a_stream() -> None:
+    async with receiver_on(LOOPBACK) as receiver:
+        events = receiver.events()
+        await deliver(receiver, Sender().packets(20))
+        assert [report.identity.direction for report in receiver.reports()] == [Direction.INBOUND]
+        await receiver.stop()
+    told = [event async for event in events]
+    kinds = [type(event) for event in told]
+    assert kinds[:2] == [StreamOpened, FormatChanged]
+    assert kinds.count(StreamClosed) == 1
+    assert isinstance(told[-1], StreamClosed)
+    assert told[-1].reason is CloseReason.STOPPED
+    assert receiver.reports() == []
+
+
+async def test_the_callers_payload_types_are_decoded() -> None:
+    formats = {100: strep.AudioFormat("L16", 16000, 16000)}
+    sender = Sender(payload_type=100)
+    samples = np.random.default_rng(1).integers(-9000, 9000, (20, 320)).astype(np.int16)
+    async with receiver_on(LOOPBACK, payload_types=formats) as receiver:
+        streams = aiter(receiver)
+        await deliver(receiver, [sender.packet(320, payload=row.astype(">i2").tobytes()) for row in samples])
+        stream = await anext(streams)
+        await receiver.stop()
+    frames = [frame async for frame in stream]
+    assert {frame.sample_rate_hz for frame in frames} == {16000}
+    assert (np.stack([frame.samples for frame in frames]) == samples).all()
+
+
+# Stopping
+
+
+async def test_what_is_queued_when_it_stops_is_read(tmp_path: Path) -> None:
+    sink, packets = strep.RecordingSink(tmp_path), Sender().packets(100)
+    async with receiver_on(LOOPBACK, sinks=[sink]) as receiver:
+        with closing(open_socket(receiver.addresses[0])) as sock:
+            for packet in packets:
+                sock.send(packet)  # the loop has no chance to read in between
+    assert receiver.counts()["accepted"] == 100
+    (recording,) = sink.recordings
+    assert (recorded(recording, Direction.INBOUND) == pcmu(packets)).all()
+
+
+async def test_it_stops_while_datagrams_keep_coming(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, sender = [], Sender()
+
+    def open_busy(*arguments, **settings):
+        source = open_udp(*arguments, **settings)
+        sock, read = sockets.enter_context(closing(open_socket(source.local_address))), source.read
+
+        def read_busy():
+            assert len(reads) < 100, "it reads on for ever"
+            reads.append(sock.send(sender.packet()))  # there is always one more
+            return read()
+
+        source.read = read_busy
+        return source
+
+    monkeypatch.setattr("strep.receiver.open_udp", open_busy)
+    with ExitStack() as sockets:
+        async with receiver_on(LOOPBACK) as receiver:
+            await until(lambda: receiver.received > 3)
+    assert sum(receiver.counts().values()) == receiver.received >= len(reads) - 1
+
+
+async def test_stopping_and_waiting_may_be_done_in_any_order_and_often() -> None:
+    async with receiver_on(LOOPBACK) as receiver:
+        waiting = asyncio.create_task(receiver.wait())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await asyncio.gather(receiver.stop(), receiver.stop())
+        await asyncio.wait_for(waiting, 10)
+        await receiver.wait()
+        await receiver.stop()
+    await receiver.stop()
+
+
+async def test_a_receiver_cannot_be_entered_again() -> None:
+    async with receiver_on(LOOPBACK) as receiver:
+        with pytest.raises(ConfigError, match="once"):
+            await receiver.__aenter__()
+        await deliver(receiver, Sender().packets(2))
+    with pytest.raises(ConfigError, match="once"):
+        await receiver.__aenter__()
+
+
+async def test_an_idle_receiver_wakes_for_a_datagram_and_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strep.receiver._QUIET_TICKS", 0)
+    monkeypatch.setattr("strep.receiver._IDLE_TICK_S", 3600)  # so that nothing else can wake it
+    async with receiver_on(LOOPBACK) as receiver, asyncio.timeout(10):
+        await asyncio.sleep(0)
+        await deliver(receiver, Sender().packets(5))
+        await receiver.stop()
+    assert receiver.counts()["accepted"] == 5
+
+
+async def test_a_cancelled_task_leaves_complete_recordings_and_a_free_port(tmp_path: Path) -> None:
+    sink, packets = strep.RecordingSink(tmp_path), Sender().packets(40)
+    addresses = []
+
+    async def receive() -> None:
+        async with receiver_on(LOOPBACK, sinks=[sink]) as receiver:
+            await deliver(receiver, packets)
+            addresses.append(receiver.addresses[0])
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(receive())
+    await until(lambda: bool(addresses))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (recording,) = sink.recordings
+    assert (recorded(recording, Direction.INBOUND) == pcmu(packets)).all()
+    open_udp(addresses[0]).close()
+
+
+def test_it_runs_on_uvloop_as_well() -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main() -> strep.Receiver:
+        async with receiver_on(LOOPBACK) as receiver:
+            await deliver(receiver, Sender().packets(20))
+        return receiver
+
+    assert uvloop.run(main()).counts()["accepted"] == 20
+
+
+# Faults of the caller, of the system, and of a sink
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "needs a target, or rx and tx"),
+        ({"rx": LOOPBACK}, "rx and tx go together"),
+        ({"target": LOOPBACK, "tx": LOOPBACK}, "rx and tx go together"),
+        ({"target": "127.0.0.1:9000"}, "udp:IP:PORT"),
+        ({"target": "udp:localhost:9000"}, "IP address"),
+        ({"rx": LOOPBACK, "tx": "udp:127.0.0.1:65536"}, "65535"),
+    ],
+)
+def test_arguments_that_cannot_work_are_refused(arguments: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        strep.Receiver(**arguments)
+
+
+async def test_a_receive_buffer_that_cannot_be_is_refused_and_sinks_are_closed() -> None:
+    sink = KeepingSink()
+    with pytest.raises(ConfigError, match="receive buffer"):
+        async with receiver_on(LOOPBACK, sinks=[sink], receive_buffer_bytes=1):
+            pass
+    assert sink.calls == ["close"]
+
+
+async def test_a_port_in_use_is_refused_and_nothing_stays_open(tmp_path: Path) -> None:
+    with closing(open_udp(UdpAddress("127.0.0.1", 0))) as first:
+        free = open_udp(UdpAddress("127.0.0.1", 0))
+        rx = free.local_address
+        free.close()
+        keeping = KeepingSink()
+        receiver = receiver_on(rx=rx, tx=first.local_address, sinks=[strep.RecordingSink(tmp_path), keeping])
+        with pytest.raises(ReceiveError, match="in use"):
+            async with receiver:
+                pytest.fail("it must not open")
+        assert keeping.calls == ["close"]
+        assert not made_in(tmp_path)
+        open_udp(rx).close()  # the port that could be had was given back
+        assert [stream async for stream in receiver] == []
+        with pytest.raises(ConfigError, match="once"):
+            await receiver.__aenter__()  # its sinks are closed
+
+
+async def test_a_receive_buffer_smaller_than_asked_for_is_warned_of_where_the_receiver_is_entered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def open_small(*arguments, **settings):
+        source = open_udp(*arguments, **settings)
+        source.receive_buffer_bytes = 212_992
+        return source
+
+    monkeypatch.setattr("strep.receiver.open_udp", open_small)
+    with pytest.warns(strep.ReceiveBufferWarning, match=r"212992 bytes, not 300000.*rmem_max") as warned:
+        async with receiver_on(LOOPBACK, receive_buffer_bytes=300_000):
+            pass
+    assert [warning.filename for warning in warned] == [__file__]
+
+
+async def test_a_sink_that_fails_does_not_hurt_the_recording_and_is_raised_on_leaving(tmp_path: Path) -> None:
+    broken, sink, packets = KeepingSink("block"), strep.RecordingSink(tmp_path), Sender().packets(120)
+    receiver = receiver_on(LOOPBACK, sinks=[broken, sink])
+    with pytest.raises(SinkError, match="found none"):
+        async with receiver:
+            await deliver(receiver, packets)
+    assert broken.calls[-2:] == ["block", "close"]
+    (recording,) = sink.recordings
+    assert (recorded(recording, Direction.INBOUND) == pcmu(packets)).all()
+    assert sum(receiver.counts().values()) == receiver.received == 120
+
+
+async def test_the_failure_of_the_only_sink_ends_every_iteration_and_is_raised() -> None:
+    receiver = receiver_on(LOOPBACK, sinks=[KeepingSink("block", error=RuntimeError("a mistake"))])
+    heard = []
+
+    async def listen() -> None:
+        async for stream in receiver:
+            heard.append([frame async for frame in stream])
+
+    async with asyncio.timeout(10):
+        with pytest.raises(RuntimeError, match="a mistake"):
+            async with receiver:
+                waiting, listening = asyncio.create_task(receiver.wait()), asyncio.create_task(listen())
+                await asyncio.sleep(0)
+                await deliver(receiver, Sender().packets(100))
+                await listening  # ends by itself
+                with pytest.raises(RuntimeError, match="a mistake"):
+                    await waiting
+    assert len(heard) == 1
+    open_udp(receiver.addresses[0]).close()
+
+
+async def test_an_error_of_the_body_stays_the_context_of_that_of_a_sink() -> None:
+    with pytest.raises(SinkError) as raised:
+        async with receiver_on(LOOPBACK, sinks=[KeepingSink("close")]):
+            raise ValueError("of the body")
+    assert isinstance(raised.value.__context__, ValueError)
