@@ -1,0 +1,74 @@
+"""Put the commands together."""
+
+from __future__ import annotations
+
+import signal
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from strep.cli.decode import decode
+from strep.cli.demo import demo
+from strep.cli.errors import OneLineErrors, examples
+from strep.cli.fork import fork
+from strep.cli.inspect import inspect
+from strep.cli.record import record
+from strep.cli.replay import replay
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # what reaches the user as a traceback is our own fault: the plain one tells most
+    epilog=examples(
+        "strep demo",
+        "strep record --target udp:0.0.0.0:9000 --out calls",
+        "strep inspect call.pcap",
+    ),
+)
+app.command(
+    epilog=examples("strep demo", "strep demo --codec OPUS --seconds 10 --out /tmp/demo"),
+)(demo)
+app.command(
+    epilog=examples(
+        "strep record --target udp:0.0.0.0:9000 --out calls",
+        "strep record --target udp:0.0.0.0:9000 --pt 116=opus/48000/2 --out calls",
+        "strep record --rx udp:0.0.0.0:9001 --tx udp:0.0.0.0:9002 --out calls",
+    ),
+)(record)
+app.command(
+    epilog=examples(
+        "strep decode call.pcap --out calls",
+        "strep decode call.pcap --out calls --pt 116=opus/48000/2 --format flac",
+    ),
+)(decode)
+app.command(epilog=examples("strep inspect call.pcap", "strep inspect call.pcap --json"))(inspect)
+app.command(
+    epilog=examples(
+        "strep replay call.pcap udp:127.0.0.1:9000",
+        "strep replay sip.pcap udp:127.0.0.1:9000 --encapsulate --speed max",
+    ),
+)(replay)
+app.add_typer(fork, name="fork")
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"strep {version('strep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Receive forked call audio and keep it right."""
+
+
+def main() -> None:
+    """Run the command line, and exit."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it unwinds, and leaves nothing half-written
+    app(prog_name="strep")

@@ -1,0 +1,91 @@
+"""Turn what a user can do wrong into one line and an exit code.
+
+0 is done, 1 an error (a StrepError, or the file system's), 2 a wrong use of the command line (typer's own), 130 an
+interruption by SIGINT or SIGTERM before the command was done. A traceback means a bug in strep.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TextIO
+
+import typer
+from rich.text import Text
+from typer.core import TyperGroup
+
+from strep.cli.output import errors_console, printable
+from strep.cli.signals import Interrupted
+from strep.control.errors import PrivateAddressWarning
+from strep.errors import StrepError
+from strep.receiver import ReceiveBufferWarning
+
+_INTERRUPTED = 130
+
+
+class OneLineErrors(TyperGroup):
+    """Is a group of commands whose errors are one line on stderr."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what a caller can do wrong ends it with exit code 1."""
+        try:
+            with _warnings_in_one_line():
+                return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # nobody reads on (`strep inspect x | head`): typer ends quietly
+        except StrepError as error:
+            fail(str(error))
+        except OSError as error:
+            fail(_reason(error))
+        except (KeyboardInterrupt, Interrupted):
+            say("interrupted")
+            raise typer.Exit(_INTERRUPTED) from None
+
+
+def fail(message: str) -> NoReturn:
+    """End the command with one line on stderr and exit code 1."""
+    say(message)
+    raise typer.Exit(1) from None
+
+
+def say(message: str) -> None:
+    """Put one line on stderr, however long it is and whatever is in it."""
+    line = Text("strep: ", style="bold").append(printable(" ".join(message.split())), style="not bold")
+    errors_console().print(line, soft_wrap=True)
+
+
+def examples(*commands: str) -> str:
+    """Write the end of a help page."""
+    return "\n\n".join(("Examples:", *commands))
+
+
+def _reason(error: OSError) -> str:
+    if error.filename is None:
+        return error.strerror or str(error)
+    return f"{error.filename}: {error.strerror}"
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Show our own warnings as `strep: warning: ...`; all others as Python does."""
+    with warnings.catch_warnings():
+        for category in (ReceiveBufferWarning, PrivateAddressWarning):
+            warnings.simplefilter("always", category)
+        show = warnings.showwarning
+
+        def show_in_one_line(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, ReceiveBufferWarning | PrivateAddressWarning):
+                say(f"warning: {message}")
+            else:
+                show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show_in_one_line
+        yield

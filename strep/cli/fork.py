@@ -1,0 +1,128 @@
+"""`strep fork`: start and stop forks over the call platform's API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from strep.cli.errors import examples
+from strep.cli.options import JsonOption
+from strep.cli.output import Document, print_json, print_line
+from strep.control import Client, ForkStart, ForkStop, StreamType
+
+_EXAMPLE_ID = "v3:MdI91X"
+_ADDRESS = "udp:IP:PORT"
+
+fork = typer.Typer(
+    help="Start and stop forks of calls over the platform's API.",
+    no_args_is_help=True,
+    epilog=examples(
+        f"strep fork start {_EXAMPLE_ID} --target udp:203.0.113.5:9000",
+        f"strep fork stop {_EXAMPLE_ID} --stream-type raw",
+    ),
+)
+
+CallControlId = Annotated[str, typer.Argument(metavar="CALL_CONTROL_ID", help="Which call.", show_default=False)]
+ClientState = Annotated[
+    str | None, typer.Option("--client-state", metavar="BASE64", help="Comes back in each later webhook of the call.")
+]
+CommandId = Annotated[
+    str | None,
+    typer.Option("--command-id", help="A command that is sent twice with one id is carried out once; else made up."),
+]
+BaseUrl = Annotated[
+    str | None, typer.Option("--base-url", envvar="TELNYX_BASE_URL", help="Another platform, such as an emulator.")
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key", envvar="TELNYX_API_KEY", help="Better given in the environment, where others do not see it."
+    ),
+]
+
+
+@fork.command(
+    epilog=examples(
+        f"strep fork start {_EXAMPLE_ID} --target udp:203.0.113.5:9000",
+        f"strep fork start {_EXAMPLE_ID} --rx udp:203.0.113.5:9001 --tx udp:203.0.113.5:9002",
+    )
+)
+def start(
+    call_control_id: CallControlId,
+    target: Annotated[
+        str | None, typer.Option("--target", metavar=_ADDRESS, help="Gets both directions, with STREP headers.")
+    ] = None,
+    rx: Annotated[
+        str | None, typer.Option("--rx", metavar=_ADDRESS, help="Gets what the platform receives, as plain RTP.")
+    ] = None,
+    tx: Annotated[
+        str | None, typer.Option("--tx", metavar=_ADDRESS, help="Gets what the platform transmits, as plain RTP.")
+    ] = None,
+    stream_type: Annotated[
+        StreamType | None,
+        typer.Option("--stream-type", help="By default raw with --target, decrypted with --rx and --tx."),
+    ] = None,
+    client_state: ClientState = None,
+    command_id: CommandId = None,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a call's audio to an address of yours."""
+    command = ForkStart(
+        call_control_id,
+        target=target,
+        rx=rx,
+        tx=tx,
+        stream_type=stream_type,
+        client_state=client_state,
+        command_id=command_id,
+    )
+    with Client(api_key, base_url=base_url) as client:
+        started = client.send(command)
+    destinations = {name: str(address) for name in ("target", "rx", "tx") if (address := getattr(command, name))}
+    document = {
+        "result": started.result,
+        "call_control_id": call_control_id,
+        **destinations,
+        "stream_type": started.stream_type.value,
+        "command_id": command.command_id,
+    }
+    _print(document, as_json=as_json)
+    if not as_json:
+        print_line(f"stop it with: strep fork stop {call_control_id} --stream-type {started.stream_type.value}")
+
+
+@fork.command(epilog=examples(f"strep fork stop {_EXAMPLE_ID} --stream-type raw"))
+def stop(
+    call_control_id: CallControlId,
+    stream_type: Annotated[
+        StreamType, typer.Option("--stream-type", help="The one that the fork was started with.", show_default=False)
+    ],
+    client_state: ClientState = None,
+    command_id: CommandId = None,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End the fork of a call."""
+    command = ForkStop(call_control_id, stream_type=stream_type, client_state=client_state, command_id=command_id)
+    with Client(api_key, base_url=base_url) as client:
+        stopped = client.send(command)
+    document = {
+        "result": stopped.result,
+        "call_control_id": call_control_id,
+        "stream_type": stream_type.value,
+        "command_id": command.command_id,
+    }
+    _print(document, as_json=as_json)
+
+
+def _print(document: Document, *, as_json: bool) -> None:
+    if as_json:
+        print_json(document)
+        return
+    width = max(map(len, document))
+    for name, value in document.items():
+        print_line(f"{name.ljust(width)}  {value}")

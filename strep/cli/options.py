@@ -1,0 +1,68 @@
+"""Declare the options that several commands have, and make of them what the library takes."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from strep.audio.formats import AudioFormat, parse_payload_type
+from strep.engine import EngineConfig
+from strep.sinks.recordings import Container, Encoding, Layout, RecordingSink
+
+#: What the engine does unless told otherwise.
+ENGINE = EngineConfig()
+#: Recordings that are remembered for the table at the end, a few kilobytes each; it says how many more there were.
+_KEPT_RECORDINGS = 10_000
+
+
+class FileFormat(enum.StrEnum):
+    """Is what --format takes."""
+
+    WAV = "wav"
+    FLAC = "flac"
+    OGG = "ogg"
+
+    @property
+    def container(self) -> Container:
+        """Give the container that this names."""
+        return {FileFormat.WAV: Container.WAV, FileFormat.FLAC: Container.FLAC, FileFormat.OGG: Container.OGG_OPUS}[
+            self
+        ]
+
+
+CaptureFile = Annotated[Path, typer.Argument(metavar="FILE", help="A pcap or pcapng file.", show_default=False)]
+OutFolder = Annotated[
+    Path, typer.Option("--out", help="Folder for the recordings; nothing in it is overwritten.", show_default=False)
+]
+LayoutOption = Annotated[
+    Layout, typer.Option("--layout", help="One stereo file a leg (in left, out right), or one file a direction.")
+]
+EncodingOption = Annotated[Encoding, typer.Option("--encoding", help="Samples of WAV files; G.711 for G.711 calls.")]
+FormatOption = Annotated[FileFormat, typer.Option("--format", help="File format; ogg is Ogg Opus.")]
+PayloadTypes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pt",
+        metavar="N=CODEC/RATE",
+        help="What a payload type means, such as 116=opus/48000/2. Give it as often as needed.",
+        show_default=False,
+    ),
+]
+PlayoutDelay = Annotated[int, typer.Option("--playout-delay-ms", help="How long a packet waits for an earlier one.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+
+
+def payload_types(texts: Sequence[str] | None) -> dict[int, AudioFormat]:
+    """Read every --pt. Raises ConfigError for one that cannot be."""
+    return dict(parse_payload_type(text) for text in texts or ())
+
+
+def new_sink(directory: Path, layout: Layout, encoding: Encoding, file_format: FileFormat) -> RecordingSink:
+    """Make the sink that the options ask for. Raises ConfigError and SinkError."""
+    return RecordingSink(
+        directory, layout=layout, encoding=encoding, container=file_format.container, keep=_KEPT_RECORDINGS
+    )

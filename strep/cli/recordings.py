@@ -1,0 +1,85 @@
+"""Show recordings: what a sink made, as a table and as a document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from strep.cli.output import Column, Document, counted, duration, print_table
+from strep.cli.streams import describe_streams
+from strep.sinks.recordings import Recording, RecordingSink
+from strep.sinks.sidecar import utc_text
+from strep.stream.events import Direction
+
+_DIRECTIONS = {Direction.INBOUND: "in", Direction.OUTBOUND: "out"}
+_NO_AUDIO = ("CN", "TELEPHONE-EVENT")
+
+
+def describe_recording(recording: Recording) -> Document:
+    """Make a document of a recording; its sidecar says more."""
+    streams = describe_streams(recording.reports)
+    return {
+        "path": str(recording.path),
+        "sidecar": str(recording.sidecar_path),
+        "parts": [str(part) for part in recording.parts],
+        "call": recording.identities[0].call,
+        "directions": [_DIRECTIONS[identity.direction] for identity in recording.identities],
+        "start": utc_text(recording.start_ns),
+        "duration_s": round(recording.duration_s, 6),
+        "sample_rate_hz": recording.sample_rate_hz,
+        "channels": recording.channels,
+        "formats": sorted({name for stream in streams for name in stream["payload_types"].values()}),
+        "packets": sum(stream["packets"] for stream in streams),
+        "lost_packets": sum(stream["lost"] for stream in streams),
+        "gap_s": round(_gap_s(recording), 6),
+        "streams": streams,
+    }
+
+
+def describe_sink(sink: RecordingSink) -> Document:
+    """Make a document of all that a sink did."""
+    return {
+        "recordings": [
+            describe_recording(recording) for recording in sorted(sink.recordings, key=lambda made: made.start_ns)
+        ],
+        "recording_count": sink.recording_count,
+        "failures": [{"call": failure.call, "reason": failure.reason} for failure in sink.failures],
+        "failure_count": sink.failure_count,
+    }
+
+
+def print_recordings(recordings: Sequence[Document], count: int, directory: Path) -> None:
+    """Print a table of recordings; `count` is how many there were, for only the last ones are remembered."""
+    title = f"{counted(count, 'recording')} in {directory}"
+    if count > len(recordings):
+        title += f"; the last {len(recordings)} of them"
+    print_table(recordings, _WIDE, _NARROW, title=title)
+
+
+def _gap_s(recording: Recording) -> float:
+    """Add up, over the directions, the time in which audio was lost, made up or not."""
+    return sum(
+        (report.samples_by_state["lost"] + report.samples_by_state["concealed"]) / report.sample_rate_hz
+        for report in recording.reports
+    )
+
+
+def _formats(recording: Document) -> str:
+    encodings = {name.partition("/")[0] for name in recording["formats"]}
+    return ", ".join(sorted(encodings.difference(_NO_AUDIO) or encodings))
+
+
+_NARROW: Sequence[Column[Document]] = (
+    Column("file", lambda r: Path(r["path"]).name),
+    Column("duration", lambda r: duration(r["duration_s"]), is_number=True),
+    Column("format", _formats),
+    Column("lost", lambda r: str(r["lost_packets"]), is_number=True),
+    Column("gaps", lambda r: duration(r["gap_s"]) if r["gap_s"] else "none", is_number=True),
+)
+_WIDE: Sequence[Column[Document]] = (
+    _NARROW[0],
+    Column("call", lambda r: f"{r['call']} {'+'.join(r['directions'])}"),
+    _NARROW[1],
+    Column("rate", lambda r: f"{r['sample_rate_hz']} Hz", is_number=True),
+    *_NARROW[2:],
+)

@@ -1,0 +1,57 @@
+"""Print what was recorded, and say what did not go well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from strep.cli.errors import fail, say
+from strep.cli.output import Document, fates_line, print_json, print_line
+from strep.cli.recordings import print_recordings
+from strep.cli.streams import unknown_payload_types
+from strep.offline import CaptureResult
+
+
+def print_results(document: Document, directory: Path, *, as_json: bool) -> None:
+    """Print the document of a run: a table and a line, or JSON. Raises Exit(1) when a recording lacks something.
+
+    document: what describe_sink gives, with "datagrams" (fates) and "kernel_drops" (None for a capture).
+    """
+    recordings = document["recordings"]
+    if as_json:
+        print_json(document)
+    else:
+        if recordings:
+            print_recordings(recordings, document["recording_count"], directory)
+        else:
+            print_line("no recordings")
+        print_line(fates_line(document["datagrams"], document["kernel_drops"]))
+    say_unknown([stream for recording in recordings for stream in recording["streams"]])
+    if document["failure_count"]:
+        count, first = document["failure_count"], document["failures"][0]
+        fail(f"{count} times the system refused to write, first to {first['call']}: {first['reason']}")
+
+
+def say_unknown(streams: list[Document]) -> None:
+    """Tell how to go on where nobody said what a payload type means."""
+    unknown = unknown_payload_types(streams)
+    if unknown:
+        numbers = ", ".join(map(str, unknown))
+        say(f"payload type {numbers} is unknown: tell what it means, such as --pt {unknown[0]}=opus/48000/2")
+
+
+def describe_capture(result: CaptureResult) -> Document:
+    """Say what was in a capture file besides the datagrams' fates: what became of its packets, and its own faults."""
+    reader = result.reader
+    return {
+        "packets": reader.counts.packets,
+        "fates": reader.counts.by_fate(),
+        "truncated": reader.truncated,
+        "stepped_back": reader.stepped_back,
+        "duration_s": round(reader.duration_ns / 1e9, 3),
+    }
+
+
+def say_truncated(path: Path, result: CaptureResult) -> None:
+    """Tell where a capture was cut short."""
+    if result.reader.truncated:
+        say(f"{path}: warning: expected whole packets to the end, found one cut short or damaged; read up to there")

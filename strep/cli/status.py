@@ -1,0 +1,101 @@
+"""Show on one live line what a receiver does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+from rich.live import Live
+from rich.text import Text
+
+from strep.audio.block import AudioBlock
+from strep.cli.output import counted, errors_console
+from strep.receiver import Receiver
+from strep.stream.events import Event, Gap, StreamClosed, StreamOpened
+
+_REFRESH_S = 0.5
+
+
+class Tally:
+    """Counts calls and losses as they happen: a sink, so that it costs nothing to look at."""
+
+    def __init__(self) -> None:
+        self.lost_packets = 0
+        self._streams_of: Counter[str] = Counter()
+        self._call_of: dict[int, str] = {}
+
+    @property
+    def calls(self) -> int:
+        """Count the calls that go on."""
+        return len(self._streams_of)
+
+    @property
+    def streams(self) -> int:
+        """Count the streams that are open."""
+        return len(self._call_of)
+
+    def event(self, event: Event) -> None:
+        """Take one event."""
+        if isinstance(event, Gap):
+            self.lost_packets += event.lost_packets
+        elif isinstance(event, StreamOpened):
+            self._call_of[event.slot] = event.identity.call
+            self._streams_of[event.identity.call] += 1
+        elif isinstance(event, StreamClosed):
+            call = self._call_of.pop(event.slot)
+            self._streams_of[call] -= 1
+            if not self._streams_of[call]:
+                del self._streams_of[call]
+
+    def block(self, block: AudioBlock) -> None:
+        """Take decoded audio: nothing to count."""
+
+    def flush(self, now_ns: int) -> None:
+        """Do nothing: there is no file."""
+
+    def close(self) -> None:
+        """Do nothing: there is no file."""
+
+
+class StatusLine:
+    """Writes the line; the pace is that of the time from one line to the next."""
+
+    def __init__(self, receiver: Receiver, tally: Tally, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._receiver, self._tally, self._clock_s = receiver, tally, clock_s
+        self._at_s, self._received = clock_s(), receiver.received
+
+    def text(self) -> str:
+        """Say what goes on now."""
+        now_s, received = self._clock_s(), self._receiver.received
+        pace = (received - self._received) / (now_s - self._at_s) if now_s > self._at_s else 0
+        self._at_s, self._received = now_s, received
+        return (
+            f"{counted(self._tally.calls, 'call')}, {counted(self._tally.streams, 'stream')}, {pace:.0f} packets/s, "
+            f"{self._tally.lost_packets} lost, {self._receiver.kernel_drops} kernel drops"
+        )
+
+
+@contextlib.asynccontextmanager
+async def status_line(receiver: Receiver, tally: Tally) -> AsyncIterator[None]:
+    """Keep the line up to date where stderr is a terminal; show nothing elsewhere."""
+    screen = errors_console()
+    if not screen.is_terminal:
+        yield
+        return
+    status = StatusLine(receiver, tally)
+    with Live(console=screen, transient=True, auto_refresh=False) as live:  # no thread beside the receiver
+
+        async def keep_up_to_date() -> None:
+            while True:
+                live.update(Text(status.text(), no_wrap=True, overflow="ellipsis"), refresh=True)
+                await asyncio.sleep(_REFRESH_S)
+
+        task = asyncio.create_task(keep_up_to_date())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,113 @@
+"""Show streams, a row for each SSRC: what it is, what arrived of it, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from strep.cli.output import Column, Document, duration, print_table
+from strep.sinks.sidecar import utc_text
+from strep.stream.diagnosis import audio_payload_type, problems
+from strep.stream.events import SourceReport, StreamReport
+from strep.stream.intake import UNKNOWN_TYPE
+
+
+def describe_streams(reports: Iterable[StreamReport]) -> list[Document]:
+    """Make a document of every SSRC of every stream, in the order given."""
+    return [_describe(report, source) for report in reports for source in report.sources]
+
+
+def _describe(report: StreamReport, source: SourceReport) -> Document:
+    payload_type, codec = audio_payload_type(source)
+    identity = report.identity
+    direction = identity.direction.name.lower()
+    return {
+        "identity": f"{identity.call} {direction}",
+        "call": identity.call,
+        "leg": identity.leg.name if identity.call_leg_id else None,
+        "direction": direction,
+        "ssrc": f"0x{source.ssrc:08x}",
+        "source": source.source,
+        "destination": source.destination,
+        "payload_type": payload_type,
+        "codec": codec,
+        "payload_types": {str(number): name for number, name in source.payload_types.items()},
+        "packets": source.packets,
+        "expected": source.expected,
+        "lost": source.lost,
+        "duplicates": source.duplicates,
+        "late": source.late,
+        "reordered": source.reordered,
+        "rejected": source.rejected,
+        "undecoded": source.undecoded,
+        "restarts": source.restarts,
+        "payload_bytes": source.payload_bytes,
+        "max_jitter_ms": round(source.max_jitter_ms, 3),
+        "mean_jitter_ms": round(source.mean_jitter_ms, 3),
+        "max_delta_ms": round(source.max_delta_ms, 3),
+        "first_arrival": utc_text(source.first_arrival_ns),
+        "duration_s": round((source.last_arrival_ns - source.first_arrival_ns) / 1e9, 3),
+        "problems": [problem.value for problem in problems(source)],
+    }
+
+
+def print_streams(streams: Sequence[Document], title: str = "") -> None:
+    """Print a table of streams; on a narrow terminal a row has several lines."""
+    print_table(streams, _FULL, _WIDE, _NARROW, title=title)
+
+
+def unknown_payload_types(streams: Iterable[Document]) -> list[int]:
+    """List the payload types that nobody said the meaning of."""
+    unknown = {
+        int(number) for stream in streams for number, name in stream["payload_types"].items() if name == UNKNOWN_TYPE
+    }
+    return sorted(unknown)
+
+
+def _lost(stream: Document) -> str:
+    share = 100 * stream["lost"] / stream["expected"] if stream["expected"] else 0
+    return f"{stream['lost']} ({share:.1f} %)" if stream["lost"] else "0"
+
+
+def _name(stream: Document) -> str:
+    """Shorten a call_leg_id to where it differs from others; of plain RTP, tell who sent it to whom."""
+    if stream["leg"] is None:
+        return f"{stream['source']}\nto {stream['destination']}"
+    return f"{stream['call'][:8]}-{stream['leg']}"
+
+
+def _direction(stream: Document) -> str:
+    return {"inbound": "in", "outbound": "out"}[stream["direction"]]
+
+
+def _counted_problems(stream: Document) -> str:
+    counts = {"loss": "lost", "duplicates": "duplicates", "late": "late", "reordering": "reordered"}
+    return "\n".join(
+        f"{stream[counts[name]]} {counts[name]}" if name in counts else name for name in stream["problems"]
+    )
+
+
+_WIDE: Sequence[Column[Document]] = (
+    Column("stream", _name),
+    Column("dir", _direction),
+    Column("SSRC", lambda s: s["ssrc"]),
+    Column("codec", lambda s: f"{s['payload_type']} {s['codec']}"),
+    Column("packets", lambda s: str(s["packets"]), is_number=True),
+    Column("lost", _lost, is_number=True),
+    Column("dup", lambda s: str(s["duplicates"]), is_number=True),
+    Column("late", lambda s: str(s["late"]), is_number=True),
+    Column("reord", lambda s: str(s["reordered"]), is_number=True),
+    Column("jitter max", lambda s: f"{s['max_jitter_ms']:.2f} ms", is_number=True),
+    Column("mean", lambda s: f"{s['mean_jitter_ms']:.2f} ms", is_number=True),
+    Column("max delta", lambda s: f"{s['max_delta_ms']:.1f} ms", is_number=True),
+    Column("duration", lambda s: duration(s["duration_s"]), is_number=True),
+    Column("problems", lambda s: ", ".join(s["problems"])),
+)
+_FULL: Sequence[Column[Document]] = (Column("stream", lambda s: s["call"]), *_WIDE[1:])
+_NARROW: Sequence[Column[Document]] = (
+    Column("stream", lambda s: f"{_name(s)}\n{s['ssrc']} {_direction(s)}"),
+    Column("codec", lambda s: f"{s['payload_type']} {s['codec']}\n{duration(s['duration_s'])}"),
+    Column("packets", lambda s: f"{s['packets']}\n{s['lost']} lost", is_number=True),
+    Column("jitter ms", lambda s: f"max {s['max_jitter_ms']:.2f}\nmean {s['mean_jitter_ms']:.2f}", is_number=True),
+    Column("delta ms", lambda s: f"max {s['max_delta_ms']:.1f}", is_number=True),
+    Column("problems", _counted_problems),
+)

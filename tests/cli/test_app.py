@@ -1,0 +1,62 @@
+import subprocess
+import sys
+from importlib.metadata import entry_points, version
+
+import pytest
+import typer
+
+from strep.cli.app import app, main
+
+COMMANDS = [
+    ("demo",),
+    ("record",),
+    ("decode",),
+    ("inspect",),
+    ("replay",),
+    ("fork",),
+    ("fork", "start"),
+    ("fork", "stop"),
+]
+
+
+def test_the_version_is_the_package_s(strep):
+    outcome = strep("--version")
+    assert (outcome.stdout, outcome.exit_code) == (f"strep {version('strep')}\n", 0)
+
+
+def test_the_commands_are_these():
+    assert list(typer.main.get_command(app).commands) == ["demo", "record", "decode", "inspect", "replay", "fork"]
+
+
+@pytest.mark.parametrize("command", [(), *COMMANDS], ids=" ".join)
+def test_every_help_page_ends_with_examples_that_fit_a_terminal(strep, command):
+    outcome = strep(*command, "--help", columns=80)
+    assert outcome.exit_code == 0
+    examples = [line.strip() for line in outcome.stdout.partition("Examples:")[2].splitlines() if line.strip()]
+    assert examples
+    assert all(line.startswith(" ".join(("strep", *command))) for line in examples)
+    assert max(map(len, outcome.stdout.splitlines())) <= 80
+
+
+def test_no_command_at_all_shows_the_help(strep):
+    assert "Examples:" in strep().stdout
+
+
+@pytest.mark.parametrize("args", [("nonsense",), ("record",), ("decode", "x.pcap"), ("inspect", "x", "--nonsense")])
+def test_a_wrong_use_of_the_command_line_is_told_apart_from_an_error(strep, args):
+    outcome = strep(*args)
+    assert outcome.exit_code == 2
+    assert "Usage:" in outcome.stderr
+
+
+def test_the_installed_program_is_this_one():
+    (program,) = entry_points(group="console_scripts", name="strep")
+    assert program.load() is main
+
+
+def test_a_closed_pipe_ends_a_command_quietly(capture):
+    run = [sys.executable, "-m", "strep.cli", "inspect", str(capture)]
+    with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 1
