@@ -20,7 +20,6 @@ periodic (expiry, clock watching) exactly there.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -30,9 +29,10 @@ from numpy.typing import NDArray
 from strep.audio.formats import AudioFormat, PayloadTypeMap
 from strep.errors import ConfigError
 from strep.stream import table as t
-from strep.stream.events import CloseReason, Direction, Leg, StreamClosed, StreamIdentity, StreamOpened, StreamReport
+from strep.stream.events import CloseReason, StreamClosed, StreamIdentity, StreamOpened, StreamReport
 from strep.stream.index import UNKNOWN, Key, KeyIndex
 from strep.stream.intake import Intake, Packets
+from strep.stream.keys import PacketKeys, identity_of, stream_key
 from strep.stream.outbox import Outbox, Output
 from strep.stream.report import report_stream
 from strep.stream.state import StreamState
@@ -42,13 +42,14 @@ from strep.wire.fate import Fate
 from strep.wire.headers import Headers, parse_headers
 
 _SECOND_NS = 1_000_000_000
+#: After a stall, what waited is taken in parts of this long, so that what is due leaves the rings between them.
+_PART_NS = 250_000_000
 #: Least delayed packets of this long tell how the sender's clock runs against ours.
 _WINDOW_S = 10
 #: The longest datagram that is looked at: what the receive slots hold. Audio packets end well below one MTU.
 MAX_DATAGRAM_BYTES = 2048
 #: Sources (SSRCs) of one stream: a call on hold changes its SSRC now and then, an attacker all the time.
 MAX_SOURCES_PER_STREAM = 64
-_PLAIN = 1 << 34
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Engine:
         self._index = KeyIndex(capacity)
         self._first = np.zeros(streams, np.int64)
         self._endpoints: Sequence[Endpoint] = ()
-        self._plain = _PlainKeys()
+        self._keys = PacketKeys()
         self._outbox = Outbox()
         self._timeline = Timeline(self._sources, self._streams, self._state, self._outbox, delay_ns)
         self._intake = Intake(self._sources, self.fates, delay_ns, self._map_of, self._timeline.make_room)
@@ -126,12 +127,13 @@ class Engine:
     def feed(self, batch: DatagramBatch) -> list[Output]:
         """Take datagrams in order of arrival, none before those of an earlier call. No bytes make it raise."""
         self._endpoints = batch.endpoints
-        second = batch.arrival_ns // _SECOND_NS
         start = 0
         while start < len(batch):
-            stop = int(np.searchsorted(second, second[start], side="right")) or len(batch)
-            stop = max(stop, start + 1)
-            self._pass_seconds(int(second[start]))
+            first_ns = int(batch.arrival_ns[start])
+            part_ends_ns = (first_ns // _PART_NS + 1) * _PART_NS
+            stop = max(start + 1, int(np.searchsorted(batch.arrival_ns, part_ends_ns)))
+            self._pass_seconds(first_ns // _SECOND_NS)
+            self._timeline.advance(first_ns)
             self._take(batch[start:stop] if (start, stop) != (0, len(batch)) else batch)
             start = stop
         return self._outbox.take()
@@ -167,7 +169,7 @@ class Engine:
             self.fates += np.bincount(headers.fate, minlength=len(Fate))
             rows = np.flatnonzero(headers.fate == Fate.ACCEPTED)
             self.fates[Fate.ACCEPTED] -= len(rows)  # only Intake says that of RTP
-        keys = self._keys(batch, headers)
+        keys = self._keys.of(batch, headers)
         if len(rows) != len(batch):
             keys = keys[rows]
         source = self._index.look_up(keys)
@@ -201,21 +203,6 @@ class Engine:
             if sequence is not None:
                 self._timeline.hold_one(int(packets.row[n]), sequence, int(packets.arrival_ns[n]))
 
-    def _keys(self, batch: DatagramBatch, headers: Headers) -> NDArray[np.uint64]:
-        """Give each packet's key, uint64[n, 3]: two words of identity, and L, D, SSRC and plain or not."""
-        keys = np.empty((len(batch), 3), np.uint64)
-        keys[:, :2] = headers.id_words
-        tail = headers.leg_direction.astype(np.int64)
-        tail <<= 32
-        tail |= headers.ssrc
-        if not headers.strep.all():
-            plain = np.flatnonzero(~headers.strep)
-            conversation, direction = self._plain.look_up(batch.endpoints, batch.source[plain])
-            keys[plain, 0] = conversation
-            tail[plain] |= direction << 32 | _PLAIN
-        keys[:, 2] = tail
-        return keys
-
     def _admit(
         self,
         batch: DatagramBatch,
@@ -238,16 +225,15 @@ class Engine:
             self._index.add(list(added), list(added.values()))
 
     def _open(self, batch: DatagramBatch, headers: Headers, n: int, key: Key) -> int | None:
-        stream_key = (key[0], key[1], key[2] >> 32)
-        stream = self._by_key.get(stream_key)
+        stream = self._by_key.get(stream_key(key))
         full = not self._free if stream is None else len(stream.rows) >= MAX_SOURCES_PER_STREAM
         row = None if full else self._sources.take()
         if row is None:
             return None
         ssrc, sender, arrival_ns = int(headers.ssrc[n]), int(batch.source[n]), int(batch.arrival_ns[n])
         if stream is None:
-            identity = _identity(headers, n, batch.endpoints[sender])
-            stream = self._open_stream(stream_key, identity, batch.endpoints[sender], ssrc, arrival_ns)
+            identity = identity_of(headers, n, batch.endpoints[sender])
+            stream = self._open_stream(stream_key(key), identity, batch.endpoints[sender], ssrc, arrival_ns)
         stream.rows.append(row)
         self._sources.state[row] = t.SourceState(row, stream.slot, ssrc, sender, arrival_ns)
         self._sources.intake[row, t.STRAIGHT_PAYLOAD_TYPE] = -1
@@ -330,34 +316,6 @@ class Engine:
             self._index.remove(sorted(rows))
         for row in rows:
             self._sources.give_back(row)
-
-
-class _PlainKeys:
-    """Numbers the conversations of plain RTP, which has no call_leg_id, by the endpoint a datagram came from."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-        self._conversation = np.zeros(0, np.int64)
-        self._direction = np.zeros(0, np.int64)
-
-    def look_up(
-        self, endpoints: Sequence[Endpoint], source: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Give conversation number and direction of each datagram's endpoint."""
-        if len(endpoints) > len(self._conversation):
-            new = endpoints[len(self._conversation) :]
-            numbers = [self._numbers.setdefault(e.conversation, len(self._numbers)) for e in new]
-            self._conversation = np.concatenate((self._conversation, np.array(numbers, np.int64)))
-            self._direction = np.concatenate((self._direction, np.array([e.direction for e in new], np.int64)))
-        return self._conversation[source], self._direction[source]
-
-
-def _identity(headers: Headers, n: int, endpoint: Endpoint) -> StreamIdentity:
-    if not headers.strep[n]:
-        return StreamIdentity(None, Leg.A, Direction(endpoint.direction), endpoint.conversation)
-    leg_direction = int(headers.leg_direction[n])
-    call_leg_id = uuid.UUID(bytes=headers.id_words[n].tobytes())
-    return StreamIdentity(call_leg_id, Leg(leg_direction >> 1), Direction(leg_direction & 1))
 
 
 def _packets(batch: DatagramBatch, headers: Headers, rows: NDArray[np.int64], source: NDArray[np.int64]) -> Packets:

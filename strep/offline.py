@@ -17,6 +17,8 @@ from strep.wire.batch import Endpoint
 
 #: A day: in a file, silence does not mean that a call is over, and no state has to be given back.
 _IDLE_TIMEOUT_S = 86_400
+#: Nobody waits for what is in a file, and fewer batches take less time: half of what 20 ms would, with one stream.
+_BATCH_NS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def read_capture(
     pipeline = Pipeline(engine, sinks, listen)
     done = 0
     try:
-        for batch in reader.batches():
+        for batch in reader.batches(max_span_ns=_BATCH_NS):
             pipeline.feed(batch)
             pipeline.advance(int(batch.arrival_ns[-1]))
             done += len(batch)

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strep.audio.block import AudioBlock
 from strep.engine import Engine, EngineConfig
 from strep.stream import timeline
 from strep.stream.events import StreamClosed
 from strep.wire.batch import DatagramBatch
 from strep.wire.rtp import RtpPacket
 from strep.wire.strep import StrepHeader
-from tests.traffic import START_NS, Sender, run
+from tests.traffic import SMALL, START_NS, Sender, per_stream, run
 
-SMALL = EngineConfig(max_streams=8)
 LEGS = [uuid.UUID(int=n) for n in range(3)]
 
 
@@ -58,13 +58,6 @@ def network(draw: st.DrawFn) -> list[tuple[float, bytes]]:
                 late_ms = draw(st.sampled_from([0, 0, 0, 0, 5, 45, 99, 150]))
                 arrivals += [(ms + late_ms + 7 * copy, datagram) for copy in range(draw(st.sampled_from([1, 1, 1, 2])))]
     return sorted(arrivals, key=lambda arrival: arrival[0])
-
-
-def per_stream(result):
-    """What must not depend on portions: each stream's pieces joined, its events and report, by identity."""
-    closed = result.of(StreamClosed)
-    pieces = {event.slot: result.pieces.get(event.slot, []) for event in closed}
-    return result.counts, sorted(map(str, result.events)), pieces
 
 
 @given(network(), st.lists(st.integers(1, 40), max_size=20), st.sampled_from([1, 7, 20, 250, None]))
@@ -136,6 +129,21 @@ def test_no_bytes_in_any_order_raise_and_all_are_counted(arrivals) -> None:
     result = run(arrivals, EngineConfig(max_streams=4), portions=[7] * 100)
     assert sum(result.counts.values()) == len(arrivals)
     assert per_stream(run(arrivals, EngineConfig(max_streams=4))) == per_stream(result)
+
+
+def test_what_becomes_of_a_batchs_arrays_after_it_was_fed_does_not_matter() -> None:
+    senders = [Sender(call_leg_id=uuid.UUID(int=n), ssrc=n, seed=n) for n in range(8)]
+    engine, taken = Engine(SMALL), 0
+    for turn in range(12):
+        datagrams = [sender.packet() for sender in senders]
+        batch = DatagramBatch.from_datagrams(datagrams, [START_NS + turn * 20_000_000] * 8)
+        flat = batch.flat.copy()
+        batch = DatagramBatch(flat, batch.offset, batch.length, batch.arrival_ns, batch.source, batch.endpoints)
+        outputs = engine.feed(batch) + engine.advance(START_NS + turn * 20_000_000)
+        for column in (flat, batch.offset, batch.length, batch.arrival_ns, batch.source):
+            column[:] = 99  # as a receiver does, which reads the next datagrams into the same buffers
+        taken += sum(len(output) for output in outputs if isinstance(output, AudioBlock))
+    assert taken == 8 * (12 - 5), "all but what the playout delay of five packets holds back"
 
 
 def test_a_datagram_longer_than_any_slot_is_counted_and_not_read() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,13 +12,15 @@ from strep.audio import g711
 from strep.audio.block import AudioBlock, SampleState
 from strep.engine import Engine, EngineConfig
 from strep.stream.events import Event, StreamClosed, StreamReport
-from strep.wire.batch import DatagramBatch
+from strep.wire.batch import DatagramBatch, Endpoint
 from strep.wire.rtp import RtpPacket
 from strep.wire.strep import StrepHeader
 
 LEG = uuid.UUID("428c31b6-7af4-4bcb-b7f5-5013ef9657c1")
 START_NS = 1_700_000_000_000_000_000
 MS = 1_000_000
+SMALL = EngineConfig(max_streams=8)
+HERE = (Endpoint("192.0.2.1:9", "192.0.2.2:9", "default"),)
 
 
 @dataclass
@@ -99,6 +101,13 @@ class Result:
         return out
 
 
+def per_stream(result: Result) -> tuple:
+    """What must not depend on portions: each stream's pieces joined, its events and report, by identity."""
+    closed = result.of(StreamClosed)
+    pieces = {event.slot: result.pieces.get(event.slot, []) for event in closed}
+    return result.counts, sorted(map(str, result.events)), pieces
+
+
 def result(outputs: Iterable[Event | AudioBlock], engine: Engine) -> Result:
     events, pieces, blocks = [], {}, []
     for output in outputs:
@@ -112,31 +121,48 @@ def result(outputs: Iterable[Event | AudioBlock], engine: Engine) -> Result:
     return Result(events, pieces, engine.counts(), blocks)
 
 
+def feed(engine: Engine, arrivals: Sequence[tuple], endpoints: Sequence[Endpoint] = HERE) -> list[Event | AudioBlock]:
+    """Feed datagrams [(milliseconds, bytes)] or [(milliseconds, bytes, source)] as one batch."""
+    arrival_ns = [START_NS + int(arrival[0] * MS) for arrival in arrivals]
+    source = [arrival[2] if len(arrival) > 2 else 0 for arrival in arrivals]
+    return engine.feed(DatagramBatch.from_datagrams([a[1] for a in arrivals], arrival_ns, source, endpoints))
+
+
 def run(
-    arrivals: list[tuple[float, bytes]],
+    arrivals: Sequence[tuple],
     config: EngineConfig | None = None,
     *,
     portions: Iterable[int] = (),
     step_ms: float | None = 20,
+    endpoints: Sequence[Endpoint] = HERE,
+    until_ms: float = 0,
 ) -> Result:
-    """Feed datagrams [(milliseconds, bytes)] in portions of so many, with a tick every `step_ms`, and close."""
-    engine = Engine(config)
+    """Feed datagrams (see `feed`) in portions of so many, with a tick every `step_ms`, and close at `until_ms`."""
+    engine = Engine(config or SMALL)
     outputs: list[Event | AudioBlock] = []
     portions = iter(portions)
     rest, tick_ms = list(arrivals), 0.0
     while rest:
         size = next(portions, 1)
         some, rest = rest[:size], rest[size:]
-        batch = DatagramBatch.from_datagrams([d for _, d in some], [START_NS + int(ms * MS) for ms, _ in some])
-        outputs += engine.feed(batch)
+        outputs += feed(engine, some, endpoints)
         if step_ms is not None:
             while tick_ms + step_ms <= some[-1][0]:
                 tick_ms += step_ms
                 outputs += engine.advance(START_NS + int(tick_ms * MS))
     if arrivals:
-        outputs += engine.advance(START_NS + int(arrivals[-1][0] * MS))
+        outputs += engine.advance(START_NS + int(max(arrivals[-1][0], until_ms) * MS))
     outputs += engine.close()
+    assert sum(engine.counts().values()) == len(arrivals), "every datagram has one fate"
     return result(outputs, engine)
+
+
+def play(arrivals: Sequence[tuple], config: EngineConfig | None = None, **kwargs) -> Result:
+    """Run packet by packet, and again all at once; both must give the same."""
+    result = run(arrivals, config, **kwargs)
+    at_once = run(arrivals, config, portions=[len(arrivals)], step_ms=None, **kwargs)
+    assert per_stream(at_once) == per_stream(result)
+    return result
 
 
 def every(datagrams: Iterable[bytes], start_ms: float = 0, step_ms: float = 20) -> list[tuple[float, bytes]]:

@@ -3,13 +3,14 @@
 The anchor of a stream is the wall time of its sample 0 by its least delayed packet; a packet's delay is how much later
 it came than its timestamp says from there. The rules:
 
-1. A timestamp that goes on from the packet before is believed, unless the delay is beyond STALL_NS: then the sender's
-   clock stood still for as long (some do on hold), and arrival decides.
+1. A timestamp that goes on from the packet before, or from the packets lost since, is believed, unless the delay is
+   beyond STALL_NS: then the sender's clock stood still for as long (some do on hold), and arrival decides.
 2. A timestamp that jumps is believed when its delay is within JUMP_NS of the least delayed: a pause (DTX, hold).
    Otherwise it is a new offset, and arrival decides.
 3. Delay is judged by the least delayed packet of those that came within one playout delay, so that a network that
-   stalled and then delivers everything at once is not mistaken for a sender that stood still.
-4. Where arrival decides, a place within SNAP_NS of the end of what is there already is that end.
+   stalled and then delivers everything at once is not mistaken for a sender that stood still. When more came at once
+   than a source's ring holds, nobody can tell how long the network stalled: the timestamp that goes on is believed.
+4. Where arrival decides, a place within SNAP_NS of where the packets before it end, the lost ones included, is there.
 """
 
 from __future__ import annotations

@@ -7,8 +7,11 @@ Per packet, in order of arrival (RFC 3550 A.1 and A.8):
    then the source has restarted its numbers and a new run begins.
 3. A packet that its cell already holds is a duplicate. One is late when a later packet arrived more than the playout
    delay before it: its place had been given up by then. Both are functions of arrival times alone.
-4. Jitter is the RFC's running mean. As in tshark, telephone events move its reference but are no measurement, and
-   packets with the marker bit (a pause before them) and comfort noise stay out of its mean and maximum.
+4. Jitter is the RFC's running mean. Packets with the marker bit (a pause before them), comfort noise, and what follows
+   noise or a telephone event stay out of its mean and maximum, as in tshark. An event's timestamp stands still, so it
+   is neither a measurement nor what the next packet is held against. A difference beyond STALL_NS is no jitter but
+   another clock (a hold, a new offset), and so is a timestamp that steps back in order: the next packet is held
+   against it, no more. A wild packet leaves no trace.
 
 `Intake.columns` does this for a batch in which each source occurs once and nothing is odd; `Intake.packet` is its
 scalar twin, and takes the odd ones too.
@@ -24,8 +27,9 @@ from numpy.typing import NDArray
 
 from strep.audio.formats import AudioFormat, PayloadTypeMap
 from strep.stream import table as t
+from strep.stream.clock import STALL_NS
 from strep.stream.sequence import extend_sequence, extend_sequence_columns, extend_timestamp, extend_timestamp_columns
-from strep.wire.batch import windows
+from strep.wire.batch import scatter, windows
 from strep.wire.fate import Fate
 from strep.wire.headers import Claim
 from strep.wire.rtp import RTP_BYTES
@@ -81,11 +85,27 @@ class Packets:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Is what was laid into the rings: for each packet its source's row (each once) and unbounded sequence number."""
+    """Is what was laid into the rings: for each packet its source's row (each once) and unbounded sequence number.
+
+    cells, payload: what was laid, as strep.stream.table has it, where the whole batch was straight: then it need not be
+    gathered from the rings again when it is handed on.
+    """
 
     row: NDArray[np.int64]
     sequence: NDArray[np.int64]
     arrival_ns: NDArray[np.int64]
+    cells: NDArray[np.int64] | None = None
+    payload: NDArray[np.void] | None = None
+
+    def select(self, rows: NDArray[np.bool_]) -> Accepted:
+        """Copy some of the packets."""
+        return Accepted(
+            self.row[rows],
+            self.sequence[rows],
+            self.arrival_ns[rows],
+            None if self.cells is None else self.cells[rows],
+            None if self.payload is None else self.payload[rows],
+        )
 
 
 def _apply_claims(packets: Packets, mode: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -127,26 +147,27 @@ class Intake:
         straight &= step > 0
         straight &= step <= MAX_DROPOUT
         straight &= ticks >= 0
-        straight &= packets.payload_length <= t.CELL_BYTES
+        delta_ns = packets.arrival_ns - before[:, t.LAST_ARRIVAL_NS]
+        difference_ns = np.abs(delta_ns - ticks * before.view(np.float64)[:, t.NS_PER_TICK])
+        straight &= difference_ns <= STALL_NS
         if packets.claim.any():
             straight &= _apply_claims(packets, before[:, t.CLAIM_MODE])
+        straight &= packets.payload_length <= t.CELL_BYTES
+        if int(packets.payload_start.max()) + t.CELL_BYTES > len(packets.flat):
+            straight &= packets.payload_start + t.CELL_BYTES <= len(packets.flat)  # a cell is not filled beyond it
         if straight.all():
-            self._straight(packets, before, sequence, timestamp, ticks)
-            return Accepted(packets.row, sequence, packets.arrival_ns)
-        return self._mixed(packets, before, sequence, timestamp, ticks, straight)
-
-    def _mixed(
-        self,
-        packets: Packets,
-        before: NDArray[np.int64],
-        sequence: NDArray[np.int64],
-        timestamp: NDArray[np.int64],
-        ticks: NDArray[np.int64],
-        straight: NDArray[np.bool_],
-    ) -> Accepted:
+            cells, payload = self._straight(packets, before, sequence, timestamp, delta_ns, difference_ns)
+            # Not packets.arrival_ns: a receiver reuses its batches' arrays, and these packets wait.
+            return Accepted(packets.row, sequence, cells[:, t.CELL_ARRIVAL_NS], cells, payload)
         some = np.flatnonzero(straight)
         if len(some):
-            self._straight(packets.select(some), before[some], sequence[some], timestamp[some], ticks[some])
+            self._straight(
+                packets.select(some), before[some], sequence[some], timestamp[some], delta_ns[some], difference_ns[some]
+            )
+        return self._odd(packets, sequence, straight)
+
+    def _odd(self, packets: Packets, sequence: NDArray[np.int64], straight: NDArray[np.bool_]) -> Accepted:
+        """Account for the packets that are not straight, and say what was accepted of all."""
         taken = straight.copy()
         for n in np.flatnonzero(~straight).tolist():
             place = self.packet(packets, n)
@@ -160,15 +181,15 @@ class Intake:
         before: NDArray[np.int64],
         sequence: NDArray[np.int64],
         timestamp: NDArray[np.int64],
-        ticks: NDArray[np.int64],
-    ) -> None:
+        delta_ns: NDArray[np.int64],
+        difference_ns: NDArray[np.float64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.void]]:
         """Update `before` (the sources' intake rows) in place, write it back, and fill the cells."""
         before_f = before.view(np.float64)
         arrival_ns = packets.arrival_ns
-        delta_ns = arrival_ns - before[:, t.LAST_ARRIVAL_NS]
         regular = ~packets.marker
         jitter_ns = before_f[:, t.JITTER_NS]
-        jitter_ns += (np.abs(delta_ns - ticks * before_f[:, t.NS_PER_TICK]) - jitter_ns) / 16
+        jitter_ns += (difference_ns - jitter_ns) / 16
         measured_ns = jitter_ns * regular
         before_f[:, t.JITTER_SUM_NS] += measured_ns
         before[:, t.JITTER_COUNT] += regular
@@ -180,11 +201,13 @@ class Intake:
         before[:, t.LATEST_ARRIVAL_NS] = arrival_ns
         before[:, t.PACKETS] += 1
         before[:, t.PAYLOAD_BYTES] += packets.payload_length
-        self._sources.intake[packets.row] = before
+        scatter(self._sources.intake, packets.row, before)
         self._fates[Fate.ACCEPTED] += len(packets)
-        self._fill(packets, sequence, timestamp)
+        return self._fill(packets, sequence, timestamp)
 
-    def _fill(self, packets: Packets, sequence: NDArray[np.int64], timestamp: NDArray[np.int64]) -> None:
+    def _fill(
+        self, packets: Packets, sequence: NDArray[np.int64], timestamp: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.void]]:
         sources = self._sources
         cell = t.cell_rows(packets.row, sequence)
         full = sequence - sources.release[packets.row, t.CURSOR] >= t.CELLS - t.HISTORY_CELLS
@@ -198,11 +221,12 @@ class Intake:
         cells[:, t.CELL_LENGTH_AND_TYPE] = packets.payload_type
         cells[:, t.CELL_LENGTH_AND_TYPE] <<= t.TYPE_SHIFT
         cells[:, t.CELL_LENGTH_AND_TYPE] |= packets.payload_length
-        sources.cells[cell] = cells
+        scatter(sources.cells, cell, cells)
         # All payloads are copied at the length of the longest: to read on behind one is harmless (the batch has slack).
-        width = int(packets.payload_length.max())
-        if width:
-            windows(sources.payload, width, t.CELL_BYTES)[cell] = windows(packets.flat, width)[packets.payload_start]
+        width = max(1, int(packets.payload_length.max()))
+        payload = windows(packets.flat, width)[packets.payload_start]
+        windows(sources.payload, width, t.CELL_BYTES)[cell] = payload
+        return cells, payload
 
     def _vacate(self, row: int, cell: int) -> None:
         """Save what a cell still holds for later: a packet not handed on yet, or one that concealment may look at."""
@@ -217,11 +241,20 @@ class Intake:
         state = self._sources.state[row]
         assert state is not None
         place, fate = self._judge(state, packets, n)
-        self._measure(state, packets, n)
+        start, length = self._payload_of(state, packets, n)
+        self._count(row, int(packets.arrival_ns[n]), length)
+        if fate is not Fate.REJECTED_SEQUENCE:
+            self._measure(state, packets, n, newest=place == self._sources.intake[row, t.HIGHEST_SEQUENCE])
         self._fates[fate] += 1
         if place is not None:
-            self._lay(state, packets, n, place)
+            self._lay(state, packets, n, place, start, length)
         return place
+
+    def _count(self, row: int, arrival_ns: int, payload_bytes: int) -> None:
+        intake = self._sources.intake[row]
+        intake[t.LATEST_ARRIVAL_NS] = arrival_ns
+        intake[t.PACKETS] += 1
+        intake[t.PAYLOAD_BYTES] += payload_bytes
 
     def _judge(self, state: t.SourceState, packets: Packets, n: int) -> tuple[int | None, Fate]:
         sources, row = self._sources, state.row
@@ -246,6 +279,7 @@ class Intake:
         later = (cells[:, t.CELL_SEQUENCE] > place) & (cells[:, t.CELL_ARRIVAL_NS] + self._delay_ns <= arrival_ns)
         if later.any() or (state.released and place < sources.release[row, t.CURSOR]):
             state.late += 1
+            self._vacate(row, row * t.CELLS + place % t.CELLS)
             cells[place % t.CELLS] = (place, 0, arrival_ns, t.LATE_CELL)  # so that its own duplicate is known
             return None, Fate.LATE
         state.reordered += 1
@@ -269,33 +303,34 @@ class Intake:
         self._sources.intake[state.row, t.HIGHEST_SEQUENCE] = place
         return place, Fate.ACCEPTED
 
-    def _measure(self, state: t.SourceState, packets: Packets, n: int) -> None:
-        """Count the packet, and take the jitter (A.8) if it is one to measure by."""
+    def _measure(self, state: t.SourceState, packets: Packets, n: int, *, newest: bool) -> None:
+        """Take the jitter (A.8) if the packet is one to measure by; `newest`: its sequence number is the highest."""
         row, payload_type, arrival_ns = state.row, int(packets.payload_type[n]), int(packets.arrival_ns[n])
         intake, intake_f = self._sources.intake[row], self._sources.intake_f[row]
         meaning = self._payload_types_of(row)[payload_type]
         self._note_type(state, payload_type, meaning)
-        noise = meaning is not None and meaning.encoding == NOISE
-        regular = not (noise or state.after_noise or packets.marker[n])
-        state.after_noise = noise
+        encoding = meaning.encoding if meaning else ""
+        regular = not (encoding == NOISE or state.after_pause or packets.marker[n])
+        state.after_pause = encoding in (EVENT, NOISE)
+        if encoding == EVENT:
+            return
         timestamp = extend_timestamp(int(packets.timestamp[n]), int(intake[t.LAST_TIMESTAMP]))
         ticks = timestamp - int(intake[t.LAST_TIMESTAMP])
         delta_ns = arrival_ns - int(intake[t.LAST_ARRIVAL_NS])
-        intake[t.LATEST_ARRIVAL_NS] = arrival_ns
-        intake[t.PACKETS] += 1
-        intake[t.PAYLOAD_BYTES] += packets.payload_length[n]
-        first = intake[t.PACKETS] == 1
-        if not first and (meaning is None or meaning.encoding != EVENT):
+        difference_ns = abs(delta_ns - ticks * float(intake_f[t.NS_PER_TICK]))
+        first = intake[t.LAST_ARRIVAL_NS] == t.LONG_AGO_NS
+        onward = ticks >= 0 or newest
+        if not first and difference_ns <= STALL_NS and (ticks >= 0 or not newest):
             jitter_ns = float(intake_f[t.JITTER_NS])
-            jitter_ns += (abs(delta_ns - ticks * float(intake_f[t.NS_PER_TICK])) - jitter_ns) / 16
+            jitter_ns += (difference_ns - jitter_ns) / 16
             intake_f[t.JITTER_NS] = jitter_ns
             if ticks >= 0 and regular:
                 intake_f[t.JITTER_SUM_NS] += jitter_ns
                 intake[t.JITTER_COUNT] += 1
                 intake_f[t.JITTER_MAX_NS] = max(float(intake_f[t.JITTER_MAX_NS]), jitter_ns)
-        if not first and ticks >= 0 and regular:
+        if not first and onward and regular:
             intake[t.DELTA_MAX_NS] = max(int(intake[t.DELTA_MAX_NS]), delta_ns)
-        if ticks >= 0:
+        if onward:
             intake[t.LAST_TIMESTAMP], intake[t.LAST_ARRIVAL_NS] = timestamp, arrival_ns
 
     def _note_type(self, state: t.SourceState, payload_type: int, meaning: AudioFormat | None) -> None:
@@ -307,11 +342,10 @@ class Intake:
         clock_hz = meaning.rtp_clock_hz if meaning else UNKNOWN_CLOCK_HZ
         self._sources.intake_f[state.row, t.NS_PER_TICK] = 1e9 / clock_hz
 
-    def _lay(self, state: t.SourceState, packets: Packets, n: int, place: int) -> None:
+    def _lay(self, state: t.SourceState, packets: Packets, n: int, place: int, start: int, length: int) -> None:
         """Put one accepted packet into its cell."""
         row, arrival_ns, payload_type = state.row, int(packets.arrival_ns[n]), int(packets.payload_type[n])
         sources = self._sources
-        start, length = self._payload_of(state, packets, n)
         timestamp = extend_timestamp(int(packets.timestamp[n]), int(sources.intake[row, t.LAST_TIMESTAMP]))
         cell = row * t.CELLS + place % t.CELLS
         if place - int(sources.release[row, t.CURSOR]) >= t.CELLS - t.HISTORY_CELLS:
@@ -339,7 +373,7 @@ class Intake:
         meaning = self._payload_types_of(state.row)[int(packets.payload_type[n])]
         frame_bytes = _BYTES_PER_10_MS.get(meaning.encoding, 0) if meaning else 0
         uneven = bool(frame_bytes) and length % frame_bytes != 0 and bare_length % frame_bytes == 0
-        if claim == Claim.FALSE or uneven:
+        if claim == Claim.FALSE or (uneven and intake[t.CLAIM_MODE] != t.BELIEVED):
             intake[t.CLAIM_MODE] = t.DISBELIEVED
         elif intake[t.CLAIM_MODE] == t.UNDECIDED and intake[t.PACKETS] >= CLAIM_PROOFS:
             intake[t.CLAIM_MODE] = t.BELIEVED

@@ -68,14 +68,14 @@ class Placer:
         if target < cursor:
             return
         cells = self._sources.cells[row * t.CELLS : (row + 1) * t.CELLS]
-        self._catch_up(stream, row, cursor - 1)
+        self._catch_up(stream)
         sequences = cells[:, t.CELL_SEQUENCE]
         there = (sequences >= cursor) & (sequences <= target) & (cells[:, t.CELL_LENGTH_AND_TYPE] != t.LATE_CELL)
         order = np.flatnonzero(there)
         for cell in order[np.argsort(sequences[order])].tolist():
             packet = self._packet(row, cell)
             while source.runs and packet.sequence >= source.runs[0]:
-                cursor, source.missing, source.located = source.runs.popleft(), 0, False
+                cursor, source.missing = source.runs.popleft(), 1  # the wild one, which the run's first confirmed
             source.missing += packet.sequence - cursor
             cursor = packet.sequence + 1
             source.released = True
@@ -83,9 +83,12 @@ class Placer:
         source.missing += target + 1 - cursor
         release[t.CURSOR] = target + 1
 
-    def _catch_up(self, stream: StreamState, row: int, sequence: int) -> None:
+    def _catch_up(self, stream: StreamState) -> None:
         """Take over from the columns the length of the packet that they placed last."""
-        payload_type, payload = self._sources.read_sequence(row, sequence)
+        if stream.active_row is None:
+            return
+        last = int(self._sources.release[stream.active_row, t.CURSOR]) - 1
+        payload_type, payload = self._sources.read_sequence(stream.active_row, last)
         if payload and payload_type == self._streams.release[stream.slot, t.COLUMNAR_TYPE]:
             stream.last_frame_samples = len(payload)
 
@@ -104,13 +107,13 @@ class Placer:
             if packet.payload_type != stream.payload_type:
                 self._change_format(stream, packet, meaning)
             self._place_audio(source, stream, packet)
-        self._allow_columns(stream)
+        self._allow_columns(source, stream)
 
     def _place_audio(self, source: t.SourceState, stream: StreamState, packet: Packet) -> None:
         for event in stream.digits.audio(packet.arrival_ns):
             self._outbox.event(event)
-        position = self._locate(source, stream, packet)
-        if source.row != stream.active_row:
+        position, by_timestamp = self._locate(source, stream, packet)
+        if source.row != stream.active_row or (stream.format is not None and not by_timestamp):
             self._change_source(source, stream, packet, position)
         samples = stream.decoder.decode(packet.payload) if stream.decoder else np.zeros(0, np.int16)
         columns = self._streams.release[stream.slot]
@@ -120,51 +123,65 @@ class Placer:
         source.missing = 0
         columns[t.END_POSITION] = max(end, position + len(samples))
         self._move_anchor(stream, packet.arrival_ns - position * NS // stream.sample_rate_hz)
-        release = self._sources.release[source.row]
-        release[t.NEXT_TIMESTAMP] = packet.timestamp + len(samples) // self._samples_per_tick(stream)
-        release[t.NEXT_POSITION] = position + len(samples)
-        source.located = True
+        if stream.format is not None:
+            release = self._sources.release[source.row]
+            release[t.NEXT_TIMESTAMP] = packet.timestamp + len(samples) // self._samples_per_tick(stream)
+            release[t.NEXT_POSITION] = position + len(samples)
+            source.located = True
         if not len(samples):
             source.undecoded += 1
             stream.filling = SampleState.UNDECODED
             return
         stream.filling = SampleState.SILENCE
         stream.last_frame_samples = len(samples)
-        if stream.format is not None and not is_stateless(stream.format):
+        assert stream.format is not None
+        if is_stateless(stream.format):
+            stream.history = stream.history[:0]  # the ring has what comes after it
+        else:
             stream.history = np.concatenate((stream.history, samples))[-history_samples(stream.sample_rate_hz) :]
         overlap = min(max(0, end - position), len(samples))
         stream.overlapped_samples += overlap
         if overlap < len(samples):
             self._emit(stream, position + overlap, samples[overlap:], SampleState.RECEIVED, packet.arrival_ns)
 
-    def _locate(self, source: t.SourceState, stream: StreamState, packet: Packet) -> int:
-        """Give the packet's sample position by the rules of strep.stream.clock."""
+    def _locate(self, source: t.SourceState, stream: StreamState, packet: Packet) -> tuple[int, bool]:
+        """Give the packet's sample position by the rules of strep.stream.clock, and whether its timestamp says so."""
         next_timestamp, next_position = self._sources.release[source.row, [t.NEXT_TIMESTAMP, t.NEXT_POSITION]].tolist()
         end, anchor_ns = self._streams.release[stream.slot, [t.END_POSITION, t.ANCHOR_NS]].tolist()
         per_tick = self._samples_per_tick(stream)
-        position: int = next_position + (packet.timestamp - next_timestamp) * per_tick
-        jumped = packet.timestamp != next_timestamp
+        lost = source.missing * stream.last_frame_samples
+        moved = (packet.timestamp - next_timestamp) * per_tick
+        position: int = next_position + moved
+        jumped = moved not in (0, lost)
         since_ns = packet.arrival_ns - anchor_ns
         delay_ns = since_ns - position * NS // stream.sample_rate_hz
-        if source.located and stream.format is not None and is_believed(delay_ns, jumped=jumped):
-            return position
-        ahead_ns = self._least_delayed(source, packet, per_tick, stream.sample_rate_hz)
-        if source.located and stream.format is not None and is_believed(delay_ns - ahead_ns, jumped=jumped):
-            return position
-        return position_by_arrival(since_ns - ahead_ns, end, stream.sample_rate_hz)
+        is_known = source.located and stream.format is not None
+        if is_known and is_believed(delay_ns, jumped=jumped):
+            return position, True
+        ahead_ns, overflows = self._least_delayed(source, packet, per_tick, stream.sample_rate_hz)
+        if is_known and (is_believed(delay_ns - ahead_ns, jumped=jumped) or (overflows and not jumped)):
+            return position, True
+        return position_by_arrival(since_ns - ahead_ns, end + lost, stream.sample_rate_hz), False
 
-    def _least_delayed(self, source: t.SourceState, packet: Packet, per_tick: int, sample_rate_hz: int) -> int:
-        """Give by how many ns this packet came later, by its timestamp, than the best of those that came soon after."""
+    def _least_delayed(
+        self, source: t.SourceState, packet: Packet, per_tick: int, sample_rate_hz: int
+    ) -> tuple[int, bool]:
+        """Give by how many ns this packet came later, by its timestamp, than the best of those that came soon after.
+
+        And whether those fill the ring, so that there may have been more of them.
+        """
         cells = self._sources.cells[source.row * t.CELLS : (source.row + 1) * t.CELLS]
         later = cells[cells[:, t.CELL_SEQUENCE] >= packet.sequence]
         if source.runs:
             later = later[later[:, t.CELL_SEQUENCE] < source.runs[0]]
         later = later[later[:, t.CELL_LENGTH_AND_TYPE] != t.LATE_CELL]
-        soon = later[later[:, t.CELL_ARRIVAL_NS] <= later[:, t.CELL_ARRIVAL_NS].min() + self._delay_ns]
+        # What came at the very end of the delay may or may not be here already: the watermark does not say.
+        soon = later[later[:, t.CELL_ARRIVAL_NS] < later[:, t.CELL_ARRIVAL_NS].min() + self._delay_ns]
+        overflows = len(soon) and soon[:, t.CELL_SEQUENCE].max() - packet.sequence >= t.CELLS - t.HISTORY_CELLS - 1
         soon = soon[soon[:, t.CELL_LENGTH_AND_TYPE] >> t.TYPE_SHIFT == packet.payload_type]
         samples = (soon[:, t.CELL_TIMESTAMP] - packet.timestamp) * per_tick
         lead_ns = samples * NS // sample_rate_hz - (soon[:, t.CELL_ARRIVAL_NS] - packet.arrival_ns)
-        return max(0, int(lead_ns.max(initial=0)))
+        return max(0, int(lead_ns.max(initial=0))), bool(overflows)
 
     def _samples_per_tick(self, stream: StreamState) -> int:
         return stream.format.sample_rate_hz // stream.format.rtp_clock_hz if stream.format else 1
@@ -239,7 +256,7 @@ class Placer:
     def _change_source(self, source: t.SourceState, stream: StreamState, packet: Packet, position: int) -> None:
         if stream.active_row is not None:
             self._outbox.event(SourceChanged(packet.arrival_ns, stream.slot, position, source.ssrc))
-            if stream.decoder:
+            if stream.decoder and source.row != stream.active_row:
                 stream.decoder.reset()
         stream.active_row = source.row
         self._streams.release[stream.slot, t.ACTIVE_ROW] = source.row
@@ -254,12 +271,16 @@ class Placer:
                 release = self._sources.release[row]
                 release[t.NEXT_POSITION] = -(-int(release[t.NEXT_POSITION]) * rate // stream.sample_rate_hz)
             stream.last_frame_samples = stream.last_frame_samples * rate // stream.sample_rate_hz
+            for state, samples in stream.samples_by_state.items():
+                stream.samples_by_state[state] = samples * rate // stream.sample_rate_hz
+            stream.overlapped_samples = stream.overlapped_samples * rate // stream.sample_rate_hz
             stream.history = stream.history[:0]
             stream.sample_rate_hz = rate
         stream.payload_type, stream.format = packet.payload_type, meaning
         stream.ready = meaning is not None and is_decodable(meaning)
         stream.decoder = new_decoder(meaning) if meaning is not None and stream.ready else None
         position = int(columns[t.END_POSITION])
+        self._outbox.settle()  # what came in the old format goes out before it
         self._outbox.event(FormatChanged(packet.arrival_ns, stream.slot, position, packet.payload_type, meaning))
 
     def _place_event(self, source: t.SourceState, stream: StreamState, packet: Packet, meaning: AudioFormat) -> None:
@@ -268,7 +289,7 @@ class Placer:
         except WireError:
             source.undecoded += 1
             return
-        position = self._locate(source, stream, packet)
+        position, _ = self._locate(source, stream, packet)
         for event in stream.digits.packet(
             payload,
             timestamp=packet.timestamp,
@@ -278,11 +299,12 @@ class Placer:
         ):
             self._outbox.event(event)
 
-    def _allow_columns(self, stream: StreamState) -> None:
-        """Say whether the next packet may take the columns: G.711 at whole nanoseconds a sample, no event open."""
+    def _allow_columns(self, source: t.SourceState, stream: StreamState) -> None:
+        """Say whether the next packet may take the columns: G.711 at whole nanoseconds a sample, nothing open."""
         columns = self._streams.release[stream.slot]
         law = COLUMNAR_LAWS.get(stream.format.encoding) if stream.format and stream.ready else None
-        plain = law is not None and NS % stream.sample_rate_hz == 0 and not stream.digits.is_waiting
+        settled = not stream.digits.is_waiting and not source.missing
+        plain = law is not None and NS % stream.sample_rate_hz == 0 and settled
         columns[t.COLUMNAR_TYPE] = stream.payload_type if plain else -1
         columns[t.NS_PER_SAMPLE] = NS // stream.sample_rate_hz
         columns[t.LAW] = law or 0

@@ -36,6 +36,11 @@ TYPE_SHIFT = 16
 LENGTH_MASK = (1 << TYPE_SHIFT) - 1
 #: In the last cell column: a packet that came too late to be placed, kept to know its duplicates.
 LATE_CELL = -1
+#: In the first cell column: nothing since its row was taken. Below any sequence number: those may go below 0, where a
+#: packet numbered 65535 was overtaken by the first one, numbered 0.
+EMPTY_CELL = -(1 << 62)
+#: In LAST_ARRIVAL_NS: no packet yet to hold the next one against.
+LONG_AGO_NS = -(1 << 62)
 # Columns of Streams.release.
 END_POSITION, ANCHOR_NS, PUBLISHED_ANCHOR_NS, WINDOW_ANCHOR_NS, COLUMNAR_TYPE, NS_PER_SAMPLE, LAW = range(7)
 ACTIVE_ROW, STREAM_COLUMNS = 7, 8
@@ -73,8 +78,9 @@ class Sources:
             return None
         row = self._free.pop()
         self.intake[row] = 0
+        self.intake[row, LAST_ARRIVAL_NS] = LONG_AGO_NS
         self.release[row] = 0
-        self.cells[row * CELLS : (row + 1) * CELLS, CELL_SEQUENCE] = -1
+        self.cells[row * CELLS : (row + 1) * CELLS, CELL_SEQUENCE] = EMPTY_CELL
         return row
 
     def read(self, cell: int) -> tuple[int, bytes]:
@@ -114,7 +120,7 @@ class SourceState:
     """Is what changes seldom about a source: an attribute a fact, next to its columns in Sources."""
 
     __slots__ = (
-        "after_noise",
+        "after_pause",
         "bad_sequence",
         "base_sequence",
         "duplicates",
@@ -144,7 +150,7 @@ class SourceState:
         self.bad_sequence = -1  # the wild sequence number's successor, which would confirm it
         self.runs: deque[int] = deque()  # where restarted runs begin, of those not handed on yet
         self.released = False  # whether any packet was handed on
-        self.after_noise = False  # whether the last packet was comfort noise
+        self.after_pause = False  # whether the last packet was comfort noise or a telephone event
         self.located = False  # whether NEXT_TIMESTAMP and NEXT_POSITION say anything
         self.missing = 0  # packets missed since the last audio that was placed
         self.duplicates = self.late = self.reordered = self.rejected = self.undecoded = self.restarts = 0

@@ -9,6 +9,7 @@ and decoded here with all others like it; any other goes through strep.stream.pl
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,38 @@ from strep.stream.intake import Accepted
 from strep.stream.outbox import Outbox
 from strep.stream.placing import COLUMNAR_LAWS, TELL_ANCHOR_NS, Placer
 from strep.stream.state import StreamState
-from strep.wire.batch import windows
+from strep.wire.batch import scatter, windows
 
 _LAWS = {code: {"PCMU": g711.Law.MU, "PCMA": g711.Law.A}[name] for name, code in COLUMNAR_LAWS.items()}
 #: Below this many rows the scalar path is quicker than the columns' fixed cost.
 SMALL = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """Is packets to hand on, with their sources' and streams' rows of strep.stream.table, copied to be changed."""
+
+    row: NDArray[np.int64]
+    source: NDArray[np.int64]
+    slots: NDArray[np.int64]
+    stream: NDArray[np.int64]
+    cells: NDArray[np.int64]
+    payload: NDArray[np.void]
+    length: NDArray[np.int64]
+    anchor_ns: NDArray[np.int64]
+
+    def select(self, some: NDArray[np.int64]) -> _Due:
+        """Copy some of the packets."""
+        return _Due(
+            self.row[some],
+            self.source[some],
+            self.slots[some],
+            self.stream[some],
+            self.cells[some],
+            self.payload[some],
+            self.length[some],
+            self.anchor_ns[some],
+        )
 
 
 class Timeline:
@@ -78,8 +106,8 @@ class Timeline:
             accepted = self._waiting.popleft()
             mine = np.isin(accepted.row, wanted)
             if mine.any():
-                self.release(accepted.row[mine], accepted.sequence[mine])
-                accepted = Accepted(accepted.row[~mine], accepted.sequence[~mine], accepted.arrival_ns[~mine])
+                self.release(accepted.select(mine))
+                accepted = accepted.select(~mine)
             if len(accepted.row):
                 kept.append(accepted)
         self._waiting = kept
@@ -102,97 +130,94 @@ class Timeline:
             accepted = self._waiting.popleft()
             due = accepted.arrival_ns <= limit_ns
             if due.all():
-                self.release(accepted.row, accepted.sequence)
+                self.release(accepted)
                 continue
             if not exactly:
                 kept.append(accepted)
                 break
-            self.release(accepted.row[due], accepted.sequence[due])
-            kept.append(Accepted(accepted.row[~due], accepted.sequence[~due], accepted.arrival_ns[~due]))
+            self.release(accepted.select(due))
+            kept.append(accepted.select(~due))
         self._waiting.extendleft(reversed(kept))
 
-    def release(self, rows: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
-        """Hand on each source (each row once) up to its target, an unbounded sequence number."""
+    def release(self, accepted: Accepted) -> None:
+        """Hand on each source up to the packet that was accepted of it."""
+        rows, targets = accepted.row, accepted.sequence
         if len(rows) < SMALL:
             for row, target in zip(rows.tolist(), targets.tolist(), strict=True):
                 self.placer.walk(row, target)
             return
-        source = self._sources.release.take(rows, axis=0)
+        due = self._gather(accepted)
+        straight = due.source[:, t.CURSOR] == targets
+        straight &= due.cells[:, t.CELL_TIMESTAMP] == due.source[:, t.NEXT_TIMESTAMP]
+        straight &= due.source[:, t.NEXT_POSITION] == due.stream[:, t.END_POSITION]
+        straight &= due.stream[:, t.ACTIVE_ROW] == rows
+        straight &= due.cells[:, t.CELL_LENGTH_AND_TYPE] >> t.TYPE_SHIFT == due.stream[:, t.COLUMNAR_TYPE]
+        straight &= (due.length > 0) & (due.length <= t.CELL_BYTES)
+        straight &= due.anchor_ns - due.stream[:, t.ANCHOR_NS] <= STALL_NS
+        if straight.all():
+            self._straight(due)
+            return
+        some = np.flatnonzero(straight)
+        if len(some):
+            self._straight(due.select(some))
+        odd = np.flatnonzero(~straight)
+        for row, target in zip(rows[odd].tolist(), targets[odd].tolist(), strict=True):
+            self.placer.walk(row, target)
+
+    def _gather(self, accepted: Accepted) -> _Due:
+        source = self._sources.release.take(accepted.row, axis=0)
         slots = source[:, t.STREAM]
         stream = self._streams.release.take(slots, axis=0)
-        cell = t.cell_rows(rows, targets)
-        cells = self._sources.cells.take(cell, axis=0)
-        end = stream[:, t.END_POSITION]
-        anchor_ns = cells[:, t.CELL_ARRIVAL_NS] - end * stream[:, t.NS_PER_SAMPLE]
-        length = cells[:, t.CELL_LENGTH_AND_TYPE] & t.LENGTH_MASK
-        straight = source[:, t.CURSOR] == targets
-        straight &= cells[:, t.CELL_TIMESTAMP] == source[:, t.NEXT_TIMESTAMP]
-        straight &= source[:, t.NEXT_POSITION] == end
-        straight &= stream[:, t.ACTIVE_ROW] == rows
-        straight &= cells[:, t.CELL_LENGTH_AND_TYPE] >> t.TYPE_SHIFT == stream[:, t.COLUMNAR_TYPE]
-        straight &= (length > 0) & (length <= t.CELL_BYTES)
-        straight &= anchor_ns - stream[:, t.ANCHOR_NS] <= STALL_NS
-        if straight.all():
-            self._straight(rows, source, slots, stream, cell, cells, length, anchor_ns)
-        else:
-            some = np.flatnonzero(straight)
-            if len(some):
-                columns = (rows, source, slots, stream, cell, cells, length, anchor_ns)
-                self._straight(*(column[some] for column in columns))
-            odd = np.flatnonzero(~straight)
-            for row, target in zip(rows[odd].tolist(), targets[odd].tolist(), strict=True):
-                self.placer.walk(row, target)
+        cells, payload = accepted.cells, accepted.payload
+        if cells is None or payload is None:
+            cell = t.cell_rows(accepted.row, accepted.sequence)
+            cells = self._sources.cells.take(cell, axis=0)
+            payload = windows(self._sources.payload, t.CELL_BYTES, t.CELL_BYTES)[cell]
+        return _Due(
+            row=accepted.row,
+            source=source,
+            slots=slots,
+            stream=stream,
+            cells=cells,
+            payload=payload,
+            length=cells[:, t.CELL_LENGTH_AND_TYPE] & t.LENGTH_MASK,
+            anchor_ns=cells[:, t.CELL_ARRIVAL_NS] - stream[:, t.END_POSITION] * stream[:, t.NS_PER_SAMPLE],
+        )
 
-    def _straight(
-        self,
-        rows: NDArray[np.int64],
-        source: NDArray[np.int64],
-        slots: NDArray[np.int64],
-        stream: NDArray[np.int64],
-        cell: NDArray[np.int64],
-        cells: NDArray[np.int64],
-        length: NDArray[np.int64],
-        anchor_ns: NDArray[np.int64],
-    ) -> None:
+    def _straight(self, due: _Due) -> None:
         """Place and decode packets that go on from the one before; one stream may have one row only."""
+        source, stream, length = due.source, due.stream, due.length
         position = stream[:, t.END_POSITION].copy()
         source[:, t.CURSOR] += 1
         source[:, t.NEXT_TIMESTAMP] += length
         source[:, t.NEXT_POSITION] += length
         stream[:, t.END_POSITION] += length
-        np.minimum(stream[:, t.ANCHOR_NS], anchor_ns, out=stream[:, t.ANCHOR_NS])
-        np.minimum(stream[:, t.WINDOW_ANCHOR_NS], anchor_ns, out=stream[:, t.WINDOW_ANCHOR_NS])
-        self._sources.release[rows] = source
-        self._streams.release[slots] = stream
+        np.minimum(stream[:, t.ANCHOR_NS], due.anchor_ns, out=stream[:, t.ANCHOR_NS])
+        np.minimum(stream[:, t.WINDOW_ANCHOR_NS], due.anchor_ns, out=stream[:, t.WINDOW_ANCHOR_NS])
+        scatter(self._sources.release, due.row, source)
+        scatter(self._streams.release, due.slots, stream)
         better = stream[:, t.ANCHOR_NS] < stream[:, t.PUBLISHED_ANCHOR_NS] - TELL_ANCHOR_NS
-        for slot in slots[better].tolist():
+        for slot in due.slots[better].tolist():
             self.placer.tell_anchor(slot)
-        arrival_ns = cells[:, t.CELL_ARRIVAL_NS]
         kind = length | stream[:, t.LAW] << t.TYPE_SHIFT | stream[:, t.NS_PER_SAMPLE] << (t.TYPE_SHIFT + 1)
         if (kind == kind[0]).all():
-            self._decode(int(kind[0]), slots, position, cell, arrival_ns)
+            self._decode(int(kind[0]), due, position)
             return
         for value in np.unique(kind).tolist():
             some = np.flatnonzero(kind == value)
-            self._decode(value, slots[some], position[some], cell[some], arrival_ns[some])
+            self._decode(value, due.select(some), position[some])
 
-    def _decode(
-        self,
-        kind: int,
-        slots: NDArray[np.int64],
-        position: NDArray[np.int64],
-        cell: NDArray[np.int64],
-        arrival_ns: NDArray[np.int64],
-    ) -> None:
+    def _decode(self, kind: int, due: _Due, position: NDArray[np.int64]) -> None:
+        """Decode packets of one length, law and rate."""
         length, law = kind & t.LENGTH_MASK, kind >> t.TYPE_SHIFT & 1
-        payload = windows(self._sources.payload, length, t.CELL_BYTES)[cell].view(np.uint8).reshape(len(cell), length)
+        payload = np.ascontiguousarray(due.payload.view(np.uint8).reshape(len(position), -1)[:, :length])
         self._outbox.block(
             AudioBlock(
                 sample_rate_hz=1_000_000_000 // (kind >> (t.TYPE_SHIFT + 1)),
-                slots=slots,
+                slots=due.slots,
                 position=position,
                 samples=g711.decode(payload, _LAWS[law]),
-                state=np.full(len(slots), SampleState.RECEIVED, np.uint8),
-                arrival_ns=arrival_ns,
+                state=np.full(len(position), SampleState.RECEIVED, np.uint8),
+                arrival_ns=due.cells[:, t.CELL_ARRIVAL_NS],
             )
         )

@@ -206,5 +206,5 @@ def test_an_interruption_leaves_whole_files_and_says_how_far_they_reach(strep, c
     said = outcome.stderr.splitlines()
     assert said[0] == f"strep: {capture}: not read to its end: 1 recording ends where reading did"
     assert said[1:] == ["strep: interrupted"]
-    assert 0.9 < soundfile.info(tmp_path / "calls" / f"{LEG}-A.wav").duration < 1.1
+    assert 0.9 < soundfile.info(tmp_path / "calls" / f"{LEG}-A.wav").duration < 1.3  # whole batches
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers

@@ -1,0 +1,111 @@
+"""Every table has a bound, counts what it refuses, and is as good as new when calls have ended."""
+
+import uuid
+
+import pytest
+
+from strep.engine import MAX_DATAGRAM_BYTES, MAX_SOURCES_PER_STREAM, Engine, EngineConfig
+from strep.errors import ConfigError
+from strep.stream.events import StreamClosed, StreamOpened
+from tests.traffic import Sender, every, feed, pcmu, play, result, run
+
+
+def senders(count: int, first: int = 0) -> list[Sender]:
+    return [Sender(call_leg_id=uuid.UUID(int=n), seed=n, ssrc=n) for n in range(first, first + count)]
+
+
+def test_a_stream_more_than_there_may_be_is_refused_and_counted_and_hurts_no_other() -> None:
+    packets = [sender.packets(5) for sender in senders(3)]
+    arrivals = sorted((n * 20 + k, packet) for k, some in enumerate(packets) for n, packet in enumerate(some))
+    outcome = play(arrivals, EngineConfig(max_streams=2))
+    assert outcome.counts["over_limit_streams"] == 5
+    assert outcome.counts["accepted"] == 10
+    assert [outcome.audio(slot).tolist() for slot in (0, 1)] == [pcmu(some).tolist() for some in packets[:2]]
+
+
+def test_a_place_that_was_given_back_serves_again() -> None:
+    first, second = senders(2)
+    engine = Engine(EngineConfig(max_streams=1))
+    feed(engine, every(first.packets(3)))
+    feed(engine, every(second.packets(1), start_ms=60))
+    assert engine.counts()["over_limit_streams"] == 1
+    engine.end_call(f"{first.call_leg_id}-A")
+    packets = second.packets(3)
+    outputs = [*feed(engine, every(packets, start_ms=80)), *engine.close()]
+    outcome = result(outputs, engine)
+    assert engine.counts()["over_limit_streams"] == 1
+    assert outcome.audio(outcome.of(StreamOpened)[0].slot).tolist() == pcmu(packets).tolist()
+
+
+def test_three_times_as_many_calls_as_there_is_room_for_pass_through_one_after_the_other() -> None:
+    engine = Engine(EngineConfig(max_streams=4))
+    for n, sender in enumerate(senders(12 * 3)):
+        packets = [sender.packet(ssrc=sender.ssrc + 1000 * (k // 2)) for k in range(6)]  # three sources each
+        outputs = feed(engine, every(packets, start_ms=n * 200))
+        outputs += engine.end_call(f"{sender.call_leg_id}-A")
+        outcome = result(outputs, engine)
+        (closed,) = outcome.of(StreamClosed)
+        assert (len(closed.report.sources), closed.report.fates["accepted"]) == (3, 6)
+        assert outcome.audio(closed.slot).tolist() == pcmu(packets).tolist()
+    assert engine.open_streams == 0
+    assert engine.counts()["over_limit_streams"] == 0
+
+
+def test_calls_that_expire_give_back_their_places_too() -> None:
+    arrivals = [(n * 2500, sender.packet()) for n, sender in enumerate(senders(12))]
+    outcome = play(arrivals, EngineConfig(max_streams=1, idle_timeout_s=1))
+    assert outcome.counts["over_limit_streams"] == 0
+    assert len(outcome.of(StreamClosed)) == 12
+
+
+def test_a_stream_has_so_many_sources_and_no_more() -> None:
+    packets = [Sender(ssrc=n, timestamp=160 * n).packet() for n in range(MAX_SOURCES_PER_STREAM + 6)]
+    again = Sender(ssrc=0, sequence_number=1001, timestamp=160 * len(packets)).packet()
+    outcome = play(every([*packets, again]))
+    assert outcome.counts["over_limit_streams"] == 6
+    assert len(outcome.report.sources) == MAX_SOURCES_PER_STREAM
+    assert outcome.report.sources[0].packets == 2
+
+
+def test_many_sources_of_one_stream_do_not_keep_others_from_being_heard() -> None:
+    attacker = [Sender(ssrc=n).packet() for n in range(500)]
+    caller = Sender(call_leg_id=uuid.UUID(int=9), seed=2).packets(5)
+    outcome = play(every(attacker, step_ms=1) + every(caller, start_ms=600), EngineConfig(max_streams=64))
+    assert outcome.audio(1).tolist() == pcmu(caller).tolist()
+
+
+@pytest.mark.parametrize(
+    ("length", "fate"), [(MAX_DATAGRAM_BYTES, "accepted"), (MAX_DATAGRAM_BYTES + 1, "over_limit_size")]
+)
+def test_a_datagram_is_as_long_as_a_slot_or_refused(length: int, fate: str) -> None:
+    good = Sender().packets(3)
+    large = Sender(direction=1).packet(samples=length - 36)
+    outcome = play([(0, good[0]), (5, large), (20, good[1]), (40, good[2])])
+    assert outcome.counts["accepted"] == 3 + (fate == "accepted")
+    assert outcome.counts[fate] >= 1
+    assert outcome.audio(0).tolist() == pcmu(good).tolist()
+
+
+def test_what_is_refused_is_counted_in_any_portions() -> None:
+    arrivals = every([packet for sender in senders(20) for packet in sender.packets(3)], step_ms=1)
+    counts = [
+        run(arrivals, EngineConfig(max_streams=3), portions=portions).counts for portions in ([1] * 60, [60], [7] * 9)
+    ]
+    assert counts[0] == counts[1] == counts[2]
+    assert counts[0]["over_limit_streams"] == 51
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("playout_delay_ms", -1),
+        ("playout_delay_ms", 501),
+        ("idle_timeout_s", 0),
+        ("idle_timeout_s", 86_401),
+        ("max_streams", 0),
+        ("max_streams", 65_537),
+    ],
+)
+def test_a_limit_that_cannot_work_is_said_at_once(name: str, value: int) -> None:
+    with pytest.raises(ConfigError, match=f"{name} must be .* got {value}"):
+        EngineConfig(**{name: value})
