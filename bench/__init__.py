@@ -1,0 +1,37 @@
+"""Measure what the project claims: `python -m bench NAME`. README.md beside this says how, and what each number means.
+
+One file a bench: a module of this package that is named in BENCHES and has
+
+    add_arguments(parser)         its own options
+    run(arguments) -> Outcome     measures; raises BenchError when it could not
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from rich.table import Table
+
+#: Every bench: its module, and what it answers.
+BENCHES: Mapping[str, str] = MappingProxyType(
+    {
+        "receive": "What does one packet cost, from the socket to samples?",
+        "capacity": "Does one core record this many calls in real time, every sample of them?",
+    }
+)
+
+
+class BenchError(Exception):
+    """Says why there is nothing to report: the machine lacks something, or no valid measurement came about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Is what a bench found. report: for --json. passed: whether what was asked for was fulfilled."""
+
+    report: dict[str, Any]
+    tables: list[Table] = field(default_factory=list)
+    passed: bool = True

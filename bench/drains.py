@@ -1,0 +1,169 @@
+"""Drain a socket by the batch: the bare system call, which is the floor, and what strep adds to it, stage by stage."""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import time
+
+import numpy as np
+
+from bench import BenchError
+from bench.turns import Progress
+from strep.audio.block import AudioBlock
+from strep.engine import Engine
+from strep.net.address import UdpAddress
+from strep.net.source import BATCH_DATAGRAMS, BoundSocket, DatagramSource, DropCounter, bind_udp
+from strep.net.udp import IOVEC, MMSGHDR, open_udp
+from strep.net.wallclock import WallClock
+from strep.stream.outbox import Output
+from strep.wire.fate import Fate
+from strep.wire.headers import parse_headers
+
+ANY_PORT = UdpAddress("127.0.0.1", 0)
+#: The bare drain has the smallest slots that hold the datagrams: all of its buffer stays in the cache.
+_BARE_SLOT_BYTES = 256
+#: Kernel memory that one queued datagram of 196 bytes is charged with, before the doubling: 832, and some to spare.
+_QUEUED_BYTES = 1024
+
+
+def bind_deep(queued: int) -> BoundSocket:
+    """Bind a socket whose queue holds so many datagrams. Raises BenchError where the system does not let us."""
+    bound = bind_udp(ANY_PORT, _QUEUED_BYTES * queued)
+    try:
+        _require_room(bound)
+    except BenchError:
+        bound.socket.close()
+        raise
+    return bound
+
+
+def open_deep(queued: int, clock: WallClock | None = None) -> DatagramSource:
+    """Open a source whose queue holds so many datagrams. Raises BenchError where the system does not let us."""
+    source = open_udp(ANY_PORT, receive_buffer_bytes=_QUEUED_BYTES * queued, clock=clock)
+    try:
+        _require_room(source)
+    except BenchError:
+        source.close()
+        raise
+    return source
+
+
+def _require_room(granted: BoundSocket | DatagramSource) -> None:
+    if granted.receive_buffer_bytes < granted.receive_buffer_wanted_bytes:
+        wanted = f"{granted.receive_buffer_wanted_bytes} bytes of receive buffer (CAP_NET_ADMIN or net.core.rmem_max)"
+        raise BenchError(f"expected {wanted}, found {granted.receive_buffer_bytes}")
+
+
+class BareDrain:
+    """Calls recvmmsg, 1,024 datagrams a call, without times and senders, and does nothing with what comes."""
+
+    def __init__(self, queued: int) -> None:
+        bound = bind_deep(queued)
+        self.address = bound.address
+        self._socket = bound.socket
+        self._drops = DropCounter(bound.socket)
+        self._received = 0
+        self._recvmmsg = ctypes.CDLL(None, use_errno=True).recvmmsg
+        self._recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
+        self._flat = np.zeros(BATCH_DATAGRAMS * _BARE_SLOT_BYTES, np.uint8)
+        rows = np.arange(BATCH_DATAGRAMS, dtype=np.uint64)
+        self._vectors = np.zeros(BATCH_DATAGRAMS, IOVEC)
+        self._vectors["base"] = self._flat.ctypes.data + rows * _BARE_SLOT_BYTES
+        self._vectors["length"] = _BARE_SLOT_BYTES
+        self._headers = np.zeros(BATCH_DATAGRAMS, MMSGHDR)
+        self._headers["iov"] = self._vectors.ctypes.data + rows * IOVEC.itemsize
+        self._headers["iovlen"] = 1
+
+    def drain(self, queued: int) -> None:
+        """Take all that is queued."""
+        recvmmsg, descriptor, at = self._recvmmsg, self._socket.fileno(), self._headers.ctypes.data
+        count = BATCH_DATAGRAMS
+        while count == BATCH_DATAGRAMS:
+            count = recvmmsg(descriptor, at, BATCH_DATAGRAMS, socket.MSG_DONTWAIT, None)
+            self._received += max(count, 0)
+
+    def progress(self) -> Progress:
+        """Tell what was done so far."""
+        self._drops.update()
+        return Progress(self._received, self._received, self._received, self._drops.drops or 0)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+class ReadDrain:
+    """Reads batches as strep does, times, senders and all; with `parse`, their headers too."""
+
+    def __init__(self, queued: int, *, parse: bool) -> None:
+        self._source = open_deep(queued)
+        self.address = self._source.local_address
+        self._parse = parse
+        self._received = 0
+
+    def drain(self, queued: int) -> None:
+        """Take all that is queued."""
+        source, parse = self._source, self._parse
+        while True:
+            batch = source.read()
+            if parse and len(batch):
+                parse_headers(batch)
+            self._received += len(batch)
+            if source.drained or not len(batch):
+                return
+
+    def progress(self) -> Progress:
+        """Tell what was done so far."""
+        return Progress(self._received, self._received, self._received, self._source.kernel_drops or 0)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._source.close()
+
+
+class EngineDrain:
+    """Does all that a receiver does up to decoded samples, in a receiver's order (strep.receiver.Receiver)."""
+
+    STAGES = ("read", "feed", "advance")
+
+    def __init__(self, queued: int) -> None:
+        self._clock = WallClock()
+        self._source = open_deep(queued, self._clock)
+        self.address = self._source.local_address
+        self.engine = Engine()
+        self._received = self._decoded = 0
+        self._stage_ns = [0, 0, 0]
+
+    def drain(self, queued: int) -> None:
+        """Take all that is queued, and what is due of it to its samples."""
+        source, engine, now = self._source, self.engine, time.perf_counter_ns
+        before_ns = self._clock.read()
+        while True:
+            begun = now()
+            batch = source.read()
+            read = now()
+            if len(batch):
+                self._received += len(batch)
+                self._consume(engine.feed(batch))
+            fed = now()
+            done = source.drained or not len(batch)
+            self._consume(engine.advance(before_ns if done else min(before_ns, int(batch.arrival_ns[-1]))))
+            for stage, spent in enumerate((read - begun, fed - read, now() - fed)):
+                self._stage_ns[stage] += spent
+            if done:
+                return
+
+    def _consume(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            if isinstance(output, AudioBlock):
+                self._decoded += len(output)
+
+    def progress(self) -> Progress:
+        """Tell what was done so far; decoded is counted in packet intervals."""
+        accepted = int(self.engine.fates[Fate.ACCEPTED])
+        return Progress(self._received, accepted, self._decoded, self._source.kernel_drops or 0, tuple(self._stage_ns))
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._source.close()
