@@ -34,7 +34,7 @@ def test_to_go_back_in_time_does_nothing() -> None:
     assert engine.advance(0) == []
     assert engine.advance(START_NS + 110 * MS) == []
     assert engine.is_waiting
-    assert engine.advance(START_NS + 200 * MS)
+    assert engine.close()[-1].time_ns == START_NS + 110 * MS
 
 
 def test_an_engine_that_was_fed_nothing_gives_nothing() -> None:
@@ -159,6 +159,18 @@ def test_streams_of_one_tick_share_a_block() -> None:
     assert max(len(block) for block in outcome.blocks) >= 8
     for block in outcome.blocks:
         assert len(np.unique(np.stack((block.slots, block.position)), axis=1).T) == len(block)
+
+
+def test_pieces_of_a_stream_stay_in_order_however_they_are_grouped() -> None:
+    one, other = Sender(), Sender(direction=1, seed=2)
+    engine = Engine(SMALL)
+    outputs = feed(engine, [(0, one.packet()), (1, other.packet())])
+    outputs += engine.advance(START_NS + 101 * MS)
+    packets = [one.packet(), one.packet(80), other.packet(33), other.packet(80)]
+    outputs += [*feed(engine, every(packets, start_ms=120, step_ms=1)), *engine.close()]
+    outcome = result(outputs, engine)
+    assert [[position for position, *_ in outcome.pieces[slot]] for slot in (0, 1)] == [[0, 160, 320], [0, 160, 193]]
+    assert max(len(block) for block in outcome.blocks) == 2, "those of one length share a block"
 
 
 def test_a_configuration_with_payload_types_leaves_the_first_alone() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 
 from strep.audio import g711
 from strep.audio.block import AudioBlock, SampleState
@@ -157,10 +159,21 @@ def run(
     return result(outputs, engine)
 
 
+@contextmanager
+def small_is(rows: int) -> Iterator[None]:
+    """Make everything below so many rows take the scalar path: 1 is all columns, 10**9 none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("strep.engine.SMALL", rows)
+        patch.setattr("strep.stream.timeline.SMALL", rows)
+        yield
+
+
 def play(arrivals: Sequence[tuple], config: EngineConfig | None = None, **kwargs) -> Result:
-    """Run packet by packet, and again all at once; both must give the same."""
-    result = run(arrivals, config, **kwargs)
-    at_once = run(arrivals, config, portions=[len(arrivals)], step_ms=None, **kwargs)
+    """Run packet by packet through the columns, and all at once through the scalar path; both must give the same."""
+    with small_is(1):
+        result = run(arrivals, config, **kwargs)
+    with small_is(10**9):
+        at_once = run(arrivals, config, portions=[len(arrivals)], step_ms=None, **kwargs)
     assert per_stream(at_once) == per_stream(result)
     return result
 

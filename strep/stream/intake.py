@@ -297,7 +297,7 @@ class Intake:
         place = highest + t.CELLS + ((sequence_number - highest - t.CELLS) & 0xFFFF)
         state.expected_before += highest - state.base_sequence + 1
         state.base_sequence = place
-        state.runs.append(place)
+        state.runs.append(place - 1)  # the refused one began it
         state.bad_sequence = -1
         state.restarts += 1
         self._sources.intake[state.row, t.HIGHEST_SEQUENCE] = place
@@ -319,19 +319,17 @@ class Intake:
         delta_ns = arrival_ns - int(intake[t.LAST_ARRIVAL_NS])
         difference_ns = abs(delta_ns - ticks * float(intake_f[t.NS_PER_TICK]))
         first = intake[t.LAST_ARRIVAL_NS] == t.LONG_AGO_NS
-        onward = ticks >= 0 or newest
         if not first and difference_ns <= STALL_NS and (ticks >= 0 or not newest):
             jitter_ns = float(intake_f[t.JITTER_NS])
             jitter_ns += (difference_ns - jitter_ns) / 16
             intake_f[t.JITTER_NS] = jitter_ns
-            if ticks >= 0 and regular:
+            if regular:
                 intake_f[t.JITTER_SUM_NS] += jitter_ns
                 intake[t.JITTER_COUNT] += 1
                 intake_f[t.JITTER_MAX_NS] = max(float(intake_f[t.JITTER_MAX_NS]), jitter_ns)
-        if not first and onward and regular:
+        if not first and regular:
             intake[t.DELTA_MAX_NS] = max(int(intake[t.DELTA_MAX_NS]), delta_ns)
-        if onward:
-            intake[t.LAST_TIMESTAMP], intake[t.LAST_ARRIVAL_NS] = timestamp, arrival_ns
+        intake[t.LAST_TIMESTAMP], intake[t.LAST_ARRIVAL_NS] = timestamp, arrival_ns
 
     def _note_type(self, state: t.SourceState, payload_type: int, meaning: AudioFormat | None) -> None:
         intake = self._sources.intake[state.row]

@@ -1,13 +1,15 @@
 """The rules of time: which timestamps are believed, where a packet goes that has none, and how fast a clock runs."""
 
+import uuid
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from strep.stream.clock import JUMP_NS, SNAP_NS, STALL_NS, is_believed, position_by_arrival, skew_ppm
-from strep.stream.events import AnchorMoved
-from tests.traffic import MS, START_NS, Sender, play, run
+from strep.stream.events import AnchorMoved, StreamClosed
+from tests.traffic import MS, START_NS, Sender, per_stream, play, run
 
 SECOND_NS = 1_000_000_000
 
@@ -57,6 +59,16 @@ def test_the_skew_of_a_sender_shows_through_the_jitter_of_the_network(ppm: int) 
     sender, random = Sender(), np.random.default_rng(1)
     arrivals = [(n * 100 / (1 + ppm / 1e6) + random.exponential(8), sender.packet(800)) for n in range(900)]
     assert run(sorted(arrivals), portions=[10] * 90).report.skew_ppm == pytest.approx(ppm, abs=12)
+
+
+def test_the_skew_does_not_depend_on_what_was_fed_together() -> None:
+    """The best packet of the first 10 s comes right before they end, when others of its batch are not due yet."""
+    senders = [Sender(call_leg_id=uuid.UUID(int=n), seed=n) for n in range(8)]
+    arrivals = [(n * 30 + (0 if n == 326 else 10), sender.packet(240)) for n in range(700) for sender in senders]
+    assert 9750 <= 326 * 30 <= 9900
+    one_by_one, together = run(arrivals), run(arrivals, portions=[64] * 100)
+    assert {event.report.skew_ppm for event in one_by_one.of(StreamClosed)} == {-1000}
+    assert per_stream(together) == per_stream(one_by_one)
 
 
 def test_a_call_too_short_to_tell_has_no_skew() -> None:

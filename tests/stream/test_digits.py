@@ -60,7 +60,8 @@ def test_audio_may_go_on_between_its_packets() -> None:
         number = (sequence + 2 * n).to_bytes(2)
         mixed += [packet[:26] + number + packet[28:], audio[-1]]
     result = play(every(packets) + [(100 + 20 * (n // 2) + n % 2, packet) for n, packet in enumerate(mixed)])
-    assert names(result) == ["7"]
+    (heard,) = result.of(TelephoneEvent)
+    assert (heard.name, heard.complete, heard.duration_ms) == ("7", True, 120.0)
     assert result.states() == [(RECEIVED, 13 * 160)]
     assert result.audio().tolist() == pcmu(packets + audio).tolist()
     assert result.report.sources[0].max_jitter_ms < 0.2, "an event's timestamp stands still; that is no jitter"

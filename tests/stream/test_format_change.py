@@ -62,15 +62,17 @@ def test_positions_double_where_the_rate_does() -> None:
     assert report.end_ns - report.anchor_ns == 400_000_000
 
 
-def test_positions_halve_where_the_rate_does_and_never_overlap() -> None:
-    sender = Sender(payload_type=9)
-    before = [*sender.packets(3), sender.packet(33)]
+def test_positions_shrink_where_the_rate_does_rounded_up_so_that_nothing_overlaps() -> None:
+    sender = Sender(payload_type=11)
+    before = sender.packets(3, samples=442, payload=bytes(2 * 442))
     sender.payload_type = 0
     after = sender.packets(3)
-    result = play(every(before + after))
-    assert result.of(FormatChanged)[1].position == 3 * 160 + 33
-    assert result.pieces[0][-3:][0][0] == 513
+    result = play([*every(before, step_ms=10), *every(after, start_ms=30)])
+    assert pytest.approx(240.5, abs=0.1) == 3 * 442 * 8000 / 44_100
+    assert result.of(FormatChanged)[1].position == 241
+    assert [position for position, rate, *_ in result.pieces[0] if rate == 8000] == [241, 401, 561]
     assert result.report.overlapped_samples == 0
+    assert result.report.length_samples == 721
 
 
 def test_samples_by_cause_are_counted_at_the_rate_of_the_report() -> None:

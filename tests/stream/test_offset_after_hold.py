@@ -1,8 +1,11 @@
 """After a hold the same source may go on with any timestamps: arrival says where."""
 
+import numpy as np
 import pytest
 
 from strep.audio.block import SampleState
+from strep.audio.decoders import new_decoder
+from strep.audio.formats import STATIC_PAYLOAD_TYPES
 from strep.stream.events import SourceChanged
 from tests.traffic import Sender, every, pcmu, play
 
@@ -44,6 +47,17 @@ def test_the_new_offset_is_no_jitter_and_jitter_is_measured_after_it(offset: int
     assert 2 < source.max_jitter_ms < 6, "every difference there is 6 ms"
     assert source.mean_jitter_ms > 1
     assert source.lost == 0
+
+
+def test_a_codec_with_a_past_keeps_it() -> None:
+    sender = Sender(payload_type=9)
+    before = sender.packets(10)
+    sender.timestamp += 1_000_000
+    after = sender.packets(10)
+    decoder = new_decoder(STATIC_PAYLOAD_TYPES[9])
+    decoded = [decoder.decode(packet[36:]) for packet in before + after]
+    result = play([*every(before), *every(after, start_ms=2200)])
+    assert result.audio()[-3200:].tolist() == np.concatenate(decoded[10:]).tolist()
 
 
 def test_it_may_happen_again_and_again() -> None:

@@ -49,9 +49,17 @@ def test_one_wild_packet_is_no_restart() -> None:
     assert result.counts["rejected_sequence"] == 1
     assert result.audio().tolist() == pcmu(packets).tolist()
     assert not result.of(Gap)
-    source = result.report.sources[0]
-    assert (source.restarts, source.lost) == (0, 0)
-    assert source.max_jitter_ms == pytest.approx(0, abs=1e-6), "a packet that was refused measures nothing"
+    assert (result.report.sources[0].restarts, result.report.sources[0].lost) == (0, 0)
+
+
+@pytest.mark.parametrize("timestamp", [0, 51_000, 1_000_000_000])
+def test_a_packet_that_was_refused_measures_nothing(timestamp: int) -> None:
+    arrivals = [(n * 20 + n * 7 % 11, packet) for n, packet in enumerate(Sender().packets(30))]
+    wild = Sender(sequence_number=40_000, timestamp=timestamp, payload_type=13).packet()
+    without, source = (play(some).report.sources[0] for some in (arrivals, sorted([*arrivals, (212, wild)])))
+    assert (source.mean_jitter_ms, source.max_jitter_ms) == (without.mean_jitter_ms, without.max_jitter_ms)
+    assert source.max_delta_ms == without.max_delta_ms
+    assert source.payload_types == {0: "PCMU/8000"}
 
 
 def test_two_wild_packets_that_do_not_follow_each_other_are_no_restart() -> None:
@@ -80,14 +88,24 @@ def test_a_packet_of_the_new_run_may_be_overtaken() -> None:
     assert result.report.sources[0].reordered == 1
 
 
-def test_the_run_may_be_confirmed_by_packets_that_overtook_its_first_ones() -> None:
+@pytest.mark.parametrize("ticks", [0, 1_000_000])
+def test_the_run_may_be_confirmed_by_packets_that_overtook_its_first_ones(ticks: int) -> None:
     """Arriving as 2, 3, 1: the new run begins with 3, and 1 and a copy of 2 still find their places before it."""
-    old, new = restarted(20_000)
-    times = [*range(0, 400, 20), 435, 415, 417, 440]
-    arrivals = sorted([*zip(times, old + new[:4], strict=True), (436, new[1]), *every(new[4:], start_ms=480)])
+    old, new = restarted(20_000, ticks)
+    times = [*range(0, 400, 20), 465, 425, 440, 460]
+    arrivals = sorted([*zip(times, old + new[:4], strict=True), (466, new[1]), *every(new[4:], start_ms=480)])
     result = play(arrivals)
     assert result.report.sources[0].restarts == 1
-    assert result.audio()[-19 * 160 :].tolist() == pcmu(new[1:]).tolist()
+    assert result.audio().tolist() == pcmu(old + new).tolist()
+    assert not result.of(Gap)
+
+
+def test_timestamps_of_a_new_run_say_nothing_of_the_run_before() -> None:
+    """The last packet before comes after 5 s in which the clock stood still, and right behind it all begins anew."""
+    old, new = restarted(20_000, ticks=1_000_000)
+    arrivals = [*every(old[:19]), (5380, old[19]), *every(new, start_ms=5390)]
+    result = play(arrivals)
+    assert result.states()[:3] == [(RECEIVED, 19 * 160), (SampleState.SILENCE, 40_000), (RECEIVED, 160)]
 
 
 def test_a_source_may_restart_again_and_again() -> None:

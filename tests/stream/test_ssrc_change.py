@@ -58,6 +58,14 @@ def test_the_last_packets_of_the_old_source_may_come_after_the_first_of_the_new(
     assert result.report.length_samples == pytest.approx(39 * 160, abs=2 * 160)
 
 
+def test_a_burst_of_the_new_source_does_not_overtake_what_the_old_one_still_holds() -> None:
+    """More comes at once than its ring holds, so that it has to be handed on before its time."""
+    old, new = Sender().packets(10), Sender(ssrc=5, seed=2).packets(70, samples=8)
+    result = play([*every(old), *((250, packet) for packet in new)])
+    assert result.audio().tolist() == pcmu(old + new).tolist()
+    assert [event.position for event in result.of(SourceChanged)] == [1600]
+
+
 def test_a_source_on_the_other_direction_is_another_stream() -> None:
     inbound, outbound = Sender(ssrc=1).packets(5), Sender(ssrc=1, direction=1, seed=2).packets(5)
     result = play(sorted([*every(inbound), *every(outbound, start_ms=1)]))
