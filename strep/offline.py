@@ -82,6 +82,9 @@ def _configure(config: EngineConfig, reader: CaptureReader, told: Mapping[int, A
     }
 
     def payload_types_of(identity: StreamIdentity, endpoint: Endpoint) -> PayloadTypeMap | None:
+        of_stream = config.payload_types_of(identity, endpoint) if config.payload_types_of else None
+        if of_stream is not None:
+            return of_stream
         return by_conversation.get(endpoint.conversation) if identity.call_leg_id is None else None
 
     return replace(config, payload_types=common, payload_types_of=payload_types_of, idle_timeout_s=_IDLE_TIMEOUT_S)

@@ -75,7 +75,7 @@ class Placer:
         for cell in order[np.argsort(sequences[order])].tolist():
             packet = self._packet(row, cell)
             while source.runs and packet.sequence >= source.runs[0]:
-                cursor, source.missing = source.runs.popleft(), 1  # the wild one, which the run's first confirmed
+                cursor, source.missing = source.runs.popleft(), 0
             source.missing += packet.sequence - cursor
             cursor = packet.sequence + 1
             source.released = True

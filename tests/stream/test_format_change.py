@@ -140,9 +140,12 @@ def test_the_time_in_a_packet_may_change() -> None:
     assert result.report.sources[0].mean_jitter_ms == pytest.approx(0, abs=1e-6)
 
 
-def test_after_a_change_of_length_a_loss_is_as_long_as_the_packets_now_are() -> None:
+@pytest.mark.parametrize(("first", "then"), [(160, 80), (80, 160), (80, 240), (240, 160)])
+def test_after_a_change_of_length_a_loss_is_as_long_as_the_packets_now_are(first: int, then: int) -> None:
     sender = Sender()
-    before, after = sender.packets(10), sender.packets(20, samples=80)
-    arrivals = [*every(before), *((200 + 10 * n, packet) for n, packet in enumerate(after) if n != 10)]
-    (gap,) = play(arrivals).of(Gap)
-    assert (gap.position, gap.length_samples, gap.state) == (1600 + 800, 80, CONCEALED)
+    before, after = sender.packets(10, samples=first), sender.packets(20, samples=then)
+    start_ms, step_ms = 10 * first / 8, then / 8
+    arrivals = [*every(before, step_ms=first / 8), *every(after, start_ms=start_ms, step_ms=step_ms)]
+    result = play([arrival for n, arrival in enumerate(arrivals) if n != 20])
+    (gap,) = result.of(Gap)
+    assert (gap.position, gap.length_samples, gap.state) == (10 * first + 10 * then, then, CONCEALED)

@@ -50,6 +50,14 @@ def test_the_old_source_may_come_back() -> None:
     assert [source.lost for source in result.report.sources] == [0, 0]
 
 
+def test_a_packet_that_falls_within_what_is_there_changes_the_source_and_back() -> None:
+    old, stray = Sender().packets(6, samples=256), Sender(ssrc=5, seed=2).packet(samples=8)
+    result = play([*every(old[:3], step_ms=32), (64.4, stray), *every(old[3:], start_ms=96, step_ms=32)])
+    assert [event.ssrc for event in result.of(SourceChanged)] == [5, Sender().ssrc]
+    assert result.audio().tolist() == pcmu(old).tolist()
+    assert result.report.overlapped_samples == 8
+
+
 def test_the_last_packets_of_the_old_source_may_come_after_the_first_of_the_new() -> None:
     old, new = Sender().packets(20), Sender(ssrc=5, seed=2).packets(20)
     arrivals = sorted([*every(old), *every(new, start_ms=380.5)])
