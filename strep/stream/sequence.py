@@ -23,19 +23,22 @@ def extend_sequence_columns(
     sequence_number: NDArray[np.int64], reference: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Do the same for columns: (unbounded sequence, its distance from the reference), both int64[n]."""
-    distance = sequence_number - reference
-    distance += 0x8000
-    distance &= 0xFFFF
-    distance -= 0x8000
-    return reference + distance, distance
+    return _extend_columns(sequence_number, reference, 0x8000)
 
 
 def extend_timestamp_columns(
     timestamp: NDArray[np.int64], reference: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Do the same for columns: (unbounded timestamp, its distance from the reference), both int64[n]."""
-    distance = timestamp - reference
-    distance += 0x8000_0000
-    distance &= 0xFFFF_FFFF
-    distance -= 0x8000_0000
+    return _extend_columns(timestamp, reference, 0x8000_0000)
+
+
+def _extend_columns(
+    value: NDArray[np.int64], reference: NDArray[np.int64], half: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Bring values of 2 * half to those nearest to the reference."""
+    distance = value - reference
+    distance += half
+    distance &= 2 * half - 1
+    distance -= half
     return reference + distance, distance
