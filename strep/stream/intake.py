@@ -7,11 +7,12 @@ Per packet, in order of arrival (RFC 3550 A.1 and A.8):
    then the source has restarted its numbers and a new run begins.
 3. A packet that its cell already holds is a duplicate. One is late when a later packet arrived more than the playout
    delay before it: its place had been given up by then. Both are functions of arrival times alone.
-4. Jitter is the RFC's running mean. Packets with the marker bit (a pause before them), comfort noise, and what follows
-   noise or a telephone event stay out of its mean and maximum, as in tshark. An event's timestamp stands still, so it
-   is neither a measurement nor what the next packet is held against. A difference beyond STALL_NS is no jitter but
-   another clock (a hold, a new offset), and so is a timestamp that steps back in order: the next packet is held
-   against it, no more. A wild packet leaves no trace.
+4. Jitter is the RFC's running mean over packets in order of arrival, duplicates and overtaken ones included. Packets
+   with the marker bit (a pause before them), comfort noise, and what follows noise or a telephone event stay out of its
+   mean and maximum, as in tshark. An event's timestamp stands still, so it is neither a measurement nor what the next
+   packet is held against. A difference beyond STALL_NS is no jitter but another clock (a hold, a new offset), and so is
+   a timestamp that steps back while the sequence number goes on: the next packet is held against it, no more. A wild
+   packet leaves no trace.
 
 `Intake.columns` does this for a batch in which each source occurs once and nothing is odd; `Intake.packet` is its
 scalar twin, and takes the odd ones too.
