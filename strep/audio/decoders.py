@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from types import MappingProxyType
 from typing import Protocol
 
@@ -91,7 +90,7 @@ def is_decodable(format: AudioFormat) -> bool:
 
 
 def is_stateless(format: AudioFormat) -> bool:
-    """Tell whether every payload decodes by itself, so that `decode_columns` takes this format."""
+    """Tell whether every payload decodes by itself, whatever came before it."""
     return isinstance(_codec(format), StatelessCodec)
 
 
@@ -104,28 +103,9 @@ def new_decoder(format: AudioFormat) -> Decoder:
     return LavcDecoder(codec) if isinstance(codec, LavcCodec) else StatelessDecoder(codec, format.channels)
 
 
-def decode_columns(format: AudioFormat, payloads: NDArray[np.uint8]) -> NDArray[np.int16]:
-    """Decode n payloads of m bytes, uint8[n, m], to mono int16[n, samples]. Raises ConfigError if not stateless."""
-    codec = _codec(format)
-    if not isinstance(codec, StatelessCodec):
-        raise ConfigError(f"expected a stateless format to decode in columns, got {format}")
-    return codec.decode(payloads, format.channels)
-
-
 def packet_samples(format: AudioFormat, payload: bytes) -> int:
     """Measure a payload without decoding it, in samples at `sample_rate_hz`; 0 when malformed or not decodable."""
     codec = _codec(format)
     if isinstance(codec, LavcCodec):
         return sum(piece.samples for piece in codec.pieces(payload))
     return len(payload) // (codec.sample_bytes * format.channels) if codec else 0
-
-
-def samples_per_byte(format: AudioFormat) -> Fraction | None:
-    """Give what turns a column of payload lengths into samples: `lengths * f.numerator // f.denominator`.
-
-    None when the payload itself has to be looked at or comes in frames (GSM, G.729, Opus), or does not decode.
-    """
-    codec = _codec(format)
-    if isinstance(codec, StatelessCodec):
-        return Fraction(1, codec.sample_bytes * format.channels)
-    return Fraction(codec.samples_per_byte) if codec and codec.samples_per_byte else None

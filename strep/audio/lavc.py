@@ -39,7 +39,6 @@ class LavcCodec:
     """Is one codec as libavcodec knows it.
 
     pieces: cuts a payload up without decoding it, leaving out what is no frame.
-    samples_per_byte: for a codec where that is all there is to say about any payload.
     """
 
     library_name: str
@@ -47,7 +46,6 @@ class LavcCodec:
     sample_rate_hz: int
     max_channels: int
     pieces: Callable[[bytes], list[Piece]]
-    samples_per_byte: int | None = None
 
     @property
     def is_available(self) -> bool:
@@ -99,7 +97,7 @@ def _opus_pieces(payload: bytes) -> list[Piece]:
     return [Piece(payload, samples)] if 0 < samples <= _OPUS_PACKET_SAMPLES_LIMIT else []
 
 
-G722 = LavcCodec("g722", 8000, 16000, 1, _g722_pieces, samples_per_byte=2)
+G722 = LavcCodec("g722", 8000, 16000, 1, _g722_pieces)
 GSM = LavcCodec("gsm", 8000, 8000, 1, _gsm_pieces)
 G729 = LavcCodec("g729", 8000, 8000, 1, _g729_pieces)
 #: RFC 7587 section 7 has every Opus stream declare two channels, whatever is in it.

@@ -277,8 +277,7 @@ class Placer:
             stream.history = stream.history[:0]
             stream.sample_rate_hz = rate
         stream.payload_type, stream.format = packet.payload_type, meaning
-        stream.ready = meaning is not None and is_decodable(meaning)
-        stream.decoder = new_decoder(meaning) if meaning is not None and stream.ready else None
+        stream.decoder = new_decoder(meaning) if meaning is not None and is_decodable(meaning) else None
         position = int(columns[t.END_POSITION])
         self._outbox.settle()  # what came in the old format goes out before it
         self._outbox.event(FormatChanged(packet.arrival_ns, stream.slot, position, packet.payload_type, meaning))
@@ -302,7 +301,7 @@ class Placer:
     def _allow_columns(self, source: t.SourceState, stream: StreamState) -> None:
         """Say whether the next packet may take the columns: G.711 at whole nanoseconds a sample, nothing open."""
         columns = self._streams.release[stream.slot]
-        law = COLUMNAR_LAWS.get(stream.format.encoding) if stream.format and stream.ready else None
+        law = COLUMNAR_LAWS.get(stream.format.encoding) if stream.format and stream.decoder else None
         settled = not stream.digits.is_waiting and not source.missing
         plain = law is not None and NS % stream.sample_rate_hz == 0 and settled
         columns[t.COLUMNAR_TYPE] = stream.payload_type if plain else -1

@@ -34,7 +34,6 @@ class StreamState:
         "overlapped_samples",
         "payload_type",
         "payload_types",
-        "ready",
         "rows",
         "sample_rate_hz",
         "samples_by_state",
@@ -53,7 +52,6 @@ class StreamState:
         self.format: AudioFormat | None = None
         self.sample_rate_hz = DEFAULT_RATE_HZ
         self.decoder: Decoder | None = None
-        self.ready = False  # whether the format decodes
         self.history: NDArray[np.int16] = np.zeros(0, np.int16)  # last received samples, for concealment
         self.last_frame_samples = 0
         self.filling = SampleState.SILENCE  # what the next gap without loss is

@@ -1,7 +1,5 @@
 """The choice of a decoder, and the one law of them all: as many samples as the payload measures."""
 
-from fractions import Fraction
-
 import av
 import numpy as np
 import pytest
@@ -9,12 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strep.audio.decoders import (
-    decode_columns,
     is_decodable,
     is_stateless,
     new_decoder,
     packet_samples,
-    samples_per_byte,
 )
 from strep.audio.formats import STATIC_PAYLOAD_TYPES, AudioFormat, parse_format
 from strep.errors import ConfigError
@@ -34,35 +30,6 @@ def test_a_payload_decodes_to_as_many_samples_as_it_measures(name: str, payloads
         assert samples.dtype == np.int16
         assert samples.shape == (packet_samples(format, payload),)
     assert 0 <= decoder.errors <= len(payloads)
-
-
-@pytest.mark.parametrize("name", STATELESS + STATEFUL)
-@given(payload=st.binary(max_size=400))
-def test_a_column_of_lengths_measures_like_the_payloads(name: str, payload: bytes) -> None:
-    format = parse_format(name)
-    factor = samples_per_byte(format)
-    if factor is None:
-        assert name in STATEFUL
-    else:
-        assert len(payload) * factor.numerator // factor.denominator == packet_samples(format, payload)
-
-
-@pytest.mark.parametrize(
-    ("name", "factor"),
-    [
-        ("PCMU", 1),
-        ("PCMA", 1),
-        ("G722", 2),
-        ("L16/44100", Fraction(1, 2)),
-        ("L16/44100/2", Fraction(1, 4)),
-        ("GSM", None),
-        ("G729", None),
-        ("opus", None),
-        ("G723", None),
-    ],
-)
-def test_fixed_rate_codecs_have_so_many_samples_a_byte(name: str, factor: Fraction | None) -> None:
-    assert samples_per_byte(parse_format(name)) == factor
 
 
 @pytest.mark.parametrize(
@@ -92,16 +59,6 @@ def test_fixed_rate_codecs_have_so_many_samples_a_byte(name: str, factor: Fracti
 )
 def test_payloads_measure_by_length_or_by_header(name: str, payload: bytes, samples: int) -> None:
     assert packet_samples(parse_format(name), payload) == samples
-
-
-@pytest.mark.parametrize("name", STATELESS)
-@given(data=st.binary(max_size=320), rows=st.integers(1, 5))
-def test_columns_decode_like_single_payloads(name: str, data: bytes, rows: int) -> None:
-    format = parse_format(name)
-    payloads = np.frombuffer(data[: len(data) // rows * rows], np.uint8).reshape(rows, -1)
-    decoder = new_decoder(format)
-    expected = [decoder.decode(row.tobytes()).tolist() for row in payloads]
-    assert decode_columns(format, payloads).tolist() == expected
 
 
 def test_each_law_decodes_by_its_own_table() -> None:
@@ -149,8 +106,3 @@ def test_a_codec_that_libavcodec_was_built_without_does_not_decode(monkeypatch: 
     monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libopus"})
     assert not is_decodable(parse_format("opus/48000/2"))
     assert is_decodable(parse_format("G722"))
-
-
-def test_stateful_formats_have_no_columns() -> None:
-    with pytest.raises(ConfigError, match="expected a stateless format to decode in columns, got G722/8000"):
-        decode_columns(parse_format("G722"), np.zeros((2, 160), np.uint8))
