@@ -22,12 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from strep.audio.formats import AudioFormat, PayloadTypeMap
 from strep.errors import ConfigError
+from strep.stream import compiled
 from strep.stream import table as t
 from strep.stream.events import CloseReason, StreamClosed, StreamIdentity, StreamOpened, StreamReport
 from strep.stream.index import UNKNOWN, Key, KeyIndex
@@ -40,6 +42,9 @@ from strep.stream.timeline import SMALL, Timeline
 from strep.wire.batch import DatagramBatch, Endpoint
 from strep.wire.fate import Fate
 from strep.wire.headers import Headers, parse_headers
+
+if TYPE_CHECKING:
+    from strep.stream.compiled.straight import StraightPath
 
 _SECOND_NS = 1_000_000_000
 #: After a stall, what waited is taken in parts of this long, so that what is due leaves the rings between them.
@@ -59,6 +64,7 @@ class EngineConfig:
     playout_delay_ms: how long a packet waits for one before it that was overtaken. idle_timeout_s: how long both
     directions of a leg may be silent before it is closed. max_streams: directions of legs at one time.
     payload_types: what payload types mean; payload_types_of may answer for one stream, by its identity and endpoint.
+    compiled: whether to take the compiled path (numba, `pip install strep[fast]`); None: where it is installed.
     """
 
     playout_delay_ms: int = 100
@@ -66,6 +72,7 @@ class EngineConfig:
     max_streams: int = 20_000
     payload_types: PayloadTypeMap = field(default_factory=PayloadTypeMap)
     payload_types_of: Callable[[StreamIdentity, Endpoint], PayloadTypeMap | None] | None = None
+    compiled: bool | None = None
 
     def __post_init__(self) -> None:
         # Beyond half a second, 10 ms packets would no longer fit a source's ring of 64 while they wait.
@@ -76,6 +83,8 @@ class EngineConfig:
         ):
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} must be {low} to {high}, got {getattr(self, name)}")
+        if self.compiled and not compiled.is_available():
+            raise ConfigError("compiled needs numba (pip install strep[fast]), found that it is not installed")
 
     def with_payload_types(self, told: Mapping[int, AudioFormat]) -> EngineConfig:
         """Copy this configuration with some payload types meaning what the caller says."""
@@ -101,10 +110,20 @@ class Engine:
         self._endpoints: Sequence[Endpoint] = ()
         self._keys = PacketKeys()
         self._outbox = Outbox()
-        self._timeline = Timeline(self._sources, self._streams, self._state, self._outbox, delay_ns)
+        self._straight_path = self._compile()
+        self._timeline = Timeline(
+            self._sources, self._streams, self._state, self._outbox, delay_ns, self._straight_path
+        )
         self._intake = Intake(self._sources, self.fates, delay_ns, self._map_of, self._timeline.make_room)
         self._second: int | None = None
         self._watermark_ns = 0
+
+    def _compile(self) -> StraightPath | None:
+        if self.config.compiled is False or not compiled.is_available():
+            return None
+        from strep.stream.compiled.straight import StraightPath
+
+        return StraightPath(self._sources, self._streams, self._keys, self._index, self.fates)
 
     @property
     def open_streams(self) -> int:
@@ -163,6 +182,15 @@ class Engine:
             batch = batch[np.flatnonzero(~large)]
             if not len(batch):
                 return
+        if self._straight_path is None:
+            _, packets = self._identify(batch)
+        else:
+            packets = self._identify_straight(self._straight_path, batch)
+        if len(packets.row):
+            self._account(packets)
+
+    def _identify(self, batch: DatagramBatch) -> tuple[NDArray[np.int64], Packets]:
+        """Find the RTP packets of sources that there is room for, and their rows in the batch; count all others."""
         headers = parse_headers(batch)
         rows = np.arange(len(batch))
         if headers.fate.any():
@@ -178,27 +206,44 @@ class Engine:
             known = source != UNKNOWN
             self.fates[Fate.OVER_LIMIT_STREAMS] += np.count_nonzero(~known)
             rows, source = rows[known], source[known]
-        if len(rows):
-            self._account(_packets(batch, headers, rows, source))
+        return rows, _packets(batch, headers, rows, source)
+
+    def _identify_straight(self, straight_path: StraightPath, batch: DatagramBatch) -> Packets:
+        """Do the same, but for what the compiled path leaves."""
+        packets, missed = straight_path.identify(batch)
+        if not missed:
+            return packets
+        left = np.flatnonzero(packets.row == UNKNOWN)
+        rows, odd = self._identify(batch[left])
+        packets.put(left[rows], odd)
+        return packets.select(np.flatnonzero(packets.row != UNKNOWN))
 
     def _account(self, packets: Packets) -> None:
         """Account in rounds in which each stream occurs once: columns are written once a row, in order of arrival."""
-        rest = packets
-        while len(rest):
-            number, slot = np.arange(len(rest)), self._sources.release[rest.row, t.STREAM]
+        rest: Packets | None = packets
+        self._timeline.begin_batch()
+        if self._straight_path is not None:
+            accepted, rest = self._straight_path.account(packets)
+            self._timeline.hold(accepted)
+        while rest is not None and len(rest.row):
+            number, slot = np.arange(len(rest.row)), self._sources.release[rest.row, t.STREAM]
             self._first[slot[::-1]] = number[::-1]  # of equal slots the last write wins: the first packet
             first = self._first[slot] == number
             if first.all():
-                self._timeline.hold(self._intake.columns(rest))
+                self._hold(rest)
                 return
             if np.count_nonzero(first) < SMALL:
                 self._account_singly(rest)
                 return
-            self._timeline.hold(self._intake.columns(rest.select(np.flatnonzero(first))))
+            self._hold(rest.select(np.flatnonzero(first)))
             rest = rest.select(np.flatnonzero(~first))
 
+    def _hold(self, packets: Packets) -> None:
+        for accepted in self._intake.columns(packets):
+            self._timeline.hold(accepted)
+
     def _account_singly(self, packets: Packets) -> None:
-        for n in range(len(packets)):
+        for n in range(len(packets.row)):
             sequence = self._intake.packet(packets, n)
             if sequence is not None:
                 self._timeline.hold_one(int(packets.row[n]), sequence, int(packets.arrival_ns[n]))

@@ -11,6 +11,7 @@ from strep.engine import Engine, EngineConfig
 from strep.stream.events import CloseReason, FormatChanged, StreamClosed, StreamOpened
 from strep.wire.batch import DatagramBatch
 from strep.wire.fate import Fate
+from tests.paths import path  # noqa: F401 - runs every test by both paths
 from tests.traffic import HERE, LEG, MS, SMALL, START_NS, Sender, every, feed, pcmu, play, result, run
 
 

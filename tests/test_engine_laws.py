@@ -14,6 +14,7 @@ from strep.stream.events import StreamClosed
 from strep.wire.batch import DatagramBatch
 from strep.wire.rtp import RtpPacket
 from strep.wire.strep import StrepHeader
+from tests.paths import path  # noqa: F401 - runs every test by both paths
 from tests.traffic import SMALL, START_NS, Sender, per_stream, run
 
 LEGS = [uuid.UUID(int=n) for n in range(3)]

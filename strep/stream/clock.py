@@ -16,6 +16,8 @@ it came than its timestamp says from there. The rules:
 from __future__ import annotations
 
 STALL_NS = 1_000_000_000
+#: A better anchor is worth telling when it moves by this much: a tenth of what two directions may be apart.
+TELL_ANCHOR_NS = 500_000
 JUMP_NS = 250_000_000
 #: Ordinary jitter: what two packets of one stream may differ in delay without meaning a pause.
 SNAP_NS = 30_000_000

@@ -1,4 +1,4 @@
-"""Account for each packet as it arrives, and lay its payload into its source's ring.
+"""Account for each packet as it arrives, and lay it into a cell of its source's ring.
 
 Per packet, in order of arrival (RFC 3550 A.1 and A.8):
 
@@ -21,7 +21,7 @@ scalar twin, and takes the odd ones too.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +29,19 @@ from numpy.typing import NDArray
 from strep.audio.formats import AudioFormat, PayloadTypeMap
 from strep.stream import table as t
 from strep.stream.clock import STALL_NS
-from strep.stream.sequence import extend_sequence, extend_sequence_columns, extend_timestamp, extend_timestamp_columns
-from strep.wire.batch import scatter, windows
+from strep.stream.payloads import LOOSE
+from strep.stream.sequence import (
+    MAX_DROPOUT,
+    extend_sequence,
+    extend_sequence_columns,
+    extend_timestamp,
+    extend_timestamp_columns,
+)
+from strep.wire.batch import gather, scatter
 from strep.wire.fate import Fate
 from strep.wire.headers import Claim
 from strep.wire.rtp import RTP_BYTES
 
-#: RFC 3550 A.1: a jump ahead of more than this is a restart rather than a loss. One minute at 20 ms.
-MAX_DROPOUT = 3000
 #: Packets with a header claim that must fit before the claim is taken for granted.
 CLAIM_PROOFS = 8
 #: Payload bytes of 10 ms, for codecs of which every packet holds a whole number of those.
@@ -48,8 +53,7 @@ UNKNOWN_CLOCK_HZ = 8000
 UNKNOWN_TYPE = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Packets:
+class Packets(NamedTuple):
     """Is n packets that belong to known sources: `row` int64[n]; the rest as in strep.wire.headers.Headers."""
 
     row: NDArray[np.int64]
@@ -64,49 +68,48 @@ class Packets:
     claim: NDArray[np.uint8]
     flat: NDArray[np.uint8]
 
-    def __len__(self) -> int:
-        return len(self.row)
-
-    def select(self, rows: NDArray[np.int64]) -> Packets:
+    def select(self, some: NDArray[np.int64]) -> Packets:
         """Copy some of the packets' columns."""
-        return Packets(
-            self.row[rows],
-            self.arrival_ns[rows],
-            self.payload_type[rows],
-            self.marker[rows],
-            self.sequence_number[rows],
-            self.timestamp[rows],
-            self.rtp_start[rows],
-            self.payload_start[rows],
-            self.payload_length[rows],
-            self.claim[rows],
-            self.flat,
-        )
+        return Packets._make([*(column[some] for column in self[:-1]), self.flat])
+
+    def put(self, some: NDArray[np.int64], packets: Packets) -> None:
+        """Replace some of the packets' columns."""
+        for name in self._fields[:-1]:
+            getattr(self, name)[some] = getattr(packets, name)
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """Is what was laid into the rings: for each packet its source's row (each once) and unbounded sequence number.
+class Accepted(NamedTuple):
+    """Is what was laid into cells: for each packet its source's row and its unbounded sequence number.
 
-    cells, payload: what was laid, as strep.stream.table has it, where the whole batch was straight: then it need not be
-    gathered from the rings again when it is handed on.
+    cells, payload: what was laid, as strep.stream.table has it, where that was done by columns: then it need not be
+    gathered again when it is handed on. None for packets that were taken one by one, and are handed on one by one.
     """
 
     row: NDArray[np.int64]
     sequence: NDArray[np.int64]
     arrival_ns: NDArray[np.int64]
     cells: NDArray[np.int64] | None = None
-    payload: NDArray[np.void] | None = None
+    payload: NDArray[np.uint8] | None = None
 
-    def select(self, rows: NDArray[np.bool_]) -> Accepted:
+    def select(self, some: NDArray[np.bool_]) -> Accepted:
         """Copy some of the packets."""
+        cells, payload = self.cells, self.payload
         return Accepted(
-            self.row[rows],
-            self.sequence[rows],
-            self.arrival_ns[rows],
-            None if self.cells is None else self.cells[rows],
-            None if self.payload is None else self.payload[rows],
+            self.row[some],
+            self.sequence[some],
+            self.arrival_ns[some],
+            None if cells is None else cells[some],
+            None if payload is None else payload[some],
         )
+
+
+def _gather_payloads(packets: Packets) -> NDArray[np.uint8]:
+    """Copy all payloads at the length of the longest, uint8[n, longest]: what lies behind a shorter one is harmless."""
+    width = max(1, int(packets.payload_length.max()))
+    flat, start = packets.flat, packets.payload_start
+    if int(start.max()) + width > len(flat):  # a short one at the very end, in a batch with long ones
+        flat = np.concatenate((flat, np.zeros(width, np.uint8)))
+    return gather(flat, start, width)
 
 
 def _apply_claims(packets: Packets, mode: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -139,7 +142,7 @@ class Intake:
         self._payload_types_of = payload_types_of
         self._make_room = make_room
 
-    def columns(self, packets: Packets) -> Accepted:
+    def columns(self, packets: Packets) -> list[Accepted]:
         """Account for packets of which each source occurs once; odd ones go through `packet`."""
         before = self._sources.intake.take(packets.row, axis=0)
         straight = before[:, t.STRAIGHT_PAYLOAD_TYPE] == packets.payload_type
@@ -153,28 +156,29 @@ class Intake:
         straight &= difference_ns <= STALL_NS
         if packets.claim.any():
             straight &= _apply_claims(packets, before[:, t.CLAIM_MODE])
-        straight &= packets.payload_length <= t.CELL_BYTES
-        if int(packets.payload_start.max()) + t.CELL_BYTES > len(packets.flat):
-            straight &= packets.payload_start + t.CELL_BYTES <= len(packets.flat)  # a cell is not filled beyond it
         if straight.all():
-            cells, payload = self._straight(packets, before, sequence, timestamp, delta_ns, difference_ns)
-            # Not packets.arrival_ns: a receiver reuses its batches' arrays, and these packets wait.
-            return Accepted(packets.row, sequence, cells[:, t.CELL_ARRIVAL_NS], cells, payload)
-        some = np.flatnonzero(straight)
-        if len(some):
-            self._straight(
-                packets.select(some), before[some], sequence[some], timestamp[some], delta_ns[some], difference_ns[some]
+            return [self._straight(packets, before, sequence, timestamp, delta_ns, difference_ns)]
+        accepted = [self._odd(packets.select(np.flatnonzero(~straight)))]
+        if straight.any():
+            some = np.flatnonzero(straight)
+            accepted.append(
+                self._straight(
+                    packets.select(some),
+                    before[some],
+                    sequence[some],
+                    timestamp[some],
+                    delta_ns[some],
+                    difference_ns[some],
+                )
             )
-        return self._odd(packets, sequence, straight)
+        return accepted
 
-    def _odd(self, packets: Packets, sequence: NDArray[np.int64], straight: NDArray[np.bool_]) -> Accepted:
-        """Account for the packets that are not straight, and say what was accepted of all."""
-        taken = straight.copy()
-        for n in np.flatnonzero(~straight).tolist():
-            place = self.packet(packets, n)
-            if place is not None:
-                taken[n], sequence[n] = True, place
-        return Accepted(packets.row[taken], sequence[taken], packets.arrival_ns[taken])
+    def _odd(self, packets: Packets) -> Accepted:
+        """Account for packets one by one."""
+        places = [self.packet(packets, n) for n in range(len(packets.row))]
+        taken = np.array([place is not None for place in places])
+        sequence = np.array([place for place in places if place is not None], np.int64)
+        return Accepted(packets.row[taken], sequence, packets.arrival_ns[taken])
 
     def _straight(
         self,
@@ -184,7 +188,7 @@ class Intake:
         timestamp: NDArray[np.int64],
         delta_ns: NDArray[np.int64],
         difference_ns: NDArray[np.float64],
-    ) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+    ) -> Accepted:
         """Update `before` (the sources' intake rows) in place, write it back, and fill the cells."""
         before_f = before.view(np.float64)
         arrival_ns = packets.arrival_ns
@@ -203,12 +207,10 @@ class Intake:
         before[:, t.PACKETS] += 1
         before[:, t.PAYLOAD_BYTES] += packets.payload_length
         scatter(self._sources.intake, packets.row, before)
-        self._fates[Fate.ACCEPTED] += len(packets)
+        self._fates[Fate.ACCEPTED] += len(arrival_ns)
         return self._fill(packets, sequence, timestamp)
 
-    def _fill(
-        self, packets: Packets, sequence: NDArray[np.int64], timestamp: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+    def _fill(self, packets: Packets, sequence: NDArray[np.int64], timestamp: NDArray[np.int64]) -> Accepted:
         sources = self._sources
         cell = t.cell_rows(packets.row, sequence)
         full = sequence - sources.release[packets.row, t.CURSOR] >= t.CELLS - t.HISTORY_CELLS
@@ -222,18 +224,18 @@ class Intake:
         cells[:, t.CELL_LENGTH_AND_TYPE] = packets.payload_type
         cells[:, t.CELL_LENGTH_AND_TYPE] <<= t.TYPE_SHIFT
         cells[:, t.CELL_LENGTH_AND_TYPE] |= packets.payload_length
+        cells[:, t.CELL_PAYLOAD] = sources.payloads.next_number + np.arange(len(cell))
         scatter(sources.cells, cell, cells)
-        # All payloads are copied at the length of the longest: to read on behind one is harmless (the batch has slack).
-        width = max(1, int(packets.payload_length.max()))
-        payload = windows(packets.flat, width)[packets.payload_start]
-        windows(sources.payload, width, t.CELL_BYTES)[cell] = payload
-        return cells, payload
+        payload = _gather_payloads(packets)
+        sources.payloads.append(packets.row, sequence, payload, int(packets.arrival_ns[-1]))
+        # Not packets.arrival_ns: a receiver reuses its batches' arrays, and these packets wait.
+        return Accepted(packets.row, sequence, cells[:, t.CELL_ARRIVAL_NS], cells, payload)
 
     def _vacate(self, row: int, cell: int) -> None:
         """Save what a cell still holds for later: a packet not handed on yet, or one that concealment may look at."""
         sequence = int(self._sources.cells[cell, t.CELL_SEQUENCE])
         if sequence >= self._sources.release[row, t.CURSOR] - t.HISTORY_CELLS:
-            self._sources.keep(row, cell)
+            self._sources.keep(row, sequence)
             self._make_room(row, sequence)
 
     def packet(self, packets: Packets, n: int) -> int | None:
@@ -281,7 +283,7 @@ class Intake:
         if later.any() or (state.released and place < sources.release[row, t.CURSOR]):
             state.late += 1
             self._vacate(row, row * t.CELLS + place % t.CELLS)
-            cells[place % t.CELLS] = (place, 0, arrival_ns, t.LATE_CELL)  # so that its own duplicate is known
+            cells[place % t.CELLS] = (place, 0, arrival_ns, t.LATE_CELL, LOOSE)  # so that its own duplicate is known
             return None, Fate.LATE
         state.reordered += 1
         if state.runs and state.runs[-1] - t.CELLS < place < state.runs[-1]:
@@ -349,13 +351,8 @@ class Intake:
         cell = row * t.CELLS + place % t.CELLS
         if place - int(sources.release[row, t.CURSOR]) >= t.CELLS - t.HISTORY_CELLS:
             self._vacate(row, cell)
-        sources.cells[cell] = (place, timestamp, arrival_ns, payload_type << t.TYPE_SHIFT | length)
-        sources.large.pop(cell, None)
-        payload = packets.flat[start : start + length]
-        if length > t.CELL_BYTES:
-            sources.large[cell] = payload.tobytes()
-        else:
-            sources.payload[cell * t.CELL_BYTES : cell * t.CELL_BYTES + length] = payload
+        sources.cells[cell] = (place, timestamp, arrival_ns, payload_type << t.TYPE_SHIFT | length, LOOSE)
+        sources.lay_loose(row, place, payload_type, packets.flat[start : start + length].tobytes())
 
     def _payload_of(self, state: t.SourceState, packets: Packets, n: int) -> tuple[int, int]:
         """Give a packet's payload as (start, length), after deciding whether its header claims too much.

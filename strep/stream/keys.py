@@ -16,8 +16,8 @@ from strep.stream.events import Direction, Leg, StreamIdentity
 from strep.wire.batch import DatagramBatch, Endpoint
 from strep.wire.headers import Headers
 
-_SSRC_BITS = 32
-_PLAIN = 1 << 34
+SSRC_BITS = 32
+PLAIN = 1 << 34
 
 
 class PacketKeys:
@@ -25,21 +25,21 @@ class PacketKeys:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
-        self._conversation = np.zeros(0, np.int64)
-        self._direction = np.zeros(0, np.int64)
+        self.conversation = np.zeros(0, np.int64)
+        self.direction = np.zeros(0, np.int64)
 
     def of(self, batch: DatagramBatch, headers: Headers) -> NDArray[np.uint64]:
         """Give each packet's key, uint64[n, 3]."""
         keys = np.empty((len(batch), 3), np.uint64)
         keys[:, :2] = headers.id_words
         tail = headers.leg_direction.astype(np.int64)
-        tail <<= _SSRC_BITS
+        tail <<= SSRC_BITS
         tail |= headers.ssrc
         if not headers.strep.all():
             plain = np.flatnonzero(~headers.strep)
             conversation, direction = self._look_up(batch.endpoints, batch.source[plain])
             keys[plain, 0] = conversation
-            tail[plain] |= direction << _SSRC_BITS | _PLAIN
+            tail[plain] |= direction << SSRC_BITS | PLAIN
         keys[:, 2] = tail
         return keys
 
@@ -47,17 +47,21 @@ class PacketKeys:
         self, endpoints: Sequence[Endpoint], source: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Give conversation number and direction of each datagram's endpoint."""
-        if len(endpoints) > len(self._conversation):
-            new = endpoints[len(self._conversation) :]
+        self.learn(endpoints)
+        return self.conversation[source], self.direction[source]
+
+    def learn(self, endpoints: Sequence[Endpoint]) -> None:
+        """Number the conversations of endpoints that are new: `conversation` and `direction`, int64, by endpoint."""
+        if len(endpoints) > len(self.conversation):
+            new = endpoints[len(self.conversation) :]
             numbers = [self._numbers.setdefault(e.conversation, len(self._numbers)) for e in new]
-            self._conversation = np.concatenate((self._conversation, np.array(numbers, np.int64)))
-            self._direction = np.concatenate((self._direction, np.array([e.direction for e in new], np.int64)))
-        return self._conversation[source], self._direction[source]
+            self.conversation = np.concatenate((self.conversation, np.array(numbers, np.int64)))
+            self.direction = np.concatenate((self.direction, np.array([e.direction for e in new], np.int64)))
 
 
 def stream_key(key: tuple[int, int, int]) -> tuple[int, int, int]:
     """Give the key of the stream that a source's key belongs to."""
-    return key[0], key[1], key[2] >> _SSRC_BITS
+    return key[0], key[1], key[2] >> SSRC_BITS
 
 
 def identity_of(headers: Headers, n: int, endpoint: Endpoint) -> StreamIdentity:

@@ -17,17 +17,16 @@ from strep.audio.decoders import is_decodable, is_stateless, new_decoder
 from strep.audio.formats import AudioFormat
 from strep.errors import WireError
 from strep.stream import table as t
-from strep.stream.clock import NS, is_believed, position_by_arrival
+from strep.stream.clock import NS, TELL_ANCHOR_NS, is_believed, position_by_arrival
 from strep.stream.events import AnchorMoved, FormatChanged, Gap, SourceChanged
 from strep.stream.intake import EVENT, NOISE
 from strep.stream.outbox import Outbox, Piece
+from strep.stream.placed import LAWS
 from strep.stream.state import StreamState
 from strep.wire.telephone_event import TelephoneEventPayload
 
 #: Encodings that the columns of the timeline decode: one byte a sample.
-COLUMNAR_LAWS = {"PCMU": 0, "PCMA": 1}
-#: A better anchor is worth telling when it moves by this much: a tenth of what two directions may be apart.
-TELL_ANCHOR_NS = 500_000
+_COLUMNAR = {law.value: number for number, law in enumerate(LAWS)}
 
 
 class Packet(NamedTuple):
@@ -73,7 +72,7 @@ class Placer:
         there = (sequences >= cursor) & (sequences <= target) & (cells[:, t.CELL_LENGTH_AND_TYPE] != t.LATE_CELL)
         order = np.flatnonzero(there)
         for cell in order[np.argsort(sequences[order])].tolist():
-            packet = self._packet(row, cell)
+            packet = self._packet(row, *cells[cell].tolist())
             while source.runs and packet.sequence >= source.runs[0]:
                 cursor, source.missing = source.runs.popleft(), 0
             source.missing += packet.sequence - cursor
@@ -92,10 +91,8 @@ class Placer:
         if payload and payload_type == self._streams.release[stream.slot, t.COLUMNAR_TYPE]:
             stream.last_frame_samples = len(payload)
 
-    def _packet(self, row: int, cell: int) -> Packet:
-        number = row * t.CELLS + cell
-        sequence, timestamp, arrival_ns, _ = self._sources.cells[number].tolist()
-        return Packet(sequence, timestamp, arrival_ns, *self._sources.read(number))
+    def _packet(self, row: int, sequence: int, timestamp: int, arrival_ns: int, *_: int) -> Packet:
+        return Packet(sequence, timestamp, arrival_ns, *self._sources.read_sequence(row, sequence))
 
     def _place(self, source: t.SourceState, stream: StreamState, packet: Packet) -> None:
         meaning = stream.payload_types[packet.payload_type]
@@ -301,7 +298,7 @@ class Placer:
     def _allow_columns(self, source: t.SourceState, stream: StreamState) -> None:
         """Say whether the next packet may take the columns: G.711 at whole nanoseconds a sample, nothing open."""
         columns = self._streams.release[stream.slot]
-        law = COLUMNAR_LAWS.get(stream.format.encoding) if stream.format and stream.decoder else None
+        law = _COLUMNAR.get(stream.format.encoding) if stream.format and stream.decoder else None
         settled = not stream.digits.is_waiting and not source.missing
         plain = law is not None and NS % stream.sample_rate_hz == 0 and settled
         columns[t.COLUMNAR_TYPE] = stream.payload_type if plain else -1

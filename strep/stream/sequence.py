@@ -8,6 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+#: RFC 3550 A.1: a jump ahead of more than this is a restart rather than a loss. One minute at 20 ms.
+MAX_DROPOUT = 3000
+
 
 def extend_sequence(sequence_number: int, reference: int) -> int:
     """Give the unbounded number nearest to `reference` whose low 16 bits are `sequence_number`."""

@@ -4,8 +4,8 @@ A stream is one direction of one call leg. Within it, sources follow each other:
 same stream. Columns that one step reads together lie together in a row of one array, so that each packet costs one
 cache line and one fancy index instead of ten.
 
-A source keeps its last CELLS packets, still encoded, in a ring by sequence number. A cell outlives its release until it
-is overwritten, so the ring also tells a duplicate from a late packet.
+A source remembers its last CELLS packets in a ring by sequence number; their payloads are in strep.stream.payloads. A
+cell outlives its release until it is overwritten, so the ring also tells a duplicate from a late packet.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from strep.stream.payloads import LOOSE, Payloads
+
 #: Packets a source remembers: 1.28 s at 20 ms, more than the RFC 3550 A.1 MAX_MISORDER needs at telephone rates.
 CELLS = 64
-#: Payload bytes of a cell: 30 ms of G.711. Longer payloads lie in `Sources.large`, a packet at a time.
-CELL_BYTES = 256
 
 #: Packets before the cursor that concealment may look at: 30 ms at 10 ms each.
 HISTORY_CELLS = 3
@@ -30,13 +30,13 @@ NS_PER_TICK, STRAIGHT_PAYLOAD_TYPE, CLAIM_MODE, LATEST_ARRIVAL_NS, INTAKE_COLUMN
 # Columns of Sources.release: what handing a packet on reads and writes.
 CURSOR, NEXT_TIMESTAMP, NEXT_POSITION, STREAM, RELEASE_COLUMNS = 0, 1, 2, 3, 4
 # Columns of Sources.cells.
-CELL_SEQUENCE, CELL_TIMESTAMP, CELL_ARRIVAL_NS, CELL_LENGTH_AND_TYPE, CELL_COLUMNS = 0, 1, 2, 3, 4
-#: The payload type lies above the length in the last cell column.
+CELL_SEQUENCE, CELL_TIMESTAMP, CELL_ARRIVAL_NS, CELL_LENGTH_AND_TYPE, CELL_PAYLOAD, CELL_COLUMNS = 0, 1, 2, 3, 4, 5
+#: The payload type lies above the length in their common column.
 TYPE_SHIFT = 16
 LENGTH_MASK = (1 << TYPE_SHIFT) - 1
-#: In the last cell column: a packet that came too late to be placed, kept to know its duplicates.
+#: In CELL_LENGTH_AND_TYPE: a packet that came too late to be placed, kept to know its duplicates.
 LATE_CELL = -1
-#: In the first cell column: nothing since its row was taken. Below any sequence number: those may go below 0, where a
+#: In CELL_SEQUENCE: nothing since its row was taken. Below any sequence number: those may go below 0, where a
 #: packet numbered 65535 was overtaken by the first one, numbered 0.
 EMPTY_CELL = -(1 << 62)
 #: In LAST_ARRIVAL_NS: no packet yet to hold the next one against.
@@ -53,7 +53,7 @@ class Sources:
     """Is the columns of all sources. Rows are handed out by `take` and given back by `give_back`.
 
     intake, release: int64[rows, columns above]; JITTER_* and NS_PER_TICK are float64 in the same bytes (`intake_f`).
-    cells: int64[rows * CELLS, columns above]; payload: uint8[rows * CELLS * CELL_BYTES].
+    cells: int64[rows * CELLS, columns above].
     """
 
     def __init__(self, capacity: int) -> None:
@@ -63,9 +63,7 @@ class Sources:
         self.release = np.zeros((capacity, RELEASE_COLUMNS), np.int64)
         # The system hands out zeroed pages when they are touched, so an empty table costs address space only.
         self.cells = np.zeros((capacity * CELLS, CELL_COLUMNS), np.int64)
-        self.payload = np.zeros(capacity * CELLS * CELL_BYTES, np.uint8)
-        self.large: dict[int, bytes] = {}
-        self.kept: dict[int, dict[int, tuple[int, bytes]]] = {}
+        self.payloads = Payloads()
         self.state: list[SourceState | None] = [None] * capacity
         self._free = list(range(capacity - 1, -1, -1))
 
@@ -83,35 +81,39 @@ class Sources:
         self.cells[row * CELLS : (row + 1) * CELLS, CELL_SEQUENCE] = EMPTY_CELL
         return row
 
-    def read(self, cell: int) -> tuple[int, bytes]:
-        """Give a cell's payload type and payload; (-1, b"") for a packet that came too late to be kept whole."""
-        length_and_type = int(self.cells[cell, CELL_LENGTH_AND_TYPE])
-        if length_and_type == LATE_CELL:
-            return -1, b""
-        length, payload_type = length_and_type & LENGTH_MASK, length_and_type >> TYPE_SHIFT
-        if length > CELL_BYTES:
-            return payload_type, self.large[cell]
-        return payload_type, self.payload[cell * CELL_BYTES : cell * CELL_BYTES + length].tobytes()
-
-    def keep(self, row: int, cell: int) -> None:
-        """Copy a cell that is about to be overwritten; a source has at most 2 HISTORY_CELLS such copies."""
-        kept = self.kept.setdefault(row, {})
-        kept[int(self.cells[cell, CELL_SEQUENCE])] = self.read(cell)
-        if len(kept) > 2 * HISTORY_CELLS:
-            del kept[min(kept)]
-
     def read_sequence(self, row: int, sequence: int) -> tuple[int, bytes]:
         """Give payload type and payload of a packet by its sequence number; (-1, b"") when it is not there."""
-        cell = row * CELLS + sequence % CELLS
-        if self.cells[cell, CELL_SEQUENCE] == sequence:
-            return self.read(cell)
-        return self.kept.get(row, {}).get(sequence, (-1, b""))
+        cell_sequence, _, _, length_and_type, number = self.cells[row * CELLS + sequence % CELLS].tolist()
+        if cell_sequence == sequence and length_and_type != LATE_CELL and number != LOOSE:
+            return length_and_type >> TYPE_SHIFT, self.payloads.read(number, length_and_type & LENGTH_MASK)
+        return self.payloads.read_loose(row, sequence) or (-1, b"")
+
+    def lay_loose(self, row: int, sequence: int, payload_type: int, payload: bytes) -> None:
+        """Keep one payload by itself."""
+        needed_from = int(self.release[row, CURSOR]) - HISTORY_CELLS
+        self.payloads.put_loose(row, sequence, payload_type, payload, needed_from)
+
+    def keep(self, row: int, sequence: int) -> None:
+        """Keep a packet's payload when its cell is about to be overwritten."""
+        payload_type, payload = self.read_sequence(row, sequence)
+        if payload_type >= 0:
+            self.lay_loose(row, sequence, payload_type, payload)
+
+    def let_go(self, arrived_before_ns: int) -> None:
+        """Let go of payloads that came before a time and were handed on, but for the last ones of each source."""
+        while chunk := self.payloads.oldest(arrived_before_ns):
+            needed = np.flatnonzero(chunk.sequence >= self.release[chunk.row, CURSOR] - HISTORY_CELLS)
+            cells = cell_rows(chunk.row[needed], chunk.sequence[needed])
+            for k, cell in zip(needed.tolist(), cells.tolist(), strict=True):
+                row, sequence, number = int(chunk.row[k]), int(chunk.sequence[k]), chunk.first + k
+                if self.cells[cell, [CELL_SEQUENCE, CELL_PAYLOAD]].tolist() == [sequence, number]:
+                    self.keep(row, sequence)
+                    self.cells[cell, CELL_PAYLOAD] = LOOSE
+            self.payloads.drop_oldest()
 
     def give_back(self, row: int) -> None:
         """Let a row serve again."""
-        for cell in range(row * CELLS, (row + 1) * CELLS):
-            self.large.pop(cell, None)
-        self.kept.pop(row, None)
+        self.payloads.forget(row)
         self.state[row] = None
         self._free.append(row)
 

@@ -8,29 +8,33 @@ and decoded here with all others like it; any other goes through strep.stream.pl
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strep.audio import g711
-from strep.audio.block import AudioBlock, SampleState
 from strep.stream import table as t
-from strep.stream.clock import STALL_NS
+from strep.stream.clock import STALL_NS, TELL_ANCHOR_NS
 from strep.stream.intake import Accepted
 from strep.stream.outbox import Outbox
-from strep.stream.placing import COLUMNAR_LAWS, TELL_ANCHOR_NS, Placer
+from strep.stream.placed import Placed, decode, kind_of
+from strep.stream.placing import Placer
 from strep.stream.state import StreamState
-from strep.wire.batch import scatter, windows
+from strep.wire.batch import scatter
 
-_LAWS = {code: {"PCMU": g711.Law.MU, "PCMA": g711.Law.A}[name] for name, code in COLUMNAR_LAWS.items()}
+if TYPE_CHECKING:
+    from strep.stream.compiled.straight import StraightPath
+
 #: Below this many rows the scalar path is quicker than the columns' fixed cost.
 SMALL = 6
+#: How long payloads stay where they are after they were handed on. A stream that goes on has had three more packets by
+#: then (strep.stream.table.HISTORY_CELLS); of the others, those three are kept apart.
+KEPT_NS = 200_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
+class _Due(NamedTuple):
     """Is packets to hand on, with their sources' and streams' rows of strep.stream.table, copied to be changed."""
 
     row: NDArray[np.int64]
@@ -38,22 +42,13 @@ class _Due:
     slots: NDArray[np.int64]
     stream: NDArray[np.int64]
     cells: NDArray[np.int64]
-    payload: NDArray[np.void]
+    payload: NDArray[np.uint8]
     length: NDArray[np.int64]
     anchor_ns: NDArray[np.int64]
 
     def select(self, some: NDArray[np.int64]) -> _Due:
         """Copy some of the packets."""
-        return _Due(
-            self.row[some],
-            self.source[some],
-            self.slots[some],
-            self.stream[some],
-            self.cells[some],
-            self.payload[some],
-            self.length[some],
-            self.anchor_ns[some],
-        )
+        return _Due._make(column[some] for column in self)
 
 
 class Timeline:
@@ -66,20 +61,27 @@ class Timeline:
         streams_state: list[StreamState | None],
         outbox: Outbox,
         playout_delay_ns: int,
+        straight_path: StraightPath | None = None,
     ) -> None:
         self._sources, self._streams, self._outbox, self._state = sources, streams, outbox, streams_state
+        self._straight_path = straight_path
         self._delay_ns = playout_delay_ns
-        self._waiting: deque[Accepted] = deque()
+        self._waiting: deque[list[Accepted]] = deque()  # by batch
         self.placer = Placer(sources, streams, streams_state, outbox, playout_delay_ns)
 
+    def begin_batch(self) -> None:
+        """Say that what is held from now on came in one batch, after all that is held."""
+        if not self._waiting or self._waiting[-1]:
+            self._waiting.append([])
+
     def hold(self, accepted: Accepted) -> None:
-        """Take packets that were laid into the rings."""
+        """Take packets that were laid into cells; of each stream, in order of arrival."""
         if len(accepted.row):
-            self._waiting.append(accepted)
+            self._waiting[-1].append(accepted)
 
     def hold_one(self, row: int, sequence: int, arrival_ns: int) -> None:
-        """Take one packet that was laid into its ring."""
-        self._waiting.append(Accepted(np.array([row]), np.array([sequence]), np.array([arrival_ns])))
+        """Take one packet that was laid into its cell."""
+        self.hold(Accepted(np.array([row]), np.array([sequence]), np.array([arrival_ns])))
 
     def make_room(self, row: int, sequence: int) -> None:
         """Hand on a source's packets up to `sequence` before their time, because its ring is full.
@@ -92,7 +94,7 @@ class Timeline:
         assert stream is not None
         if len(stream.rows) > 1:
             siblings = np.array(stream.rows)
-            for accepted in self._waiting:
+            for accepted in itertools.chain(*self._waiting):
                 for n in np.flatnonzero(np.isin(accepted.row, siblings)).tolist():
                     if self._sources.release[row, t.CURSOR] <= sequence:
                         self.placer.walk(int(accepted.row[n]), int(accepted.sequence[n]))
@@ -101,58 +103,65 @@ class Timeline:
 
     def drain(self, rows: set[int]) -> None:
         """Hand on all that is held back of some sources, in order of arrival."""
-        wanted, kept = np.array(sorted(rows), np.int64), deque[Accepted]()
-        while self._waiting:
-            accepted = self._waiting.popleft()
-            mine = np.isin(accepted.row, wanted)
-            if mine.any():
-                self.release(accepted.select(mine))
-                accepted = accepted.select(~mine)
-            if len(accepted.row):
-                kept.append(accepted)
-        self._waiting = kept
+        wanted = np.array(sorted(rows), np.int64)
+        for batch in self._waiting:
+            for n, accepted in enumerate(batch):
+                mine = np.isin(accepted.row, wanted)
+                if mine.any():
+                    self.release(accepted.select(mine))
+                    batch[n] = accepted.select(~mine)
+            batch[:] = [accepted for accepted in batch if len(accepted.row)]
 
     @property
     def is_waiting(self) -> bool:
         """Tell whether anything is held back."""
-        return bool(self._waiting)
+        return any(self._waiting)
 
     def advance(self, watermark_ns: int, *, exactly: bool = False) -> None:
         """Hand on what arrived a playout delay before the watermark.
 
-        What was accepted together is handed on together, when all of it is due: half as many columns cost nearly as
-        much. With `exactly`, all that is due is handed on, for whoever looks at the state that this leaves.
+        What came in one batch is handed on together, when all of it is due: half as many columns cost nearly as much.
+        With `exactly`, all that is due is handed on, for whoever looks at the state that this leaves.
         """
         limit_ns = watermark_ns - self._delay_ns
-        kept: list[Accepted] = []
-        # Batches come in order of arrival, so the first that is not due is the last that has to be looked at.
-        while self._waiting and self._waiting[0].arrival_ns[0] <= limit_ns:
-            accepted = self._waiting.popleft()
-            due = accepted.arrival_ns <= limit_ns
-            if due.all():
-                self.release(accepted)
-                continue
-            if not exactly:
-                kept.append(accepted)
+        while self._waiting:
+            batch = self._waiting[0]
+            while batch and batch[0].arrival_ns[-1] <= limit_ns:
+                self.release(batch.pop(0))
+            if batch:
+                if exactly:
+                    self._waiting[0] = self._release_due(batch, limit_ns)
                 break
-            self.release(accepted.select(due))
-            kept.append(accepted.select(~due))
-        self._waiting.extendleft(reversed(kept))
+            self._waiting.popleft()
+        self._sources.let_go(limit_ns - KEPT_NS)
+
+    def _release_due(self, batch: list[Accepted], limit_ns: int) -> list[Accepted]:
+        """Hand on what came until then; give what is left."""
+        for accepted in batch:
+            self.release(accepted.select(accepted.arrival_ns <= limit_ns))
+        left = [accepted.select(accepted.arrival_ns > limit_ns) for accepted in batch]
+        return [accepted for accepted in left if len(accepted.row)]
 
     def release(self, accepted: Accepted) -> None:
         """Hand on each source up to the packet that was accepted of it."""
         rows, targets = accepted.row, accepted.sequence
-        if len(rows) < SMALL:
-            for row, target in zip(rows.tolist(), targets.tolist(), strict=True):
-                self.placer.walk(row, target)
+        if accepted.cells is None or accepted.payload is None or len(rows) < SMALL:
+            self._walk(rows, targets)
             return
-        due = self._gather(accepted)
+        if self._straight_path is not None:
+            placed, moved, rest = self._straight_path.hand_on(accepted)
+            for slot in moved.tolist():
+                self.placer.tell_anchor(slot)
+            self._put(placed)
+            self._walk(rows[rest], targets[rest])
+            return
+        due = self._gather(accepted, accepted.cells, accepted.payload)
         straight = due.source[:, t.CURSOR] == targets
         straight &= due.cells[:, t.CELL_TIMESTAMP] == due.source[:, t.NEXT_TIMESTAMP]
         straight &= due.source[:, t.NEXT_POSITION] == due.stream[:, t.END_POSITION]
         straight &= due.stream[:, t.ACTIVE_ROW] == rows
         straight &= due.cells[:, t.CELL_LENGTH_AND_TYPE] >> t.TYPE_SHIFT == due.stream[:, t.COLUMNAR_TYPE]
-        straight &= (due.length > 0) & (due.length <= t.CELL_BYTES)
+        straight &= due.length > 0
         straight &= due.anchor_ns - due.stream[:, t.ANCHOR_NS] <= STALL_NS
         if straight.all():
             self._straight(due)
@@ -161,18 +170,16 @@ class Timeline:
         if len(some):
             self._straight(due.select(some))
         odd = np.flatnonzero(~straight)
-        for row, target in zip(rows[odd].tolist(), targets[odd].tolist(), strict=True):
+        self._walk(rows[odd], targets[odd])
+
+    def _walk(self, rows: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
+        for row, target in zip(rows.tolist(), targets.tolist(), strict=True):
             self.placer.walk(row, target)
 
-    def _gather(self, accepted: Accepted) -> _Due:
+    def _gather(self, accepted: Accepted, cells: NDArray[np.int64], payload: NDArray[np.uint8]) -> _Due:
         source = self._sources.release.take(accepted.row, axis=0)
         slots = source[:, t.STREAM]
         stream = self._streams.release.take(slots, axis=0)
-        cells, payload = accepted.cells, accepted.payload
-        if cells is None or payload is None:
-            cell = t.cell_rows(accepted.row, accepted.sequence)
-            cells = self._sources.cells.take(cell, axis=0)
-            payload = windows(self._sources.payload, t.CELL_BYTES, t.CELL_BYTES)[cell]
         return _Due(
             row=accepted.row,
             source=source,
@@ -199,25 +206,10 @@ class Timeline:
         better = stream[:, t.ANCHOR_NS] < stream[:, t.PUBLISHED_ANCHOR_NS] - TELL_ANCHOR_NS
         for slot in due.slots[better].tolist():
             self.placer.tell_anchor(slot)
-        kind = length | stream[:, t.LAW] << t.TYPE_SHIFT | stream[:, t.NS_PER_SAMPLE] << (t.TYPE_SHIFT + 1)
-        if (kind == kind[0]).all():
-            self._decode(int(kind[0]), due, position)
-            return
-        for value in np.unique(kind).tolist():
-            some = np.flatnonzero(kind == value)
-            self._decode(value, due.select(some), position[some])
+        law = stream[:, t.LAW]
+        kind = kind_of(length, law, stream[:, t.NS_PER_SAMPLE])
+        self._put(Placed(kind, due.slots, position, decode(due.payload, law), due.cells[:, t.CELL_ARRIVAL_NS]))
 
-    def _decode(self, kind: int, due: _Due, position: NDArray[np.int64]) -> None:
-        """Decode packets of one length, law and rate."""
-        length, law = kind & t.LENGTH_MASK, kind >> t.TYPE_SHIFT & 1
-        payload = np.ascontiguousarray(due.payload.view(np.uint8).reshape(len(position), -1)[:, :length])
-        self._outbox.block(
-            AudioBlock(
-                sample_rate_hz=1_000_000_000 // (kind >> (t.TYPE_SHIFT + 1)),
-                slots=due.slots,
-                position=position,
-                samples=g711.decode(payload, _LAWS[law]),
-                state=np.full(len(position), SampleState.RECEIVED, np.uint8),
-                arrival_ns=due.cells[:, t.CELL_ARRIVAL_NS],
-            )
-        )
+    def _put(self, placed: Placed) -> None:
+        for block in placed.blocks():
+            self._outbox.block(block)

@@ -17,17 +17,16 @@ def look_up(table: KeyIndex, keys: list[tuple[int, int, int]]) -> list[int]:
     return table.look_up(np.array(keys, np.uint64).reshape(-1, 3)).tolist()
 
 
-def same_mix(keys: np.ndarray) -> np.ndarray:
-    return np.full(len(keys), 7, np.uint64)
+ALL_IN_ONE_PLACE = np.zeros_like(index.ODD)
 
 
 @given(
     st.lists(st.tuples(st.booleans(), st.lists(KEYS, min_size=1, max_size=6, unique=True)), max_size=12), st.booleans()
 )
-def test_it_answers_as_a_dictionary_would_also_when_all_mixes_collide(steps, collide: bool) -> None:
+def test_it_answers_as_a_dictionary_would_also_when_all_places_collide(steps, collide: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if collide:
-            patch.setattr(index, "_mix", same_mix)
+            patch.setattr(index, "ODD", ALL_IN_ONE_PLACE)
         table, model, free = KeyIndex(CAPACITY), {}, list(range(CAPACITY))
         for is_addition, keys in steps:
             if is_addition:
@@ -47,7 +46,7 @@ def test_it_answers_as_a_dictionary_would_also_when_all_mixes_collide(steps, col
 
 
 def test_two_keys_of_one_mix_are_never_joined(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "_mix", same_mix)
+    monkeypatch.setattr(index, "ODD", ALL_IN_ONE_PLACE)
     table = KeyIndex(4)
     table.add([(1, 2, 3), (3, 2, 1)], [0, 1])
     assert look_up(table, [(1, 2, 3), (3, 2, 1), (2, 2, 2)]) == [0, 1, UNKNOWN]

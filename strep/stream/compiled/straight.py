@@ -1,0 +1,135 @@
+"""Let the compiled steps take what is straight of a batch, and say what is left."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.stream import table as t
+from strep.stream.compiled.account import account
+from strep.stream.compiled.hand_on import hand_on
+from strep.stream.compiled.identify import identify
+from strep.stream.index import KeyIndex
+from strep.stream.intake import Accepted, Packets
+from strep.stream.keys import PacketKeys
+from strep.stream.placed import Placed
+from strep.wire.batch import DatagramBatch
+from strep.wire.fate import Fate
+
+
+class StraightPath:
+    """Is the compiled steps over one engine's tables."""
+
+    def __init__(
+        self,
+        sources: t.Sources,
+        streams: t.Streams,
+        keys: PacketKeys,
+        index: KeyIndex,
+        fates: NDArray[np.int64],
+    ) -> None:
+        self._sources, self._streams, self._keys, self._index, self._fates = sources, streams, keys, index, fates
+        self._seen = np.zeros(len(streams.release), np.int64)
+
+    def identify(self, batch: DatagramBatch) -> tuple[Packets, int]:
+        """Read headers and find sources; `row` is UNKNOWN for as many packets as are left, the second value."""
+        n = len(batch)
+        self._keys.learn(batch.endpoints)
+        columns = [np.empty(n, np.int64) for _ in range(6)]
+        row, sequence_number, timestamp, rtp_start, payload_start, payload_length = columns
+        payload_type, marker = np.empty(n, np.uint8), np.empty(n, np.bool_)
+        missed = identify(
+            batch.flat,
+            batch.offset,
+            batch.length,
+            batch.source,
+            self._keys.conversation,
+            self._keys.direction,
+            self._index.keys,
+            self._index.tables,
+            self._index.shift,
+            row,
+            payload_type,
+            marker,
+            sequence_number,
+            timestamp,
+            rtp_start,
+            payload_start,
+            payload_length,
+        )
+        packets = Packets(
+            row,
+            batch.arrival_ns,
+            payload_type,
+            marker,
+            sequence_number,
+            timestamp,
+            rtp_start,
+            payload_start,
+            payload_length,
+            np.zeros(n, np.uint8),
+            batch.flat,
+        )
+        return packets, missed
+
+    def account(self, packets: Packets) -> tuple[Accepted, Packets | None]:
+        """Account for packets; gives what was laid into cells, and the packets that are left, if any are."""
+        sources, n = self._sources, len(packets.row)
+        row, sequence, rest = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+        cells = np.empty((n, t.CELL_COLUMNS), np.int64)
+        payload = np.empty((n, max(1, int(packets.payload_length.max()))), np.uint8)
+        taken = account(
+            packets.row,
+            packets.arrival_ns,
+            packets.payload_type,
+            packets.marker,
+            packets.sequence_number,
+            packets.timestamp,
+            packets.payload_start,
+            packets.payload_length,
+            packets.claim,
+            packets.flat,
+            sources.intake,
+            sources.intake_f,
+            sources.release,
+            sources.cells,
+            sources.payloads.next_number,
+            self._seen,
+            row,
+            sequence,
+            cells,
+            payload,
+            rest,
+        )
+        self._fates[Fate.ACCEPTED] += taken
+        row, sequence, cells, payload = row[:taken], sequence[:taken], cells[:taken], payload[:taken]
+        accepted = Accepted(row, sequence, cells[:, t.CELL_ARRIVAL_NS], cells, payload)
+        if taken:
+            sources.payloads.append(row, sequence, payload, int(accepted.arrival_ns[-1]))
+        return accepted, packets.select(rest[: n - taken]) if taken < n else None
+
+    def hand_on(self, accepted: Accepted) -> tuple[Placed, NDArray[np.int64], NDArray[np.int64]]:
+        """Place and decode packets; gives them, the slots of streams whose anchor moved, and which packets are left."""
+        assert accepted.cells is not None
+        assert accepted.payload is not None
+        n = len(accepted.row)
+        slots, position, arrival_ns, kind, moved, rest = (np.empty(n, np.int64) for _ in range(6))
+        samples = np.empty(accepted.payload.shape, np.int16)
+        taken, told = hand_on(
+            accepted.row,
+            accepted.sequence,
+            accepted.cells,
+            accepted.payload,
+            self._sources.release,
+            self._streams.release,
+            self._seen,
+            slots,
+            position,
+            arrival_ns,
+            kind,
+            samples,
+            moved,
+            rest,
+        )
+        placed = Placed(kind[:taken], slots[:taken], position[:taken], samples[:taken], arrival_ns[:taken])
+        return placed, moved[:told], rest[: n - taken]
