@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from strep.errors import ReceiveError
-from strep.net.endpoints import EndpointTable, Input, displayed_host
-from strep.net.source import BATCH_DATAGRAMS, LONGEST_DATAGRAM_BYTES, BoundSocket, DropCounter
+from strep.net.endpoints import Input, displayed_host
+from strep.net.source import BATCH_DATAGRAMS, LONGEST_DATAGRAM_BYTES, BoundSocket, SocketSource
 from strep.net.wallclock import WallClock
 from strep.wire.batch import DatagramBatch
 
@@ -17,7 +17,7 @@ from strep.wire.batch import DatagramBatch
 _BYTES_PER_DATAGRAM = 2048
 
 
-class PortableSource:
+class PortableSource(SocketSource):
     """Is a DatagramSource of plain recvfrom calls: some 2 µs a datagram, on any system.
 
     Datagrams lie one behind the other in the buffer, each with room for the longest, so none is ever truncated.
@@ -25,41 +25,12 @@ class PortableSource:
     """
 
     def __init__(
-        self,
-        bound: BoundSocket,
-        senders: Input,
-        endpoints: EndpointTable,
-        clock: WallClock,
-        batch_datagrams: int = BATCH_DATAGRAMS,
+        self, bound: BoundSocket, senders: Input, clock: WallClock, batch_datagrams: int = BATCH_DATAGRAMS
     ) -> None:
-        self.local_address = bound.address
-        self.receive_buffer_bytes = bound.receive_buffer_bytes
-        self.receive_buffer_wanted_bytes = bound.receive_buffer_wanted_bytes
-        self.drained = False
-        self.truncated = 0
-        self.socket_errors = 0
-        self._socket = bound.socket
-        self._drops = DropCounter(bound.socket)
-        self._senders = senders
-        self._endpoints = endpoints
-        self._clock = clock
-        self._capacity = batch_datagrams
+        super().__init__(bound, senders, clock, batch_datagrams)
         self._fill_bytes = batch_datagrams * _BYTES_PER_DATAGRAM
         self._flat = np.zeros(self._fill_bytes + LONGEST_DATAGRAM_BYTES, np.uint8)
         self._memory = self._flat.data
-
-    @property
-    def kernel_drops(self) -> int | None:
-        """Give what the kernel dropped, as of the latest read()."""
-        return self._drops.drops
-
-    def fileno(self) -> int:
-        """Give the socket's descriptor."""
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._socket.close()
 
     def read(self) -> DatagramBatch:
         """Take what is queued; see DatagramSource.read."""
@@ -92,9 +63,7 @@ class PortableSource:
         arrival_ns = np.array(stamps_ns, np.int64)
         self._clock.correct(arrival_ns)
         source = np.array(numbers, np.int64)
-        return DatagramBatch(
-            self._flat, length.cumsum() - length, length, arrival_ns, source, self._endpoints.endpoints
-        )
+        return DatagramBatch(self._flat, length.cumsum() - length, length, arrival_ns, source, self._senders.endpoints)
 
     def _number(self, sender: tuple[Any, ...]) -> int:
         """Number a sender, given as the socket module does: (host, port), for IPv6 with flow and scope behind it."""
