@@ -11,18 +11,18 @@ from types import TracebackType
 import numpy as np
 
 from strep.audio.formats import AudioFormat
-from strep.engine import Engine, EngineConfig
+from strep.engine import MAX_DATAGRAM_BYTES, Engine, EngineConfig
 from strep.errors import ConfigError
 from strep.listening import BoundedQueue, Listeners, Stream
 from strep.net.address import UdpAddress
 from strep.net.endpoints import EndpointTable
-from strep.net.source import RECEIVE_BUFFER_BYTES, DatagramSource
+from strep.net.source import RECEIVE_BUFFER_BYTES, BoundSocket, DatagramSource
 from strep.net.udp import open_udp
 from strep.net.wallclock import WallClock
 from strep.pipeline import Pipeline
 from strep.sinks.base import Sink
 from strep.stream.events import Event, StreamReport
-from strep.wire.batch import SLACK_BYTES, DatagramBatch
+from strep.wire.batch import DatagramBatch, gather
 
 #: How long the loop sleeps while traffic flows: a batch costs about 0.1 ms however small, and audio comes every 20 ms.
 _TICK_S = 0.01
@@ -32,6 +32,10 @@ _QUIET_TICKS = 20
 _IDLE_TICK_S = 0.25
 #: Batches read before other tasks get their turn.
 _BATCHES_A_TURN = 16
+
+
+#: Where a receiver receives: a bound socket is its own from then on.
+Input = str | UdpAddress | BoundSocket
 
 
 class ReceiveBufferWarning(UserWarning):
@@ -46,17 +50,18 @@ class Receiver:
                 ...
 
     target: where STREP (any number of calls) and plain RTP may arrive. rx and tx: plain RTP of one call, a port for
-    each direction. payload_types: what dynamic payload types mean, such as {116: AudioFormat("OPUS", 48000, 48000, 2)}.
+    each direction. Instead of an address, each may be a socket that is bound already; it is closed in the end.
+    payload_types: what dynamic payload types mean, such as {116: AudioFormat("OPUS", 48000, 48000, 2)}.
     Raises ConfigError for arguments that cannot work and ReceiveError for a socket that cannot be opened. A sink that
     raises is left out while the others go on, see strep.pipeline: leaving raises its error, when all is closed.
     """
 
     def __init__(
         self,
-        target: str | UdpAddress | None = None,
+        target: Input | None = None,
         *,
-        rx: str | UdpAddress | None = None,
-        tx: str | UdpAddress | None = None,
+        rx: Input | None = None,
+        tx: Input | None = None,
         sinks: Sequence[Sink] = (),
         config: EngineConfig | None = None,
         payload_types: Mapping[int, AudioFormat] | None = None,
@@ -67,7 +72,7 @@ class Receiver:
             raise ConfigError("a receiver needs a target, or rx and tx, got none of them")
         if (rx is None) != (tx is None):
             raise ConfigError(f"rx and tx go together, got rx {rx} and tx {tx}")
-        self._target, self._rx, self._tx = (_address(text) for text in (target, rx, tx))
+        self._target, self._rx, self._tx = (_parsed(given) for given in (target, rx, tx))
         config = config or EngineConfig()
         engine = Engine(config.with_payload_types(payload_types or {}))
         self._listeners = Listeners()
@@ -144,11 +149,11 @@ class Receiver:
 
     def _open(self) -> None:
         endpoints = EndpointTable()
-        inputs: list[tuple[UdpAddress, int | None, str | None]] = []
+        inputs: list[tuple[UdpAddress | BoundSocket, int | None, str | None]] = []
         if self._target is not None:
             inputs.append((self._target, None, None))
         if self._rx is not None and self._tx is not None:
-            call = f"rx-{self._rx.port}+tx-{self._tx.port}"
+            call = f"rx-{_port(self._rx)}+tx-{_port(self._tx)}"
             inputs += [(self._rx, 0, call), (self._tx, 1, call)]
         for address, direction, conversation in inputs:
             source = open_udp(
@@ -161,14 +166,8 @@ class Receiver:
                 portable=self._portable,
             )
             self._sources.append(source)
-        granted, wanted = self._sources[0].receive_buffer_bytes, self._receive_buffer_bytes
-        if granted < wanted:
-            warnings.warn(
-                f"the system grants a receive buffer of {granted} bytes, not {wanted}: with many calls, datagrams "
-                f"will be dropped when the machine stalls (raise net.core.rmem_max)",
-                ReceiveBufferWarning,
-                stacklevel=3,  # the line that enters the receiver
-            )
+        if not isinstance(inputs[0][0], BoundSocket):
+            warn_of_receive_buffer(self._sources[0])
 
     async def _run(self) -> None:
         quiet = 0
@@ -230,8 +229,24 @@ class Receiver:
                 source.close()
 
 
-def _address(text: str | UdpAddress | None) -> UdpAddress | None:
-    return UdpAddress.parse(text) if isinstance(text, str) else text
+def warn_of_receive_buffer(bound: DatagramSource | BoundSocket) -> None:
+    """Warn whoever opened a socket (or enters a receiver that did) when the system granted it less than was wanted."""
+    granted, wanted = bound.receive_buffer_bytes, bound.receive_buffer_wanted_bytes
+    if granted < wanted:
+        warnings.warn(
+            f"the system grants a receive buffer of {granted} bytes, not {wanted}: with many calls, datagrams "
+            f"will be dropped when the machine stalls (raise net.core.rmem_max)",
+            ReceiveBufferWarning,
+            stacklevel=4,  # the line that enters the receiver
+        )
+
+
+def _parsed(given: Input | None) -> UdpAddress | BoundSocket | None:
+    return UdpAddress.parse(given) if isinstance(given, str) else given
+
+
+def _port(given: UdpAddress | BoundSocket) -> int:
+    return given.port if isinstance(given, UdpAddress) else given.address.port
 
 
 def _merge(batches: list[DatagramBatch]) -> DatagramBatch:
@@ -239,13 +254,14 @@ def _merge(batches: list[DatagramBatch]) -> DatagramBatch:
     if len(batches) == 1:
         return batches[0]
     order = np.argsort(np.concatenate([batch.arrival_ns for batch in batches]), kind="stable")
-    # Buffers are megabytes, made for the largest batch: only what is filled is copied.
-    filled = [batch.flat[: int(batch.offset[-1] + batch.length[-1])] for batch in batches]
-    start = np.cumsum([0] + [len(flat) for flat in filled[:-1]])
+    length = np.concatenate([batch.length for batch in batches])
+    # Buffers are megabytes, made for the largest batch: only datagrams are copied, each to a row of the longest's size.
+    width = max(1, min(int(length.max()), MAX_DATAGRAM_BYTES))  # nobody reads what is longer
+    rows = [gather(batch.flat, batch.offset, width).ravel() for batch in batches]
     return DatagramBatch(
-        flat=np.concatenate([*filled, np.zeros(SLACK_BYTES, np.uint8)]),
-        offset=np.concatenate([batch.offset + base for batch, base in zip(batches, start, strict=True)])[order],
-        length=np.concatenate([batch.length for batch in batches])[order],
+        flat=np.concatenate([*rows, np.zeros(MAX_DATAGRAM_BYTES, np.uint8)]),
+        offset=order * width,
+        length=length[order],
         arrival_ns=np.concatenate([batch.arrival_ns for batch in batches])[order],
         source=np.concatenate([batch.source for batch in batches])[order],
         endpoints=batches[0].endpoints,

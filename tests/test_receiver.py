@@ -4,6 +4,7 @@ import asyncio
 import sys
 import uuid
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from strep import Direction, Leg
 from strep.emulator import Impairments, Platform
 from strep.errors import ConfigError, ReceiveError, SinkError
 from strep.net.address import UdpAddress
+from strep.net.source import bind_udp
 from strep.net.udp import open_udp
 from strep.sinks.recordings import Recording
 from strep.stream.events import CloseReason, FormatChanged, StreamClosed, StreamOpened
@@ -94,6 +96,30 @@ async def test_plain_rtp_on_two_ports_is_one_call_with_rx_left_and_tx_right(port
     assert {identity.direction for identity in recording.identities} == set(Direction)
     assert (recorded(recording, Direction.INBOUND) == pcmu(rx, RTP_BYTES)).all()
     assert (recorded(recording, Direction.OUTBOUND) == pcmu(tx, RTP_BYTES)).all()
+
+
+async def test_sockets_bound_before_serve_as_target_rx_and_tx_and_are_closed_in_the_end(
+    portable: bool, tmp_path: Path
+) -> None:
+    target, rx, tx = (bind_udp(UdpAddress("127.0.0.1", 0), RECEIVE_BUFFER_BYTES) for _ in range(3))
+    sink, leg = strep.RecordingSink(tmp_path), Sender().packets(60)
+    plain = [Sender(strep=False, ssrc=n, seed=n).packets(60) for n in (1, 2)]
+    async with strep.Receiver(target, rx=rx, tx=tx, sinks=[sink], portable=portable) as receiver:
+        assert receiver.addresses == [target.address, rx.address, tx.address]
+        for to, datagrams in enumerate([leg, *plain]):
+            await deliver(receiver, datagrams, to)
+    recordings = by_call(sink)
+    pair = recordings.pop(f"rx-{rx.address.port}+tx-{tx.address.port}")
+    for direction in Direction:
+        assert (recorded(pair, direction) == pcmu(plain[direction], RTP_BYTES)).all()
+    assert (recorded(*recordings.values(), Direction.INBOUND) == pcmu(leg)).all()
+    assert [bound.socket.fileno() for bound in (target, rx, tx)] == [-1, -1, -1]
+
+
+async def test_who_bound_the_socket_was_told_of_a_small_buffer_and_the_receiver_does_not_repeat_it() -> None:
+    bound = bind_udp(UdpAddress("127.0.0.1", 0), RECEIVE_BUFFER_BYTES)
+    async with strep.Receiver(replace(bound, receive_buffer_wanted_bytes=1 << 29)) as receiver:
+        assert receiver.addresses == [bound.address]
 
 
 async def test_each_sender_of_plain_rtp_to_the_target_port_is_a_call_of_its_own(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ ROOMS = [
     "offline",
     "listening",
     "receiver",
+    "workers",
     "control",
     "emulator",
     "monitor",

@@ -16,7 +16,7 @@ from strep.sinks.recordings import Container, Encoding, Layout, RecordingSink
 #: What the engine does unless told otherwise.
 ENGINE = EngineConfig()
 #: Recordings that are remembered for the table at the end, a few kilobytes each; it says how many more there were.
-_KEPT_RECORDINGS = 10_000
+KEPT_RECORDINGS = 10_000
 
 
 class FileFormat(enum.StrEnum):
@@ -64,5 +64,5 @@ def payload_types(texts: Sequence[str] | None) -> dict[int, AudioFormat]:
 def new_sink(directory: Path, layout: Layout, encoding: Encoding, file_format: FileFormat) -> RecordingSink:
     """Make the sink that the options ask for. Raises ConfigError and SinkError."""
     return RecordingSink(
-        directory, layout=layout, encoding=encoding, container=file_format.container, keep=_KEPT_RECORDINGS
+        directory, layout=layout, encoding=encoding, container=file_format.container, keep=KEPT_RECORDINGS
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from strep.cli.crew import bind_crew, record_in_workers
 from strep.cli.errors import say
 from strep.cli.folder import no_empty_folder
 from strep.cli.options import (
@@ -20,16 +21,15 @@ from strep.cli.options import (
     OutFolder,
     PayloadTypes,
     PlayoutDelay,
-    new_sink,
-    payload_types,
 )
+from strep.cli.output import Document
+from strep.cli.recorder import Recorder, RecorderOptions, until
 from strep.cli.recordings import describe_sink
 from strep.cli.results import print_results
 from strep.cli.signals import stop_event
-from strep.cli.status import Tally, status_line
-from strep.engine import EngineConfig
+from strep.cli.status import status_line
 from strep.net.source import RECEIVE_BUFFER_BYTES
-from strep.receiver import Receiver
+from strep.net.steering import MAX_SOCKETS
 from strep.sinks.recordings import Encoding, Layout
 
 _ADDRESS = "udp:IP:PORT"
@@ -59,8 +59,19 @@ def record(
         float | None, typer.Option("--duration", metavar="SECONDS", help="Stop after so long.", min=0)
     ] = None,
     receive_buffer_bytes: Annotated[
-        int, typer.Option("--receive-buffer-bytes", help="What the kernel may hold for us.")
+        int, typer.Option("--receive-buffer-bytes", help="What the kernel may hold for us, for each worker.")
     ] = RECEIVE_BUFFER_BYTES,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            help="Processes that share the target's port, each with call legs of its own. Linux only: elsewhere, one "
+            "worker receives all.",
+            min=1,
+            max=MAX_SOCKETS,
+        ),
+    ] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Receive forked calls and record them.
@@ -69,41 +80,28 @@ def record(
     what it transmitted) with a JSON file that says what happened to it. Stop
     with Ctrl-C: files are finished, and a table of them is printed.
     """
-    told = payload_types(pt)
-    config = EngineConfig(playout_delay_ms=playout_delay_ms, idle_timeout_s=idle_timeout_s)
+    options = RecorderOptions(out, layout, encoding, file_format, tuple(pt or ()), playout_delay_ms, idle_timeout_s)
     with no_empty_folder(out):
-        sink, tally = new_sink(out, layout, encoding, file_format), Tally()
-        receiver = Receiver(
-            target,
-            rx=rx,
-            tx=tx,
-            sinks=[sink, tally],
-            config=config,
-            payload_types=told,
-            receive_buffer_bytes=receive_buffer_bytes,
-        )
-        asyncio.run(_receive(receiver, tally, out, duration_s))
-    document = describe_sink(sink) | {"datagrams": receiver.counts(), "kernel_drops": receiver.kernel_drops}
+        if workers > 1:
+            with bind_crew(options, workers, target, rx, tx, receive_buffer_bytes) as crew:
+                document = asyncio.run(record_in_workers(crew, duration_s))
+        else:
+            recorder = Recorder(options, target, rx, tx, receive_buffer_bytes)
+            document = asyncio.run(_record(recorder, out, duration_s))
+    error = document.get("error")
+    if error:
+        say(error)
     print_results(document, out, as_json=as_json)
+    if error:
+        raise typer.Exit(1)
 
 
-async def _receive(receiver: Receiver, tally: Tally, out: Path, duration_s: float | None) -> None:
+async def _record(recorder: Recorder, out: Path, duration_s: float | None) -> Document:
+    receiver = recorder.receiver
     async with receiver:
         with stop_event() as stopped:
             addresses = " and ".join(map(str, receiver.addresses))
             say(f"recording what arrives at {addresses} into {out}; stop with Ctrl-C")
-            async with status_line(receiver, tally):
-                await _until(stopped, receiver, duration_s)
-
-
-async def _until(stopped: asyncio.Event, receiver: Receiver, duration_s: float | None) -> None:
-    """Wait for a signal, the end of the time, or an error of the receiver, which is raised."""
-    waiting = [asyncio.create_task(stopped.wait()), asyncio.create_task(receiver.wait())]
-    try:
-        done, _ = await asyncio.wait(waiting, timeout=duration_s, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+            async with status_line(receiver, recorder.tally):
+                await until(stopped, receiver.wait(), duration_s)
+    return describe_sink(recorder.sink) | {"datagrams": receiver.counts(), "kernel_drops": receiver.kernel_drops}

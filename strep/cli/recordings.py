@@ -7,7 +7,7 @@ from pathlib import Path
 
 from strep.cli.output import Column, Document, counted, duration, print_table
 from strep.cli.streams import describe_streams
-from strep.sinks.recordings import Recording, RecordingSink
+from strep.sinks.recordings import Failure, Recording, RecordingSink
 from strep.sinks.sidecar import utc_text
 from strep.stream.events import Direction
 
@@ -36,6 +36,11 @@ def describe_recording(recording: Recording) -> Document:
     }
 
 
+def describe_failure(failure: Failure) -> Document:
+    """Make a document of a failure."""
+    return {"call": failure.call, "reason": failure.reason}
+
+
 def describe_sink(sink: RecordingSink) -> Document:
     """Make a document of all that a sink did."""
     return {
@@ -43,7 +48,7 @@ def describe_sink(sink: RecordingSink) -> Document:
             describe_recording(recording) for recording in sorted(sink.recordings, key=lambda made: made.start_ns)
         ],
         "recording_count": sink.recording_count,
-        "failures": [{"call": failure.call, "reason": failure.reason} for failure in sink.failures],
+        "failures": [describe_failure(failure) for failure in sink.failures],
         "failure_count": sink.failure_count,
     }
 

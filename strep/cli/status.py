@@ -7,16 +7,44 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from typing import Protocol
 
 from rich.live import Live
 from rich.text import Text
 
 from strep.audio.block import AudioBlock
 from strep.cli.output import counted, errors_console
-from strep.receiver import Receiver
 from strep.stream.events import Event, Gap, StreamClosed, StreamOpened
 
 _REFRESH_S = 0.5
+
+
+class Reception(Protocol):
+    """Is what the line says of datagrams; a Receiver has it."""
+
+    @property
+    def received(self) -> int:
+        """Count the datagrams received."""
+
+    @property
+    def kernel_drops(self) -> int:
+        """Count what the kernel dropped."""
+
+
+class Activity(Protocol):
+    """Is what the line says of calls; a Tally has it."""
+
+    @property
+    def calls(self) -> int:
+        """Count the calls that go on."""
+
+    @property
+    def streams(self) -> int:
+        """Count the streams that are open."""
+
+    @property
+    def lost_packets(self) -> int:
+        """Count what the network lost."""
 
 
 class Tally:
@@ -63,7 +91,7 @@ class Tally:
 class StatusLine:
     """Writes the line; the pace is that of the time from one line to the next."""
 
-    def __init__(self, receiver: Receiver, tally: Tally, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, receiver: Reception, tally: Activity, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._receiver, self._tally, self._clock_s = receiver, tally, clock_s
         self._at_s, self._received = clock_s(), receiver.received
 
@@ -79,7 +107,7 @@ class StatusLine:
 
 
 @contextlib.asynccontextmanager
-async def status_line(receiver: Receiver, tally: Tally) -> AsyncIterator[None]:
+async def status_line(receiver: Reception, tally: Activity) -> AsyncIterator[None]:
     """Keep the line up to date where stderr is a terminal; show nothing elsewhere."""
     screen = errors_console()
     if not screen.is_terminal:

@@ -1,0 +1,146 @@
+"""Record with several workers that share a port: `strep record --workers`.
+
+We bind all sockets and keep them open, so that each keeps its number in the group (strep.net.steering) and its queue
+while its worker is started again. rx and tx are the two directions of one call: worker 0 has both ports to itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+
+from strep.cli.errors import say
+from strep.cli.options import KEPT_RECORDINGS
+from strep.cli.output import Document
+from strep.cli.recorder import Recorder, RecorderOptions, until
+from strep.cli.signals import stop_event
+from strep.cli.status import status_line
+from strep.errors import ConfigError
+from strep.net.address import UdpAddress
+from strep.net.source import BoundSocket, DropCounter
+from strep.net.steering import bind_group
+from strep.receiver import warn_of_receive_buffer
+from strep.wire.fate import Fate
+from strep.workers import Ledger, Supervisor, WorkerError, WorkerProcess
+
+WORKER_MODULE = "strep.cli.worker"
+
+
+class Crew:
+    """Is the sockets of all workers, and what all of them together have done.
+
+    inputs: for each worker, its sockets by the name of the input.
+    """
+
+    def __init__(self, inputs: Sequence[Mapping[str, BoundSocket]], options: RecorderOptions) -> None:
+        self.inputs = inputs
+        self.options = options
+        self.ledger = Ledger(len(inputs), keep=KEPT_RECORDINGS)
+        self._counters = [DropCounter(bound.socket) for own in inputs for bound in own.values()]
+        self._drops_before = sum(counter.drops or 0 for counter in self._counters)  # none was ours before
+
+    @property
+    def received(self) -> int:
+        """Count the datagrams that the workers took from their sockets, as far as they reported."""
+        return self.ledger.total.received
+
+    @property
+    def kernel_drops(self) -> int:
+        """Count what the kernel dropped because a buffer was full, also while a worker was not there."""
+        for counter in self._counters:
+            counter.update()
+        return sum(counter.drops or 0 for counter in self._counters) - self._drops_before
+
+    @property
+    def calls(self) -> int:
+        """Count the calls that go on."""
+        return self.ledger.total.calls
+
+    @property
+    def streams(self) -> int:
+        """Count the streams that are open."""
+        return self.ledger.total.streams
+
+    @property
+    def lost_packets(self) -> int:
+        """Count what the network lost."""
+        return self.ledger.total.lost_packets
+
+    async def launch(self, index: int) -> WorkerProcess:
+        """Start a worker. Raises OSError."""
+        own = self.inputs[index]
+        places = {
+            name: {
+                "descriptor": bound.socket.fileno(),
+                "receive_buffer_bytes": bound.receive_buffer_bytes,
+                "receive_buffer_wanted_bytes": bound.receive_buffer_wanted_bytes,
+            }
+            for name, bound in own.items()
+        }
+        task = {"inputs": places, "options": self.options.describe()}
+        return await WorkerProcess.start(WORKER_MODULE, index, task, [b.socket.fileno() for b in own.values()])
+
+    def describe(self, kernel_drops: int) -> Document:
+        """Make the document of the whole run, as describe_sink does of one process's."""
+        ledger, total = self.ledger, self.ledger.total
+        return {
+            "recordings": sorted(ledger.recordings, key=lambda made: str(made["start"])),
+            "recording_count": total.recordings,
+            "failures": list(ledger.failures),
+            "failure_count": total.failures,
+            "datagrams": {fate.label: 0 for fate in Fate} | dict(total.fates),
+            "kernel_drops": kernel_drops,
+            "workers": {"count": len(self.inputs), "restarts": ledger.restarts, "cut_short": ledger.cut_short},
+        }
+
+
+@contextlib.contextmanager
+def bind_crew(
+    options: RecorderOptions,
+    workers: int,
+    target: str | None,
+    rx: str | None,
+    tx: str | None,
+    receive_buffer_bytes: int,
+) -> Iterator[Crew]:
+    """Bind the sockets of a crew, and close them in the end. Raises ConfigError, ReceiveError and SinkError."""
+    if target is None:
+        raise ConfigError(f"{workers} workers share the calls to a target, got none; rx and tx are one call")
+    Recorder(options, target, rx, tx)  # what is wrong with the options is said here, not by each worker
+    with ExitStack() as stack:
+
+        def bind(text: str, sockets: int = 1) -> list[BoundSocket]:
+            group = bind_group(UdpAddress.parse(text), sockets, receive_buffer_bytes)
+            for bound in group:
+                stack.callback(bound.socket.close)
+            return group
+
+        inputs = [{"target": bound} for bound in bind(target, workers)]
+        if rx is not None and tx is not None:
+            inputs[0] |= {"rx": bind(rx)[0], "tx": bind(tx)[0]}
+        if len(inputs) < workers:
+            say("warning: this system cannot steer call legs to workers (Linux can): one worker receives all")
+        warn_of_receive_buffer(inputs[0]["target"])
+        yield Crew(inputs, options)
+
+
+async def record_in_workers(crew: Crew, duration_s: float | None, report: Callable[[str], None] = say) -> Document:
+    """Record until a signal, the end of the time, or until a worker is given up; returns the document of it all.
+
+    Its "error" says why a worker was given up, and is None otherwise.
+    """
+    error: WorkerError | None = None
+    supervisor = Supervisor(len(crew.inputs), crew.launch, crew.ledger, tell=report)
+    async with supervisor:
+        with stop_event() as stopped:
+            addresses = " and ".join(str(bound.address) for bound in crew.inputs[0].values())
+            workers = f"{len(crew.inputs)} workers" if len(crew.inputs) > 1 else "one worker"
+            report(f"recording what arrives at {addresses} into {crew.options.out} with {workers}; stop with Ctrl-C")
+            async with status_line(crew, crew):
+                try:
+                    await until(stopped, supervisor.wait(), duration_s)
+                except WorkerError as given_up:
+                    error = given_up
+            kernel_drops = crew.kernel_drops  # what overflows while the files are finished came too late
+    return crew.describe(kernel_drops) | {"error": str(error) if error else None}

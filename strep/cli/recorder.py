@@ -1,0 +1,85 @@
+"""Make what `strep record` records with, in its own process or in a worker's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from strep.cli.options import FileFormat, new_sink, payload_types
+from strep.cli.output import Document
+from strep.cli.status import Tally
+from strep.engine import EngineConfig
+from strep.net.source import RECEIVE_BUFFER_BYTES
+from strep.receiver import Input, Receiver
+from strep.sinks.recordings import Encoding, Layout
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderOptions:
+    """Is how to record: the options of `strep record` but for where to receive."""
+
+    out: Path
+    layout: Layout
+    encoding: Encoding
+    file_format: FileFormat
+    pt: tuple[str, ...]
+    playout_delay_ms: int
+    idle_timeout_s: int
+
+    def describe(self) -> Document:
+        """Make a document of the options, for another process."""
+        return asdict(self) | {"out": str(self.out)}
+
+    @classmethod
+    def read(cls, document: Document) -> RecorderOptions:
+        """Read what `describe` made."""
+        return cls(
+            out=Path(document["out"]),
+            layout=Layout(document["layout"]),
+            encoding=Encoding(document["encoding"]),
+            file_format=FileFormat(document["file_format"]),
+            pt=tuple(document["pt"]),
+            playout_delay_ms=document["playout_delay_ms"],
+            idle_timeout_s=document["idle_timeout_s"],
+        )
+
+
+class Recorder:
+    """Is a receiver, the sink that records, and a tally. Raises ConfigError and SinkError."""
+
+    def __init__(
+        self,
+        options: RecorderOptions,
+        target: Input | None,
+        rx: Input | None,
+        tx: Input | None,
+        receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
+    ) -> None:
+        told = payload_types(options.pt)
+        config = EngineConfig(playout_delay_ms=options.playout_delay_ms, idle_timeout_s=options.idle_timeout_s)
+        self.sink = new_sink(options.out, options.layout, options.encoding, options.file_format)
+        self.tally = Tally()
+        self.receiver = Receiver(
+            target,
+            rx=rx,
+            tx=tx,
+            sinks=[self.sink, self.tally],
+            config=config,
+            payload_types=told,
+            receive_buffer_bytes=receive_buffer_bytes,
+        )
+
+
+async def until(stopped: asyncio.Event, ended: Awaitable[None], duration_s: float | None) -> None:
+    """Wait for a signal, the end of the time, or the end of what is waited for, whose error is raised."""
+    waiting = [asyncio.ensure_future(stopped.wait()), asyncio.ensure_future(ended)]
+    try:
+        done, _ = await asyncio.wait(waiting, timeout=duration_s, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)

@@ -1,0 +1,91 @@
+"""Be a worker of `strep record --workers`: `python -m strep.cli.worker INDEX CHANNEL`, run by strep.cli.crew."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from types import TracebackType
+from typing import TypeVar
+
+from strep.cli.output import Document
+from strep.cli.recorder import Recorder, RecorderOptions
+from strep.cli.recordings import describe_failure, describe_recording
+from strep.net.source import BoundSocket
+from strep.net.steering import adopt_socket
+from strep.workers import Counts, Entry, EntryKind, serve
+
+T = TypeVar("T")
+
+
+class RecordingJob:
+    """Is a strep.workers.Job: receives on the sockets of its task, and records."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._receiver, self._sink, self._tally = recorder.receiver, recorder.sink, recorder.tally
+        self._told_recordings = self._told_failures = 0
+
+    async def __aenter__(self) -> RecordingJob:
+        await self._receiver.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._receiver.__aexit__(kind, error, trace)
+
+    async def wait(self) -> None:
+        """Wait until the receiver has stopped. Raises its error."""
+        await self._receiver.wait()
+
+    def counts(self) -> Counts:
+        """Count what was received and recorded."""
+        return Counts(
+            received=self._receiver.received,
+            fates=self._receiver.counts(),
+            lost_packets=self._tally.lost_packets,
+            recordings=self._sink.recording_count,
+            failures=self._sink.failure_count,
+            calls=self._tally.calls,
+            streams=self._tally.streams,
+            open_recordings=self._sink.open_count,
+        )
+
+    def entries(self) -> Iterator[Entry]:
+        """Give the recordings and failures that were not given before, as far as the sink remembers them."""
+        sink = self._sink
+        self._told_recordings = max(self._told_recordings, sink.recording_count - len(sink.recordings))
+        for recording in _last(sink.recordings, sink.recording_count - self._told_recordings):
+            self._told_recordings += 1
+            yield Entry(EntryKind.RECORDING, describe_recording(recording))
+        self._told_failures = max(self._told_failures, sink.failure_count - len(sink.failures))
+        for failure in _last(sink.failures, sink.failure_count - self._told_failures):
+            self._told_failures += 1
+            yield Entry(EntryKind.FAILURE, describe_failure(failure))
+
+
+def begin(task: Document) -> RecordingJob:
+    """Make the job of a task: see strep.cli.crew."""
+    inputs = {name: _adopt(place) for name, place in task["inputs"].items()}
+    options = RecorderOptions.read(task["options"])
+    return RecordingJob(Recorder(options, inputs.get("target"), inputs.get("rx"), inputs.get("tx")))
+
+
+def _adopt(place: Document) -> BoundSocket:
+    return adopt_socket(place["descriptor"], place["receive_buffer_bytes"], place["receive_buffer_wanted_bytes"])
+
+
+def _last(remembered: deque[T], count: int) -> Iterator[T]:
+    return islice(remembered, len(remembered) - count, None)
+
+
+def main() -> None:
+    """Run the worker."""
+    asyncio.run(serve(socket.socket(fileno=int(sys.argv[2])), begin))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,264 @@
+"""`strep record --workers`: real processes, real sockets, and a kill."""
+
+import contextlib
+import itertools
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import uuid
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from strep.cli import crew as crew_module
+from strep.cli.crew import bind_crew
+from strep.cli.options import FileFormat
+from strep.cli.recorder import RecorderOptions
+from strep.cli.status import StatusLine
+from strep.net import steering
+from strep.net.steering import socket_of
+from strep.sinks.recordings import Encoding, Layout
+from strep.stream.events import Direction
+from strep.wire.strep import StrepHeader
+from strep.workers import Counts, RestartPolicy, Supervisor
+from tests.cli.test_record import BOUND_S, Recording, holds
+from tests.live import interleave
+from tests.traffic import Sender, pcmu
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers")
+#: Small, so that a test can fill it, and granted to everybody.
+BUFFER_BYTES = 8192
+HALF = 50  # packets: a second
+
+
+def wait_until(condition):
+    deadline_s = time.monotonic() + BOUND_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not come true in time"
+        time.sleep(0.005)
+
+
+def is_running(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+def workers_of(pid):
+    """Find the workers of a supervisor: process ids by number."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+            if parent == str(pid) and b"strep.cli.worker" in command:
+                found[int(command[command.index(b"strep.cli.worker") + 1])] = int(entry.name)
+    return found
+
+
+class Leg:
+    """Is both directions of a leg of HALF packets, and HALF more."""
+
+    def __init__(self, number, *, strep=True):
+        draw = uuid.UUID(int=0x1234_5678_9ABC_4DEF_8123 << 48 | number * 0x9E37_79B1)
+        self.call_leg_id = uuid.UUID(int=draw.int, version=4)
+        senders = [
+            Sender(direction=d, ssrc=2 * number + d, seed=2 * number + d, call_leg_id=self.call_leg_id, strep=strep)
+            for d in (0, 1)
+        ]
+        self.first = [sender.packets(HALF) for sender in senders]
+        self.second = [sender.packets(HALF) for sender in senders]
+        self.name = f"{self.call_leg_id}-A"
+
+    @property
+    def whole(self):
+        return [first + second for first, second in zip(self.first, self.second, strict=True)]
+
+
+def legs_of(worker, count):
+    """Make legs that are steered to a worker of two."""
+    return list(islice((leg for leg in map(Leg, itertools.count()) if socket_of(leg.call_leg_id, 2) == worker), count))
+
+
+def holds_both(path, directions, header=36):
+    samples, _ = soundfile.read(path, dtype="int16", always_2d=True)
+    return all(holds(samples[:, d], pcmu(directions[d], header)) for d in Direction)
+
+
+def has_frames(path, frames):
+    """Tell whether a recording and its sidecar are on disk, and so many frames of it."""
+    if not path.with_suffix(".json").exists() or not path.exists():
+        return False
+    return path.stat().st_size > 44 and soundfile.info(path).frames >= frames
+
+
+@pytest.fixture
+def record(tmp_path):
+    with contextlib.ExitStack() as stack:
+
+        def start(*args):
+            recording = Recording(tmp_path, "--target", "udp:127.0.0.1:0", "--workers", "2", *args)
+            stack.callback(recording.close)
+            recording.wait_listening(recording.process.stderr.readline())
+            return recording
+
+        yield start
+
+
+def test_a_killed_worker_is_replaced_loses_nothing_that_comes_after_and_disturbs_no_other(record, tmp_path):
+    recording, calls = record("--json", "--rx", "udp:127.0.0.1:0", "--tx", "udp:127.0.0.1:0"), tmp_path / "calls"
+    lasting, struck, plain = legs_of(0, 2), legs_of(1, 2), Leg(5000, strep=False)
+    workers = workers_of(recording.process.pid)
+    assert set(workers) == {0, 1}
+
+    recording.send(interleave(*(stream for leg in lasting + struck for stream in leg.first)))
+    for direction in (0, 1):
+        recording.send(plain.whole[direction], 1 + direction)
+    first_files = {leg.name: calls / f"{leg.name}.wav" for leg in struck}
+    wait_until(lambda: all(has_frames(path, 160 * HALF) for path in first_files.values()))
+    os.kill(workers[1], signal.SIGKILL)
+    wait_until(lambda: not is_running(workers[1]))
+    recording.send(interleave(*(stream for leg in lasting + struck for stream in leg.second)))
+    wait_until(lambda: all((calls / f"{leg.name}-2.wav").exists() for leg in struck))
+    successors = workers_of(recording.process.pid)
+    code, out, err = recording.stop(signal.SIGINT)
+
+    assert code == 0
+    assert err == (
+        "strep: worker 1 was killed by SIGKILL, and its recordings under way (2) end there; "
+        "its calls go on in a new one\n"
+    )
+    assert successors[0] == workers[0]
+    assert successors[1] != workers[1]
+    assert not any(map(is_running, successors.values()))
+    document = json.loads(out)
+    assert document["workers"] == {"count": 2, "restarts": 1, "cut_short": 2}
+    assert document["error"] is None
+    assert document["kernel_drops"] == 0
+    assert document["datagrams"]["accepted"] == sum(document["datagrams"].values()) == 2 * 2 * HALF * 5
+    assert document["recording_count"] == len(document["recordings"]) == 5
+    files = {Path(made["path"]).stem: tmp_path / made["path"] for made in document["recordings"]}
+    for leg in lasting:
+        assert holds_both(files.pop(leg.name), leg.whole)
+    for leg in struck:
+        assert holds_both(first_files[leg.name], leg.first)
+        assert json.loads(first_files[leg.name].with_suffix(".json").read_bytes())["complete"] is False
+        assert holds_both(files.pop(f"{leg.name}-2"), leg.second)
+    ((name, path),) = files.items()
+    assert name.startswith("rx-")
+    assert holds_both(path, plain.whole, header=12)
+
+
+def test_workers_finish_their_files_and_end_when_their_supervisor_is_killed(record, tmp_path):
+    recording = record()
+    legs = legs_of(0, 1) + legs_of(1, 1)
+    workers = workers_of(recording.process.pid)
+    recording.send(interleave(*(stream for leg in legs for stream in leg.first)))
+    wait_until(lambda: all((tmp_path / "calls" / f"{leg.name}.wav").exists() for leg in legs))
+    code, _, err = recording.stop(signal.SIGKILL)
+    wait_until(lambda: not any(map(is_running, workers.values())))
+    assert (code, err) == (-signal.SIGKILL, "")
+    for leg in legs:
+        path = tmp_path / "calls" / f"{leg.name}.wav"
+        assert holds_both(path, leg.first)
+        assert json.loads(path.with_suffix(".json").read_bytes())["complete"] is True
+
+
+def test_sigterm_prints_the_table_of_all_workers(record, tmp_path):
+    recording = record()
+    recording.send(interleave(*(stream for leg in legs_of(0, 1) + legs_of(1, 1) for stream in leg.first)))
+    code, out, err = recording.stop(signal.SIGTERM)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == f"2 recordings in {tmp_path / 'calls'}"
+    assert out.splitlines()[-1] == f"{4 * HALF} datagrams: {4 * HALF} accepted; the kernel dropped 0"
+
+
+def test_workers_that_never_work_end_the_command_with_an_error(strep, tmp_path, monkeypatch):
+    monkeypatch.setattr(crew_module, "WORKER_MODULE", "strep.cli.no_such_worker")
+    impatient = partial(Supervisor, policy=RestartPolicy(delays_s=(0.0,)))
+    monkeypatch.setattr(crew_module, "Supervisor", impatient)
+    outcome = strep("record", "--target", "udp:127.0.0.1:0", "--out", "calls", "--workers", "2")
+    assert outcome.exit_code == 1
+    assert outcome.stdout.startswith("no recordings\n0 datagrams")
+    assert outcome.stderr.splitlines()[-1].endswith(
+        "ended with exit code 1; it was started again 1 times in a row: giving up"
+    )
+    assert not (tmp_path / "calls").exists()
+
+
+def test_where_nothing_can_be_steered_one_worker_receives_all_and_it_is_said(strep, monkeypatch):
+    monkeypatch.setattr(steering, "_SO_ATTACH_REUSEPORT_CBPF", 0x7FFF)
+    outcome = strep(
+        *("record", "--target", "udp:127.0.0.1:0", "--out", "calls", "--workers", "3", "--duration", "0.01", "--json")
+    )
+    assert outcome.exit_code == 0
+    assert outcome.json["workers"] == {"count": 1, "restarts": 0, "cut_short": 0}
+    warning, listening = outcome.stderr.splitlines()
+    assert warning.startswith("strep: warning: this system cannot steer call legs to workers")
+    assert listening.endswith("into calls with one worker; stop with Ctrl-C")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--rx", "udp:127.0.0.1:0", "--tx", "udp:127.0.0.1:0"), "2 workers share the calls to a target, got none"),
+        (("--target", "127.0.0.1:9000"), "expected 'udp:IP:PORT'"),
+        (("--target", "udp:127.0.0.1:0", "--rx", "udp:127.0.0.1:0"), "rx and tx go together"),
+        (("--target", "udp:127.0.0.1:0", "--pt", "x"), "payload type must look like"),
+        (("--target", "udp:127.0.0.1:0", "--receive-buffer-bytes", "1"), "expected a receive buffer of 4096 to"),
+        (("--target", "udp:127.0.0.1:0", "--encoding", "ulaw", "--format", "flac"), "ulaw needs a WAV file, got flac"),
+    ],
+)
+def test_what_cannot_work_is_one_line_before_any_worker_starts(strep, tmp_path, options, message):
+    outcome = strep("record", "--out", "calls", "--workers", "2", *options)
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert outcome.error.startswith(message)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", ["0", "65", "-1"])
+def test_a_number_of_workers_that_cannot_be_is_a_wrong_use(strep, workers):
+    outcome = strep("record", "--target", "udp:127.0.0.1:0", "--out", "calls", "--workers", workers)
+    assert outcome.exit_code == 2
+
+
+@pytest.fixture
+def crew(tmp_path):
+    options = RecorderOptions(
+        tmp_path / "calls", Layout.STEREO, Encoding.PCM16, FileFormat.WAV, ("98=opus/48000/2",), 100, 60
+    )
+    with bind_crew(options, 2, "udp:127.0.0.1:0", None, None, BUFFER_BYTES) as crew:
+        yield crew
+
+
+def test_the_status_line_says_what_all_workers_do(crew):
+    now_s = [0.0]
+    line = StatusLine(crew, crew, clock_s=lambda: now_s[0])
+    crew.ledger.take(0, Counts(received=100, lost_packets=2, calls=3, streams=6))
+    crew.ledger.take(1, Counts(received=300, lost_packets=1, calls=1, streams=1))
+    now_s[0] = 2.0
+    assert line.text() == "4 calls, 7 streams, 200 packets/s, 3 lost, 0 kernel drops"
+
+
+def test_what_overflows_while_no_worker_is_there_is_counted(crew):
+    header = StrepHeader(legs_of(1, 1)[0].call_leg_id, 0, 0).serialize()
+    address = crew.inputs[0]["target"].address
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for _ in range(100):
+            sock.sendto(header + bytes(160), (address.host, address.port))
+    waiting = 0
+    with contextlib.suppress(BlockingIOError):
+        while crew.inputs[1]["target"].socket.recv(2048):
+            waiting += 1
+    assert crew.kernel_drops == 100 - waiting > 0
+
+
+def test_the_options_come_out_in_the_worker_as_they_went_in(crew):
+    document = json.loads(json.dumps(crew.options.describe()))
+    assert RecorderOptions.read(document) == crew.options
