@@ -11,18 +11,19 @@ import numpy as np
 from bench import BenchError
 from bench.turns import Progress
 from strep.audio.block import AudioBlock
-from strep.engine import Engine
+from strep.engine import Engine, EngineConfig
 from strep.net.address import UdpAddress
-from strep.net.source import BATCH_DATAGRAMS, BoundSocket, DatagramSource, DropCounter, bind_udp
+from strep.net.source import BoundSocket, DatagramSource, DropCounter, bind_udp
 from strep.net.udp import IOVEC, MMSGHDR, open_udp
 from strep.net.wallclock import WallClock
 from strep.stream.outbox import Output
 from strep.wire.fate import Fate
-from strep.wire.headers import parse_headers
 
 ANY_PORT = UdpAddress("127.0.0.1", 0)
 #: The bare drain has the smallest slots that hold the datagrams: all of its buffer stays in the cache.
 _BARE_SLOT_BYTES = 256
+#: recvmmsg takes no more at once (UIO_MAXIOV).
+_BARE_BATCH = 1024
 #: Kernel memory that one queued datagram of 196 bytes is charged with, before the doubling: 832, and some to spare.
 _QUEUED_BYTES = 1024
 
@@ -66,21 +67,21 @@ class BareDrain:
         self._received = 0
         self._recvmmsg = ctypes.CDLL(None, use_errno=True).recvmmsg
         self._recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
-        self._flat = np.zeros(BATCH_DATAGRAMS * _BARE_SLOT_BYTES, np.uint8)
-        rows = np.arange(BATCH_DATAGRAMS, dtype=np.uint64)
-        self._vectors = np.zeros(BATCH_DATAGRAMS, IOVEC)
+        self._flat = np.zeros(_BARE_BATCH * _BARE_SLOT_BYTES, np.uint8)
+        rows = np.arange(_BARE_BATCH, dtype=np.uint64)
+        self._vectors = np.zeros(_BARE_BATCH, IOVEC)
         self._vectors["base"] = self._flat.ctypes.data + rows * _BARE_SLOT_BYTES
         self._vectors["length"] = _BARE_SLOT_BYTES
-        self._headers = np.zeros(BATCH_DATAGRAMS, MMSGHDR)
+        self._headers = np.zeros(_BARE_BATCH, MMSGHDR)
         self._headers["iov"] = self._vectors.ctypes.data + rows * IOVEC.itemsize
         self._headers["iovlen"] = 1
 
     def drain(self, queued: int) -> None:
         """Take all that is queued."""
         recvmmsg, descriptor, at = self._recvmmsg, self._socket.fileno(), self._headers.ctypes.data
-        count = BATCH_DATAGRAMS
-        while count == BATCH_DATAGRAMS:
-            count = recvmmsg(descriptor, at, BATCH_DATAGRAMS, socket.MSG_DONTWAIT, None)
+        count = _BARE_BATCH
+        while count == _BARE_BATCH:
+            count = recvmmsg(descriptor, at, _BARE_BATCH, socket.MSG_DONTWAIT, None)
             self._received += max(count, 0)
 
     def progress(self) -> Progress:
@@ -94,21 +95,18 @@ class BareDrain:
 
 
 class ReadDrain:
-    """Reads batches as strep does, times, senders and all; with `parse`, their headers too."""
+    """Reads batches as strep does, times, senders and all."""
 
-    def __init__(self, queued: int, *, parse: bool) -> None:
+    def __init__(self, queued: int) -> None:
         self._source = open_deep(queued)
         self.address = self._source.local_address
-        self._parse = parse
         self._received = 0
 
     def drain(self, queued: int) -> None:
         """Take all that is queued."""
-        source, parse = self._source, self._parse
+        source = self._source
         while True:
             batch = source.read()
-            if parse and len(batch):
-                parse_headers(batch)
             self._received += len(batch)
             if source.drained or not len(batch):
                 return
@@ -123,15 +121,18 @@ class ReadDrain:
 
 
 class EngineDrain:
-    """Does all that a receiver does up to decoded samples, in a receiver's order (strep.receiver.Receiver)."""
+    """Does all that a receiver does up to decoded samples, in a receiver's order (strep.receiver.Receiver).
+
+    compiled: as in EngineConfig.
+    """
 
     STAGES = ("read", "feed", "advance")
 
-    def __init__(self, queued: int) -> None:
+    def __init__(self, queued: int, *, compiled: bool | None = None) -> None:
         self._clock = WallClock()
         self._source = open_deep(queued, self._clock)
         self.address = self._source.local_address
-        self.engine = Engine()
+        self.engine = Engine(EngineConfig(compiled=compiled))
         self._received = self._decoded = 0
         self._stage_ns = [0, 0, 0]
 

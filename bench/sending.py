@@ -44,9 +44,12 @@ class SendingProcess:
     ) -> None:
         self.child.close()
 
-    def begin(self, target: UdpAddress, *, paced: bool) -> None:
-        """Turn to a socket. paced: send each packet when it is due, rather than as fast as the system takes it."""
-        self.child.ask((target.host, target.port, paced))
+    def begin(self, target: UdpAddress, *, paced: bool, gso: bool = False) -> None:
+        """Turn to a socket. paced: send each packet when it is due, rather than as fast as the system takes it.
+
+        gso: send up to 64 packets as one, which stay one on the way to a socket that takes them so (UDP_GRO).
+        """
+        self.child.ask((target.host, target.port, paced, gso))
         self.is_late = False
 
     def send(self, periods: int) -> int:
@@ -72,8 +75,8 @@ def _serve(connection: Connection, streams: int, seed: int, cpu: int | None) -> 
         if isinstance(told, int):
             connection.send((flow.send(told), flow.is_late()))
         else:
-            host, port, paced = told
-            flow.begin(UdpAddress(host, port), paced)
+            host, port, paced, gso = told
+            flow.begin(UdpAddress(host, port), paced, gso)
             connection.send(None)
 
 
@@ -82,18 +85,19 @@ class _Flow:
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
-        self._senders: dict[UdpAddress, Sender] = {}
-        self._target: UdpAddress | None = None
+        self._senders: dict[tuple[UdpAddress, bool], Sender] = {}
+        self._target: tuple[UdpAddress, bool] | None = None
         self._begin_ns = time.monotonic_ns()
         self._next = 0
         self._paced = False
 
-    def begin(self, target: UdpAddress, paced: bool) -> None:
+    def begin(self, address: UdpAddress, paced: bool, gso: bool) -> None:
         """Turn to a target, with the period that begins next; or go on, if it is the same one."""
+        target = address, gso
         if target != self._target:
             self._next = (int(self._elapsed_ms()) // PERIOD_MS + 1) * self._traffic.streams
         if target not in self._senders:
-            self._senders[target] = Sender(target, Report(self._traffic.calls))
+            self._senders[target] = Sender(address, Report(self._traffic.calls), gso=gso)
         self._target, self._paced = target, paced
 
     def send(self, periods: int) -> int:

@@ -19,8 +19,8 @@ from strep.net.address import UdpAddress
 
 #: Rounds that may go wrong; a machine that spoils more is not one to measure on.
 MOST_INVALID_ROUNDS = 5
-#: Of what was accepted, this much may come out earlier or later than in the turn it came in: a tick of 20 ms in 1 s.
-_DECODED_TOLERANCE = 0.05
+#: Of what was accepted, so many periods of 20 ms may come out earlier or later than in the turn they came in.
+_DECODED_TOLERANCE_PERIODS = 2
 #: 3 s: by then a sender that cannot keep pace never will.
 _MOST_PRELUDE_PERIODS = 150
 
@@ -59,7 +59,7 @@ class Contender(Protocol):
 class Sending(Protocol):
     """Fills queues; see bench.sending.SendingProcess."""
 
-    def begin(self, target: UdpAddress, *, paced: bool) -> None:
+    def begin(self, target: UdpAddress, *, paced: bool, gso: bool = False) -> None:
         """Turn to a socket."""
 
     def send(self, periods: int) -> int:
@@ -75,7 +75,7 @@ class Entry:
     """Is one contender's part in a round: `periods` of 20 ms in `fills` equal fillings.
 
     prelude_periods: how many periods, in a row, must have come on time before. paced: packets are sent when they are
-    due, rather than as fast as the system takes them.
+    due, rather than as fast as the system takes them. gso: up to 64 packets are sent, and arrive, as one.
     """
 
     name: str
@@ -84,6 +84,7 @@ class Entry:
     fills: int = 1
     prelude_periods: int = 2
     paced: bool = True
+    gso: bool = False
 
     def __post_init__(self) -> None:
         if self.fills < 1 or self.periods % self.fills:
@@ -123,7 +124,7 @@ def take_turn(entry: Entry, sending: Sending) -> Turn:
     """Let one contender drain what it is sent."""
     contender, turn = entry.contender, Turn()
     gc.collect()  # one contender's garbage is not another's
-    sending.begin(contender.address, paced=entry.paced)
+    sending.begin(contender.address, paced=entry.paced, gso=entry.gso)
     if not _play_prelude(entry, sending):
         return Turn(fault="the sender does not keep pace")
     before = contender.progress()
@@ -136,7 +137,7 @@ def take_turn(entry: Entry, sending: Sending) -> Turn:
         turn.packets += queued
     after = contender.progress()
     turn.stage_ns = tuple(late - early for early, late in zip(before.stage_ns, after.stage_ns, strict=True))
-    turn.fault = "the sender was late" if sending.is_late else _fault(turn.packets, before, after)
+    turn.fault = "the sender was late" if sending.is_late else _fault(turn.packets, entry.periods, before, after)
     return turn
 
 
@@ -172,7 +173,7 @@ def run_rounds(
     return result
 
 
-def _fault(packets: int, before: Progress, after: Progress) -> str:
+def _fault(packets: int, periods: int, before: Progress, after: Progress) -> str:
     """Say what was not as it should be; nothing, if all was."""
     drops = after.kernel_drops - before.kernel_drops
     if drops:
@@ -182,6 +183,6 @@ def _fault(packets: int, before: Progress, after: Progress) -> str:
         if done != packets:
             return f"expected {packets} {what}, found {done}"
     decoded = after.decoded - before.decoded
-    if abs(decoded - packets) > _DECODED_TOLERANCE * packets:
+    if abs(decoded - packets) * periods > _DECODED_TOLERANCE_PERIODS * packets:
         return f"expected about {packets} decoded, found {decoded}"
     return ""

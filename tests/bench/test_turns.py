@@ -49,7 +49,7 @@ class Sender:
     def is_late(self) -> bool:
         return len(self.sent) <= self.late
 
-    def begin(self, target: UdpAddress, *, paced: bool) -> None:
+    def begin(self, target: UdpAddress, *, paced: bool, gso: bool = False) -> None:
         self.begun.append(paced)
 
     def send(self, periods: int) -> int:
@@ -91,7 +91,7 @@ SPOILS = {
     "the kernel dropped 1": lambda p: Progress(p.received, p.accepted, p.decoded, p.kernel_drops + 1, p.stage_ns),
     "expected 100 received, found 99": lambda p: Progress(p.received - 1, p.accepted, p.decoded, 0, p.stage_ns),
     "expected 100 accepted, found 99": lambda p: Progress(p.received, p.accepted - 1, p.decoded, 0, p.stage_ns),
-    "expected about 100 decoded, found 94": lambda p: Progress(p.received, p.accepted, p.decoded - 6, 0, p.stage_ns),
+    "expected about 100 decoded, found 79": lambda p: Progress(p.received, p.accepted, p.decoded - 21, 0, p.stage_ns),
 }
 
 
