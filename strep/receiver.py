@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -24,14 +25,16 @@ from strep.sinks.base import Sink
 from strep.stream.events import Event, StreamReport
 from strep.wire.batch import DatagramBatch, gather
 
-#: How long the loop sleeps while traffic flows: a batch costs about 0.1 ms however small, and audio comes every 20 ms.
+#: How often the loop reads while traffic flows: a batch costs about 0.1 ms however small, and audio comes every 20 ms.
 _TICK_S = 0.01
+#: However long a turn took, what else runs in this program gets so much; more datagrams make a batch cheaper.
+_LEAST_SLEEP_S = 0.002
 #: How long without a datagram before the loop waits for readability instead of ticking.
 _QUIET_TICKS = 20
 #: How often expiry and flushing go on while nothing arrives.
 _IDLE_TICK_S = 0.25
 #: Batches read before other tasks get their turn.
-_BATCHES_A_TURN = 16
+_BATCHES_A_TURN = 4
 
 
 #: Where a receiver receives: a bound socket is its own from then on.
@@ -85,6 +88,7 @@ class Receiver:
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()  # something arrived, or it is time to stop
         self._entered = self._stopping = False
+        self._behind = False  # whether the last turn left something queued
         self._watermark_ns = 0
 
     async def __aenter__(self) -> Receiver:
@@ -136,8 +140,21 @@ class Receiver:
 
     @property
     def kernel_drops(self) -> int:
-        """Count what the kernel dropped because its buffer was full: our loss, not the network's."""
+        """Count what the kernel dropped because its buffer was full: our loss, not the network's.
+
+        Datagrams that came together (strep.net.udp, gro) and were dropped together count as one.
+        """
         return sum(source.kernel_drops or 0 for source in self._sources)
+
+    @property
+    def socket_errors(self) -> int:
+        """Count the errors that the network put on the sockets (an ICMP message, an interface that went down)."""
+        return sum(source.socket_errors for source in self._sources)
+
+    @property
+    def senders_over_limit(self) -> int:
+        """Count the messages whose sender was one too many to be told apart; see strep.net.endpoints."""
+        return sum(source.overflowed for source in self._sources)
 
     def counts(self) -> dict[str, int]:
         """Give the fates of all datagrams by name."""
@@ -173,9 +190,12 @@ class Receiver:
         quiet = 0
         try:
             while not self._stopping:
+                began_s = time.monotonic()
                 quiet = 0 if self._turn() else quiet + 1
-                if quiet < _QUIET_TICKS:
-                    await asyncio.sleep(_TICK_S)
+                if self._behind:
+                    await asyncio.sleep(0)  # others have their turn, and then we go on
+                elif quiet < _QUIET_TICKS:
+                    await asyncio.sleep(max(began_s + _TICK_S - time.monotonic(), _LEAST_SLEEP_S))
                 else:
                     await self._readable(_IDLE_TICK_S)
             end_ns = self._clock.read()  # what arrives from now on does not keep us
@@ -187,7 +207,7 @@ class Receiver:
     def _turn(self) -> bool:
         """Read what is queued and let out what is due; tell whether anything was read."""
         before_ns = self._clock.read()
-        any_read = False
+        any_read = self._behind = False
         for _ in range(_BATCHES_A_TURN):
             batches = [batch for source in self._sources if len(batch := source.read())]
             if batches:
@@ -201,6 +221,7 @@ class Receiver:
             if not batches:
                 return any_read  # a socket error, counted by the source
             self._advance(min(before_ns, *(int(some.arrival_ns[-1]) for some in batches)))
+        self._behind = True
         return any_read
 
     def _advance(self, watermark_ns: int) -> None:

@@ -104,4 +104,9 @@ async def _record(recorder: Recorder, out: Path, duration_s: float | None) -> Do
             say(f"recording what arrives at {addresses} into {out}; stop with Ctrl-C")
             async with status_line(receiver, recorder.tally):
                 await until(stopped, receiver.wait(), duration_s)
-    return describe_sink(recorder.sink) | {"datagrams": receiver.counts(), "kernel_drops": receiver.kernel_drops}
+    return describe_sink(recorder.sink) | {
+        "datagrams": receiver.counts(),
+        "kernel_drops": receiver.kernel_drops,
+        "socket_errors": receiver.socket_errors,
+        "senders_over_limit": receiver.senders_over_limit,
+    }
