@@ -30,6 +30,7 @@ class Outbox:
     def __init__(self) -> None:
         self._items: list[Output] = []
         self._pieces: list[Piece] = []
+        self._slots: set[int] = set()  # whose the pieces are
 
     def event(self, event: Event) -> None:
         """Add an event behind all that is there."""
@@ -43,12 +44,14 @@ class Outbox:
     def piece(self, piece: Piece) -> None:
         """Add one piece; it joins others of its length and rate."""
         self._pieces.append(piece)
+        self._slots.add(piece.slot)
 
-    def settle(self) -> None:
-        """Turn the pieces so far into blocks."""
-        if self._pieces:
+    def settle(self, slot: int | None = None) -> None:
+        """Turn the pieces so far into blocks; if a slot is given, only when one of them is its."""
+        if self._pieces and (slot is None or slot in self._slots):
             self._items += _blocks(self._pieces)
             self._pieces = []
+            self._slots.clear()
 
     def take(self) -> list[Output]:
         """Give all that is there, and forget it."""

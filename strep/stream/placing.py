@@ -155,6 +155,8 @@ class Placer:
         is_known = source.located and stream.format is not None
         if is_known and is_believed(delay_ns, jumped=jumped):
             return position, True
+        if not is_known and since_ns <= 0:  # the first of all: nothing that came later can move it
+            return position_by_arrival(since_ns, end + lost, stream.sample_rate_hz), False
         ahead_ns, overflows = self._least_delayed(source, packet, per_tick, stream.sample_rate_hz)
         if is_known and (is_believed(delay_ns - ahead_ns, jumped=jumped) or (overflows and not jumped)):
             return position, True
@@ -276,7 +278,7 @@ class Placer:
         stream.payload_type, stream.format = packet.payload_type, meaning
         stream.decoder = new_decoder(meaning) if meaning is not None and is_decodable(meaning) else None
         position = int(columns[t.END_POSITION])
-        self._outbox.settle()  # what came in the old format goes out before it
+        self._outbox.settle(stream.slot)  # what came in the old format goes out before it
         self._outbox.event(FormatChanged(packet.arrival_ns, stream.slot, position, packet.payload_type, meaning))
 
     def _place_event(self, source: t.SourceState, stream: StreamState, packet: Packet, meaning: AudioFormat) -> None:
