@@ -91,7 +91,7 @@ class Accepted(NamedTuple):
     cells: NDArray[np.int64] | None = None
     payload: NDArray[np.uint8] | None = None
 
-    def select(self, some: NDArray[np.bool_]) -> Accepted:
+    def select(self, some: NDArray[np.bool_] | NDArray[np.int64]) -> Accepted:
         """Copy some of the packets."""
         cells, payload = self.cells, self.payload
         return Accepted(

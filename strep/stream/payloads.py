@@ -59,6 +59,15 @@ class Payloads:
         chunk = self._chunks[bisect_right(self._firsts, number) - 1]
         return chunk.payload[number - chunk.first, :length].tobytes()
 
+    def gather(self, number: NDArray[np.int64], length: int) -> NDArray[np.uint8]:
+        """Give payloads of chunks, all of one length, uint8[n, length]."""
+        payloads = np.empty((len(number), length), np.uint8)
+        chunks = np.searchsorted(self._firsts, number, side="right") - 1
+        for k in np.unique(chunks).tolist():
+            mine = np.flatnonzero(chunks == k)
+            payloads[mine] = self._chunks[k].payload[number[mine] - self._firsts[k], :length]
+        return payloads
+
     def oldest(self, before_ns: int) -> Chunk | None:
         """Give the oldest chunk if all of it came before that time."""
         if self._chunks and self._chunks[0].last_arrival_ns < before_ns:

@@ -58,7 +58,7 @@ def decode(payload: NDArray[np.uint8], law: NDArray[np.int64]) -> NDArray[np.int
 
 
 def by_kind(kind: NDArray[np.int64]) -> Iterator[tuple[int, slice | NDArray[np.int64]]]:
-    """Give each kind that there is, and which packets are of it."""
+    """Give each number that there is in a column, and which rows have it."""
     if not len(kind):
         return
     if (kind == kind[0]).all():

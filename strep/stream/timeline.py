@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from strep.stream import table as t
 from strep.stream.clock import STALL_NS, TELL_ANCHOR_NS
+from strep.stream.gaps import Gaps
 from strep.stream.intake import Accepted
 from strep.stream.outbox import Outbox
 from strep.stream.placed import Placed, decode, kind_of
@@ -68,6 +69,7 @@ class Timeline:
         self._delay_ns = playout_delay_ns
         self._waiting: deque[list[Accepted]] = deque()  # by batch
         self.placer = Placer(sources, streams, streams_state, outbox, playout_delay_ns)
+        self._gaps = Gaps(sources, streams, streams_state, outbox, self.placer)
 
     def begin_batch(self) -> None:
         """Say that what is held from now on came in one batch, after all that is held."""
@@ -143,40 +145,58 @@ class Timeline:
         return [accepted for accepted in left if len(accepted.row)]
 
     def release(self, accepted: Accepted) -> None:
-        """Hand on each source up to the packet that was accepted of it."""
-        rows, targets = accepted.row, accepted.sequence
-        if accepted.cells is None or accepted.payload is None or len(rows) < SMALL:
-            self._walk(rows, targets)
+        """Hand on each source up to the packet that was accepted of it.
+
+        What goes on from the packet before, and then what is behind a plain loss, in turns: the one makes way for the
+        other. What is neither is handed on one by one.
+        """
+        if accepted.cells is None:
+            self._walk(accepted)
             return
+        while len(accepted.row) >= SMALL:
+            left = self._release_straight(accepted)
+            if not len(left):
+                return
+            accepted = accepted.select(left)
+            if len(left) < SMALL:
+                break
+            taken = self._gaps.take(accepted)
+            if not taken.any():
+                break
+            accepted = accepted.select(np.flatnonzero(~taken))
+        self._walk(accepted)
+
+    def _release_straight(self, accepted: Accepted) -> NDArray[np.int64]:
+        """Hand on what goes on from the packet before; give which packets are left."""
         if self._straight_path is not None:
-            placed, moved, rest = self._straight_path.hand_on(accepted)
+            placed, moved, left = self._straight_path.hand_on(accepted)
             for slot in moved.tolist():
                 self.placer.tell_anchor(slot)
             self._put(placed)
-            self._walk(rows[rest], targets[rest])
-            return
-        due = self._gather(accepted, accepted.cells, accepted.payload)
-        straight = due.source[:, t.CURSOR] == targets
+            return left
+        due = self._gather(accepted)
+        straight = due.source[:, t.CURSOR] == accepted.sequence
         straight &= due.cells[:, t.CELL_TIMESTAMP] == due.source[:, t.NEXT_TIMESTAMP]
         straight &= due.source[:, t.NEXT_POSITION] == due.stream[:, t.END_POSITION]
-        straight &= due.stream[:, t.ACTIVE_ROW] == rows
+        straight &= due.stream[:, t.ACTIVE_ROW] == due.row
         straight &= due.cells[:, t.CELL_LENGTH_AND_TYPE] >> t.TYPE_SHIFT == due.stream[:, t.COLUMNAR_TYPE]
         straight &= due.length > 0
         straight &= due.anchor_ns - due.stream[:, t.ANCHOR_NS] <= STALL_NS
         if straight.all():
             self._straight(due)
-            return
-        some = np.flatnonzero(straight)
-        if len(some):
-            self._straight(due.select(some))
-        odd = np.flatnonzero(~straight)
-        self._walk(rows[odd], targets[odd])
+            return np.zeros(0, np.int64)
+        if straight.any():
+            self._straight(due.select(np.flatnonzero(straight)))
+        return np.flatnonzero(~straight)
 
-    def _walk(self, rows: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
-        for row, target in zip(rows.tolist(), targets.tolist(), strict=True):
+    def _walk(self, accepted: Accepted) -> None:
+        for row, target in zip(accepted.row.tolist(), accepted.sequence.tolist(), strict=True):
             self.placer.walk(row, target)
 
-    def _gather(self, accepted: Accepted, cells: NDArray[np.int64], payload: NDArray[np.uint8]) -> _Due:
+    def _gather(self, accepted: Accepted) -> _Due:
+        cells, payload = accepted.cells, accepted.payload
+        assert cells is not None
+        assert payload is not None
         source = self._sources.release.take(accepted.row, axis=0)
         slots = source[:, t.STREAM]
         stream = self._streams.release.take(slots, axis=0)

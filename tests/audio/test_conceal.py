@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from strep.audio.conceal import CONCEAL_LIMIT_MS, conceal, history_samples
+from strep.audio.conceal import CONCEAL_LIMIT_MS, conceal, conceal_columns, history_samples
 from strep.errors import ConfigError
 from tests.audio.signals import speech_like, tone
 
@@ -43,6 +43,20 @@ def test_it_agrees_with_the_search_done_lag_by_lag(history: NDArray[np.int16], l
     made = conceal(history, length, sample_rate_hz=8000, fade_position=position)
     assert made.dtype == np.int16
     assert made.tolist() == reference(history.tolist(), length, 8000, position)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([1, 3, 1000, 32768]), st.integers(0, 99)), max_size=4),
+    st.sampled_from([0, 1, 39, 40, 41, 80, 160, 239, 240, 320]),
+    st.integers(0, 500),
+)
+def test_many_at_a_time_are_concealed_as_each_by_itself(kinds: list[tuple[int, int]], size: int, length: int) -> None:
+    histories = [made_up_history(size, loudness, seed) for loudness, seed in kinds]
+    histories += [np.zeros(size, np.int16), np.full(size, -32768, np.int16), tone(200, 0.05, 8000)[:size]]
+    histories *= 30  # more than are searched together
+    made = conceal_columns(np.array(histories), length, sample_rate_hz=8000)
+    assert made.dtype == np.int16
+    assert made.tolist() == [conceal(history, length, sample_rate_hz=8000).tolist() for history in histories]
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 16000, 48000])
