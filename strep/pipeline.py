@@ -43,11 +43,15 @@ class Pipeline:
         self._hand_on(self.engine.feed(batch))
         self._check()
 
-    def advance(self, watermark_ns: int) -> None:
-        """Say that all that arrived before `watermark_ns` was fed: what is due comes out, and sinks write."""
+    def advance(self, watermark_ns: int) -> bool:
+        """Say that all that arrived before `watermark_ns` was fed: what is due comes out, and sinks write.
+
+        True says that a sink has more to do, and that this should be called again soon.
+        """
         self._hand_on(self.engine.advance(watermark_ns))
-        self._each(lambda sink: sink.flush(watermark_ns))
+        busy = self._each(lambda sink: sink.flush(watermark_ns))
         self._check()
+        return busy
 
     def end_call(self, call: str) -> None:
         """Close both directions of a leg, by StreamIdentity.call, because its fork is over."""
@@ -78,16 +82,18 @@ class Pipeline:
             for output in outputs:
                 self._listener(output)
 
-    def _each(self, act: Callable[[Sink], None]) -> None:
-        """Let every sink do something; one that raises is left out from now on."""
+    def _each(self, act: Callable[[Sink], bool | None]) -> bool:
+        """Let every sink do something, and tell whether one says True; one that raises is left out from now on."""
+        answers = []
         for sink in tuple(self._sinks):
             try:
-                act(sink)
+                answers.append(act(sink))
             except Exception as error:
                 self._note(sink, error)
                 self._sinks.remove(sink)
                 with contextlib.suppress(Exception):  # it is broken already; this is for the files that it has open
                     sink.close()
+        return any(answers)
 
     def _note(self, sink: Sink, error: Exception) -> None:
         self.failures.append(error)

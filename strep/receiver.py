@@ -89,6 +89,7 @@ class Receiver:
         self._wake = asyncio.Event()  # something arrived, or it is time to stop
         self._entered = self._stopping = False
         self._behind = False  # whether the last turn left something queued
+        self._sinks_busy = False
         self._watermark_ns = 0
 
     async def __aenter__(self) -> Receiver:
@@ -194,7 +195,7 @@ class Receiver:
                 quiet = 0 if self._turn() else quiet + 1
                 if self._behind:
                     await asyncio.sleep(0)  # others have their turn, and then we go on
-                elif quiet < _QUIET_TICKS:
+                elif quiet < _QUIET_TICKS or self._sinks_busy:
                     await asyncio.sleep(max(began_s + _TICK_S - time.monotonic(), _LEAST_SLEEP_S))
                 else:
                     await self._readable(_IDLE_TICK_S)
@@ -226,7 +227,7 @@ class Receiver:
 
     def _advance(self, watermark_ns: int) -> None:
         self._watermark_ns = watermark_ns
-        self.pipeline.advance(watermark_ns)
+        self._sinks_busy = self.pipeline.advance(watermark_ns)
 
     async def _readable(self, timeout_s: float) -> None:
         """Wait until a datagram is there, the receiver is to stop, or time is up."""

@@ -70,6 +70,17 @@ def test_every_sink_and_the_listener_get_the_same_outputs_in_the_same_order() ->
     assert (samples_of(second) == pcmu(datagrams)).all()
 
 
+def test_a_sink_that_has_more_to_do_is_heard() -> None:
+    class Busy(KeepingSink):
+        def flush(self, now_ns: int) -> bool:
+            return now_ns < START_NS
+
+    pipeline = Pipeline(Engine(), [Busy(), KeepingSink()])
+    assert pipeline.advance(START_NS - 1)
+    assert not pipeline.advance(START_NS)
+    assert not Pipeline(Engine(), [KeepingSink()]).advance(START_NS - 1)
+
+
 @pytest.mark.parametrize("fault", ["event", "block", "flush"])
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_sink_that_raises_is_closed_and_the_others_go_on(

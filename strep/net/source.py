@@ -16,7 +16,7 @@ from strep.net.endpoints import Input
 from strep.net.wallclock import WallClock
 from strep.wire.batch import DatagramBatch
 
-#: The kernel charges a 196-byte datagram with 832 bytes and doubles what was asked for, so this holds 320,000 datagrams:
+#: The kernel charges a 196-byte datagram with 832 bytes and doubles what was asked for, so this holds 320,000 of them:
 #: 4,000 calls (400,000 a second) may wait for 0.8 seconds. It is taken as it fills, not before.
 RECEIVE_BUFFER_BYTES = 128 << 20
 #: Beyond this the kernel's doubling leaves an int.

@@ -20,8 +20,11 @@ class Sink(Protocol):
     def block(self, block: AudioBlock) -> None:
         """Take decoded audio of many streams."""
 
-    def flush(self, now_ns: int) -> None:
-        """Bring what is due to disk. `now_ns` is the watermark: everything that arrived before it has been seen."""
+    def flush(self, now_ns: int) -> bool | None:
+        """Bring what is due to disk. `now_ns` is the watermark: everything that arrived before it has been seen.
+
+        True says that more waits than was done: it is called again soon, also while nothing arrives.
+        """
 
     def close(self) -> None:
         """Finish every file. No call may follow."""

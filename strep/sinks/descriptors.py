@@ -7,7 +7,6 @@ import errno
 import os
 import resource
 from collections import OrderedDict
-from pathlib import Path
 
 #: More than this many recordings per process is beyond what a core carries, whatever the system would allow.
 _MOST_OPEN = 16_384
@@ -33,12 +32,12 @@ class DescriptorCache:
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit or max(min(raise_descriptor_limit() // 2, _MOST_OPEN), 1)
         self.reopened = 0
-        self._open: OrderedDict[Path, int] = OrderedDict()
+        self._open: OrderedDict[str, int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def get(self, path: Path) -> int:
+    def get(self, path: str) -> int:
         """Give a descriptor of an existing file, open for reading and writing. Raises OSError when it is gone."""
         descriptor = self._open.get(path)
         if descriptor is None:
@@ -49,7 +48,7 @@ class DescriptorCache:
             self._open.move_to_end(path)
         return descriptor
 
-    def open(self, path: Path, flags: int) -> int:
+    def open(self, path: str, flags: int) -> int:
         """Open a file that is not in the cache, closing others when the system has no descriptor left."""
         while True:
             try:
@@ -60,12 +59,12 @@ class DescriptorCache:
                 self.limit = max(len(self._open) - 1, 1)
                 self._shrink()
 
-    def keep(self, path: Path, descriptor: int) -> None:
+    def keep(self, path: str, descriptor: int) -> None:
         """Take over an open descriptor under the name that the file has."""
         self._open[path] = descriptor
         self._shrink()
 
-    def close(self, path: Path) -> None:
+    def close(self, path: str) -> None:
         """Close a file if it is open."""
         descriptor = self._open.pop(path, None)
         if descriptor is not None:

@@ -103,12 +103,13 @@ class WavFile:
         self.format = wav_format
         self.frames = 0
         self._descriptors = descriptors
+        self._key = str(path)  # what is looked up with each write; a Path takes several times as long
 
     @classmethod
     def create(cls, path: Path, wav_format: WavFormat, descriptors: DescriptorCache) -> WavFile:
         """Create an empty file, header and all at once. Raises FileExistsError rather than touch another file."""
         temporary = temporary_path(path)
-        descriptor = descriptors.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        descriptor = descriptors.open(str(temporary), os.O_RDWR | os.O_CREAT | os.O_EXCL)
         try:
             _pwrite_all(descriptor, wav_format.header(0), 0)
             publish(temporary, path)
@@ -116,12 +117,13 @@ class WavFile:
             os.close(descriptor)
             temporary.unlink(missing_ok=True)
             raise
-        descriptors.keep(path, descriptor)
-        return cls(path, wav_format, descriptors)
+        file = cls(path, wav_format, descriptors)
+        descriptors.keep(file._key, descriptor)
+        return file
 
     def write(self, frame: int, data: Encoded) -> None:
         """Put encoded samples [n, channels] at a frame, be it inside the file, at its end, or beyond."""
-        descriptor = self._descriptors.get(self.path)
+        descriptor = self._descriptors.get(self._key)
         if frame > self.frames:
             self._fill(descriptor, frame)
         _pwrite_all(descriptor, data.data, self.format.header_bytes + frame * self.format.frame_bytes)
@@ -132,19 +134,19 @@ class WavFile:
         """Read encoded samples [n, channels] back; fewer than `count` at the end of the file."""
         count = max(min(count, self.frames - frame), 0)
         position = self.format.header_bytes + frame * self.format.frame_bytes
-        content = os.pread(self._descriptors.get(self.path), count * self.format.frame_bytes, position)
+        content = os.pread(self._descriptors.get(self._key), count * self.format.frame_bytes, position)
         return np.frombuffer(content, self.format.dtype).reshape(-1, self.format.channels)
 
     def extend(self, frames: int) -> None:
         """Append silence until the file has this many frames."""
         if frames > self.frames:
-            descriptor = self._descriptors.get(self.path)
+            descriptor = self._descriptors.get(self._key)
             self._fill(descriptor, frames)
             self._count(descriptor, frames)
 
     def close(self) -> None:
         """Close the file; it was valid all along."""
-        self._descriptors.close(self.path)
+        self._descriptors.close(self._key)
 
     def _fill(self, descriptor: int, frames: int) -> None:
         """Make silence up to a frame. In PCM a hole of the file is silence, and takes no space on disk."""

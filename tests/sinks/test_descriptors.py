@@ -7,11 +7,11 @@ import pytest
 from strep.sinks.descriptors import DescriptorCache, raise_descriptor_limit
 
 
-def files(folder: Path, count: int) -> list[Path]:
+def files(folder: Path, count: int) -> list[str]:
     paths = [folder / str(number) for number in range(count)]
     for path in paths:
         path.write_text(path.name)
-    return paths
+    return [str(path) for path in paths]
 
 
 def test_the_least_recently_used_file_is_closed_and_opened_again_when_needed(tmp_path: Path) -> None:
@@ -38,21 +38,21 @@ def test_when_the_system_has_no_descriptor_left_others_are_closed(
     cache = DescriptorCache(limit=100)
     system_open = os.open
 
-    def three_at_most(path: Path, flags: int, mode: int = 0o777) -> int:
+    def three_at_most(path: str, flags: int, mode: int = 0o777) -> int:
         if len(cache) >= 3:
             raise OSError(errno.EMFILE, "Too many open files")
         return system_open(path, flags, mode)
 
     monkeypatch.setattr(os, "open", three_at_most)
     contents = [os.pread(cache.get(path), 9, 0).decode() for path in paths]
-    assert contents == [path.name for path in paths]
+    assert contents == [str(number) for number in range(6)]
     assert len(cache) == cache.limit <= 3
     cache.close_all()
 
 
 def test_a_missing_file_is_the_callers_to_know(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        DescriptorCache(limit=2).get(tmp_path / "none")
+        DescriptorCache(limit=2).get(str(tmp_path / "none"))
 
 
 def test_the_soft_limit_is_raised_to_the_hard_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -47,4 +48,5 @@ def _numbered(stem: str, number: int) -> str:
 
 
 def _taken(directory: Path, stem: str) -> bool:
-    return any((directory / (stem + ending)).exists() for ending in _ENDINGS)
+    path = os.path.join(directory, stem)  # noqa: PTH118 in a fifth of the time that a Path for each ending takes
+    return any(os.path.exists(path + ending) for ending in _ENDINGS)  # noqa: PTH110

@@ -3,14 +3,20 @@
 A block of rows is placed by one strided copy. A ring is a window of `capacity` samples over its stream, from `start`;
 the sample at a position lies in cell `position % capacity`, and cells that nobody wrote are zero. So what a ring gives
 is right whatever order its rows came in, and moving the window is clearing the cells that it leaves.
+
+The buffer grows by mapping more memory behind it, so nothing is copied and a ring costs memory only where it was
+written to. Rings that were given back are clean and serve again; memory follows the most streams there were at a time.
 """
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from strep.wire.batch import windows
 
 #: A flush leaves at most 1 s behind and comes again within 1 s, and there must be room for a tick that is late. 2.4 s
 #: are whole packets of 10, 20, 30, 40 and 60 ms, so that packets do not straddle the end of the ring. 38 KB at 8 kHz.
@@ -23,7 +29,7 @@ _NONE = np.zeros(0, np.int64)
 
 
 class Rings:
-    """Is the rings of all streams of one sample rate. There are as many as the engine lets streams be open.
+    """Is the rings of all streams of one sample rate: those that are open, and those that wait to be finished.
 
     start, head: int64[rows], positions: where the window of the row begins, and where its last sample ends.
     """
@@ -33,27 +39,31 @@ class Rings:
         self.capacity = max(sample_rate_hz * RING_MS // 1000, 1)
         self.start = np.full(_FIRST_ROWS, _BEYOND_ANY_POSITION, np.int64)
         self.head = np.zeros(_FIRST_ROWS, np.int64)
-        self._flat = np.zeros(_FIRST_ROWS * self.capacity, np.int16)
+        self._memory = _map(_FIRST_ROWS * self.capacity * 2)
+        self._flat = np.frombuffer(self._memory, np.int16)
         self._free = list(range(_FIRST_ROWS - 1, _NOBODY, -1))
         self._row_of_slot = np.zeros(1, np.int64)  # the last one stays zero: `take` clips unknown slots to it
         self._scratch = np.zeros(0, np.int16)
 
-    def open(self, slot: int) -> int:
-        """Give the stream `slot` an empty ring whose window begins at 0; return its row."""
+    def open(self, slot: int | None) -> int:
+        """Give a stream an empty ring whose window begins at 0; return its row. `place` needs its slot."""
         if not self._free:
             self._grow()
-        if slot + 1 >= len(self._row_of_slot):
-            self._row_of_slot = np.append(self._row_of_slot, np.zeros(slot + 1, np.int64))
         row = self._free.pop()
-        self._row_of_slot[slot] = row
         self.start[row] = self.head[row] = 0
+        if slot is not None:
+            if slot + 1 >= len(self._row_of_slot):
+                self._row_of_slot = np.append(self._row_of_slot, np.zeros(slot + 1, np.int64))
+            self._row_of_slot[slot] = row
         return row
 
-    def close(self, slot: int) -> None:
-        """Take the ring of stream `slot` back."""
-        row = int(self._row_of_slot[slot])
+    def detach(self, slot: int) -> None:
+        """Place nothing more for a stream, as its slot may serve again; what its ring holds stays there."""
         self._row_of_slot[slot] = _NOBODY
-        self._flat[row * self.capacity : (row + 1) * self.capacity] = 0
+
+    def close(self, row: int) -> None:
+        """Take the ring of a detached stream back."""
+        self.advance(row, max(int(self.head[row]), int(self.start[row])))
         self.start[row] = _BEYOND_ANY_POSITION
         self._free.append(row)
 
@@ -80,10 +90,8 @@ class Rings:
             left = np.flatnonzero(slow)
             row = np.where(slow, _NOBODY, row)
             cell[slow] = 0
-        windows: NDArray[np.int16] = np.ndarray(
-            (len(self._flat) - length + 1, length), np.int16, buffer=self._flat.data, strides=(2, 2)
-        )
-        windows[row * self.capacity + cell] = samples
+        cells = windows(self._flat.view(np.uint8), 2 * length, 2)
+        cells[row * self.capacity + cell] = np.ascontiguousarray(samples).view(cells.dtype)[:, 0]
         np.maximum.at(self.head, row, position + length)
         return left
 
@@ -91,7 +99,8 @@ class Rings:
         """Copy int16[m] to one ring; all of it must lie in the window. This is `place` for a single row, exactly."""
         begin, first, base = self._cut(row, position, len(samples))
         self._flat[begin : begin + first] = samples[:first]
-        self._flat[base : base + len(samples) - first] = samples[first:]
+        if first < len(samples):
+            self._flat[base : base + len(samples) - first] = samples[first:]
         self.head[row] = max(int(self.head[row]), position + len(samples))
 
     def read(self, row: int, position: int, out: NDArray[np.int16]) -> None:
@@ -106,16 +115,16 @@ class Rings:
 
         What is returned is overwritten by the next call.
         """
-        size = count * len(sources)
+        channels = len(sources)
+        size = count * channels
         if len(self._scratch) < size:
             self._scratch = np.zeros(size, np.int16)
-        frames = self._scratch[:size].reshape(count, len(sources))
         for channel, source in enumerate(sources):
             if source is None:
-                frames[:, channel] = 0
+                self._scratch[channel:size:channels] = 0
             else:
-                self.read(*source, frames[:, channel])
-        return frames
+                self.read(*source, self._scratch[channel:size:channels])
+        return self._scratch[:size].reshape(count, channels)
 
     def advance(self, row: int, start: int) -> None:
         """Move the window of one ring on, and forget what lies before it."""
@@ -134,11 +143,32 @@ class Rings:
         return base + cell, min(length, self.capacity - cell), base
 
     def _grow(self) -> None:
-        """Make room for twice as many. The copy costs some 0.1 s when it is largest, for 8,000 streams at 8 kHz."""
+        """Make room for twice as many."""
         rows = len(self.start)
-        flat = np.zeros(2 * rows * self.capacity, np.int16)
-        flat[: rows * self.capacity] = self._flat
-        self._flat = flat
+        del self._flat  # memory that is looked at cannot be mapped elsewhere
+        try:
+            self._memory = _enlarge(self._memory, 2 * rows * self.capacity * 2)
+        finally:
+            self._flat = np.frombuffer(self._memory, np.int16)
         self.start = np.append(self.start, np.full(rows, _BEYOND_ANY_POSITION, np.int64))
         self.head = np.append(self.head, np.zeros(rows, np.int64))
         self._free.extend(range(2 * rows - 1, rows - 1, -1))
+
+
+def _map(size_bytes: int) -> mmap.mmap:
+    """Map memory, all zero, in small pages: whoever touches a huge page first waits until 2 MB are cleared."""
+    memory = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return memory
+
+
+def _enlarge(memory: mmap.mmap, size_bytes: int) -> mmap.mmap:
+    """Map more memory behind what there is; where the system cannot (not Linux), copy it."""
+    try:
+        memory.resize(size_bytes)
+    except SystemError:
+        larger = _map(size_bytes)
+        larger[: len(memory)] = memory[:]
+        return larger
+    return memory

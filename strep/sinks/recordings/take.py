@@ -2,9 +2,10 @@
 
 The rules:
 
-- Nothing is written for the first 0.9 s. Then the first flush fixes the file: its rate is the highest that was heard,
-  its frame 0 the earliest sample 0 of the streams that are open. A stream that opens later is placed in the same way,
-  at the first flush that finds it open for half a second. Where a stream lies never changes after that.
+- Nothing is written for the first 0.9 s. Then the first flush (`schedule` says when) fixes the file: its rate is the
+  highest that was heard, its frame 0 the earliest sample 0 of the streams that are open. A stream that opens later is
+  placed in the same way, at the first flush that finds it open for half a second. Where a stream lies never changes
+  after that.
 - A flush writes all that the rings hold, so the file lacks only what came since. It *settles* the file up to where the
   slowest stream is, but no more than 1 s behind the fastest: what is not settled is still in the rings, and the next
   flush simply writes it again. What comes for a settled place is written over it in the file, in its own channel only.
@@ -67,10 +68,12 @@ class Take:
     on_change: called when there is a file, and again when another stream has found its place in it: time for a sidecar.
     """
 
-    def __init__(self, name: str, opened: StreamOpened, studio: Studio, on_change: Callable[[Take], object]) -> None:
+    def __init__(
+        self, name: str, call: str, opened_ns: int, studio: Studio, on_change: Callable[[Take], object]
+    ) -> None:
         self.name = name
-        self.call = opened.identity.call
-        self.opened_ns = self.origin_ns = opened.time_ns
+        self.call = call
+        self.opened_ns = self.origin_ns = opened_ns
         self.format: WavFormat | None = None
         self.file: WavParts | None = None
         self.length = 0
@@ -84,6 +87,12 @@ class Take:
         self._rings: Rings | None = None
         self._settled = 0
         self._changed = False
+        self._ended: list[tuple[Track, StreamClosed | None, int]] = []
+
+    @property
+    def has_ended_tracks(self) -> bool:
+        """Tell whether a stream has ended that `close_ended` has not closed yet."""
+        return bool(self._ended)
 
     @property
     def is_open(self) -> bool:
@@ -104,13 +113,19 @@ class Take:
         self.tracks.append(track)
         return track
 
+    def open_ring(self, track: Track, rate_hz: int) -> None:
+        """Make room for a stream's first samples, at `rate_hz` or at the rate of the file."""
+        track.open_ring(self._rings or self._studio.rings_for(rate_hz))
+        if track.offset is not None and track.rings:
+            track.rings.advance(track.row, self._settled - track.offset)
+
     def write(self, track: Track, position: int, samples: NDArray[np.int16], rate_hz: int, now_ns: int) -> None:
         """Take one row, int16[m] at `rate_hz`, exactly and slowly: whatever `Rings.place` left."""
         if track.anchor_ns + position * 10**9 // rate_hz > now_ns + _AHEAD_MOST_NS:
             track.refused_samples += len(samples)
             return
         if track.rings is None:
-            self._open_ring(track, rate_hz)
+            self.open_ring(track, rate_hz)
         if track.offset is None and (position + len(samples)) * 1000 > _HELD_MOST_MS * rate_hz:
             self._align_all(now_ns, hurry=True)
         assert track.rings is not None
@@ -133,8 +148,18 @@ class Take:
             self._changed = False
             self._on_change(self)
 
-    def close_track(self, track: Track, closed: StreamClosed | None, now_ns: int) -> None:
-        """Write the rest of a stream, and let go of it."""
+    def end_track(self, track: Track, closed: StreamClosed | None, now_ns: int) -> None:
+        """Take note that a stream has ended: its slot is free from now on, its samples go to disk like any others."""
+        track.detach()
+        self._ended.append((track, closed, now_ns))
+
+    def close_ended(self) -> None:
+        """Write the rest of the streams that have ended, and let go of them and their rings."""
+        ended, self._ended = self._ended, []
+        for track, closed, now_ns in ended:
+            self._close_track(track, closed, now_ns)
+
+    def _close_track(self, track: Track, closed: StreamClosed | None, now_ns: int) -> None:
         self.finish_adapter(track)
         self._align_all(now_ns, hurry=True)
         assert self._rings is not None
@@ -206,18 +231,14 @@ class Take:
     def _align(self, track: Track) -> None:
         """Fix where a stream lies. What is before it is settled first, so that its ring covers what is not."""
         offset = self._frames(track.anchor_ns - self.origin_ns)
-        self._flush(settle=offset)
+        if offset > self._settled:
+            self._write_rings(min(self._end(), offset), offset)
         track.align(offset)
         self._changed = True
         if track.rings:
             start = self._settled - offset
             self._overlay(track, 0, track.held(0, min(start, track.head)))
             track.rings.advance(track.row, start)
-
-    def _open_ring(self, track: Track, rate_hz: int) -> None:
-        track.open_ring(self._rings or self._studio.rings_for(rate_hz))
-        if track.offset is not None and track.rings:
-            track.rings.advance(track.row, self._settled - track.offset)
 
     def _move(self, track: Track, rings: Rings) -> None:
         for piece in track.move_to(rings):
@@ -270,30 +291,39 @@ class Take:
         return max([self._settled, *ends])
 
     def _flush(self, settle: int = 0) -> None:
-        """Write the rings from the settled frame on, and settle what is final; at least up to frame `settle`."""
+        """Write all that the rings hold, and settle what is final; at least up to frame `settle`."""
         rings = self._rings
         assert rings is not None
-        begin = end = self._settled
+        end = self._settled
         slowest = None
-        sources: list[tuple[int, int] | None] = [None] * len(self._channels)
         for track in self._channels:
             if track is None:
                 continue
-            offset = track.offset
-            if offset is None:
-                head = self._frames(track.anchor_ns - self.origin_ns)
+            if track.offset is None:
+                reached = self._frames(track.anchor_ns - self.origin_ns)
             else:
-                head = offset
+                reached = track.offset + track.head
                 if track.rings:
-                    head += int(rings.head[track.row])
-                    end = max(end, head)
-                    sources[track.channel] = (track.row, begin - offset)
-            slowest = head if slowest is None else min(slowest, head)
-        written = end == begin or self._write(begin, rings.interleave(sources, end - begin))
+                    end = max(end, reached)
+            slowest = reached if slowest is None else min(slowest, reached)
         final = end if slowest is None else min(end, max(slowest, end - rings.sample_rate_hz))
-        self._settle(max(begin, final, settle))
-        if not written:
-            self.unwritten_samples += min(self._settled, end) - begin
+        self._write_rings(end, max(self._settled, final, settle))
+
+    def _write_rings(self, end: int, settle: int) -> None:
+        """Write what the rings hold up to frame `end`, and let them forget what lies before frame `settle`."""
+        rings = self._rings
+        assert rings is not None
+        begin, self._settled = self._settled, settle
+        sources: list[tuple[int, int] | None] = [None] * len(self._channels)
+        for track in self._channels:
+            if track and track.rings and track.offset is not None:
+                sources[track.channel] = (track.row, begin - track.offset)
+        if end > begin and not self._write(begin, rings.interleave(sources, end - begin)):
+            self.unwritten_samples += min(settle, end) - begin
+        for source in sources:
+            if source:
+                row, position = source
+                rings.advance(row, position + settle - begin)
 
     def _write(self, frame: int, frames: NDArray[np.int16]) -> bool:
         assert self.format is not None
@@ -304,13 +334,6 @@ class Take:
             self.fail(error)
             return False
         return True
-
-    def _settle(self, frame: int) -> None:
-        """Let the rings forget what lies before a frame."""
-        self._settled = frame
-        for track in self._channels:
-            if track and track.rings and track.offset is not None:
-                track.rings.advance(track.row, frame - track.offset)
 
     def _create_file(self, wav_format: WavFormat) -> WavParts:
         studio = self._studio

@@ -20,7 +20,7 @@ class Track:
 
     def __init__(self, opened: StreamOpened, channel: int, max_gaps: int) -> None:
         self.identity = opened.identity
-        self.slot = opened.slot
+        self.slot: int | None = opened.slot
         self.channel = channel
         self.opened_ns = opened.time_ns
         self.anchor_ns = opened.time_ns
@@ -54,17 +54,25 @@ class Track:
         """Begin to hold samples, at the rate of `rings`."""
         self.rings, self.row = rings, rings.open(self.slot)
 
+    def detach(self) -> None:
+        """Let go of the slot, which may serve again; what the ring holds stays there."""
+        if self.rings and self.slot is not None:
+            self.rings.detach(self.slot)
+        self.slot = None
+
     def close_ring(self) -> None:
-        """Give the ring back; what it holds must have been written."""
+        """Give the ring back, after the slot; what it holds must have been written."""
         if self.rings:
-            self.rings.close(self.slot)
+            self.rings.close(self.row)
         self.rings = None
 
     def move_to(self, rings: Rings) -> list[Piece]:
         """Go on at another rate, before anything was written; give what the old ring held, to be placed anew."""
-        old, head, held = self.rings, self.head, self.held(0, self.head)
+        old, slot, head, held = self.rings, self.slot, self.head, self.held(0, self.head)
         assert old is not None
-        old.close(self.slot)
+        self.detach()
+        self.close_ring()
+        self.slot = slot
         self.open_ring(rings)
         self._adapter = RateAdapter(old.sample_rate_hz, rings.sample_rate_hz)
         return self._adapter.feed(0, held) if head else []

@@ -210,7 +210,7 @@ def test_a_direction_that_sends_nothing_does_not_slow_the_other_down(
     speak(sink, {0: tone(80_000), 1: tone(80_000)}, 0, 2000)
     speak(sink, {0: tone(80_000)}, 2000, 10_000)
     sink.close()
-    assert len(slow_rows) == 2, "the first row of each stream, which opens its ring"
+    assert not slow_rows
 
 
 def test_a_loop_that_stalled_catches_up_without_losing_a_sample(tmp_path: Path) -> None:

@@ -1,4 +1,8 @@
+import mmap
+from pathlib import Path
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,12 +93,19 @@ def test_moving_the_window_forgets_what_was_before_it() -> None:
 
 def test_a_slot_that_serves_again_begins_with_an_empty_ring() -> None:
     rings = Rings(RATE_HZ)
-    rings.write(rings.open(0), 0, np.ones(CAPACITY, np.int16))
-    rings.close(0)
+    first = rings.open(0)
+    rings.write(first, 0, np.ones(CAPACITY, np.int16))
+    rings.detach(0)
     assert len(rings.place(np.array([0]), np.array([0]), np.ones((1, 10), np.int16))) == 1, "it has no ring now"
-    row = rings.open(0)
-    assert (rings.start[row], rings.head[row]) == (0, 0)
-    assert not contents(rings, row).any()
+    second = rings.open(0)
+    assert not len(rings.place(np.array([0]), np.array([5]), np.full((1, 10), 7, np.int16)))
+    assert contents(rings, first).all(), "what was in the ring of the stream before is still there"
+    assert np.flatnonzero(contents(rings, second)).tolist() == list(range(5, 15))
+    rings.close(first)
+    third = rings.open(1)
+    assert third == first
+    assert (rings.start[third], rings.head[third]) == (0, 0)
+    assert not contents(rings, third).any()
 
 
 def test_interleaving_gives_silence_for_a_channel_without_a_stream() -> None:
@@ -103,3 +114,38 @@ def test_interleaving_gives_silence_for_a_channel_without_a_stream() -> None:
     rings.write(row, 200, np.arange(1, 41, dtype=np.int16))
     frames = rings.interleave([None, (row, 200)], 40)
     assert frames.tolist() == [[0, value] for value in range(1, 41)]
+
+
+@pytest.mark.parametrize("can_enlarge", [True, False])
+def test_rings_keep_what_they_hold_when_there_are_more(monkeypatch: pytest.MonkeyPatch, can_enlarge: bool) -> None:
+    if not can_enlarge:
+        monkeypatch.setattr("strep.sinks.recordings.rings.mmap.mmap", MapOfFixedSize)
+    rings = Rings(RATE_HZ)
+    for slot in range(300):
+        row = rings.open(slot)
+        rings.write(row, 0, np.full(CAPACITY, slot + 1, np.int16))
+    assert [contents(rings, int(rings._row_of_slot[slot])).tolist() for slot in range(300)] == [
+        [slot + 1] * CAPACITY for slot in range(300)
+    ]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc to tell what memory is in use")
+def test_a_ring_costs_memory_only_where_it_was_written_to() -> None:
+    before = resident_bytes()
+    rings = Rings(8000)
+    rows = [rings.open(slot) for slot in range(4000)]
+    for row in rows[:100]:
+        rings.write(row, 0, np.ones(rings.capacity, np.int16))
+    used = resident_bytes() - before
+    assert used < 20_000_000, "100 rings are 4 MB, 4,000 would be 154"
+
+
+class MapOfFixedSize(mmap.mmap):
+    """What mmap is where the system has no mremap()."""
+
+    def resize(self, size: int) -> None:
+        raise SystemError("mmap: resizing not available--no mremap()")
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
