@@ -8,7 +8,7 @@ from strep.cli.output import Column, Document, duration, print_table
 from strep.sinks.sidecar import utc_text
 from strep.stream.diagnosis import audio_payload_type, problems
 from strep.stream.events import SourceReport, StreamReport
-from strep.stream.intake import UNKNOWN_TYPE
+from strep.stream.table import UNKNOWN_TYPE
 
 
 def describe_streams(reports: Iterable[StreamReport]) -> list[Document]:

@@ -6,7 +6,8 @@ it came than its timestamp says from there. The rules:
 1. A timestamp that goes on from the packet before, or from the packets lost since, is believed, unless the delay is
    beyond STALL_NS: then the sender's clock stood still for as long (some do on hold), and arrival decides.
 2. A timestamp that jumps is believed when its delay is within JUMP_NS of the least delayed: a pause (DTX, hold).
-   Otherwise it is a new offset, and arrival decides.
+   Otherwise it is a new offset, and arrival decides; so it does for one that does not go beyond the packet before,
+   although the sequence number does: its audio would fall on what was said already.
 3. Delay is judged by the least delayed packet of those that came within one playout delay, so that a network that
    stalled and then delivers everything at once is not mistaken for a sender that stood still. When more came at once
    than a source's ring holds, nobody can tell how long the network stalled: the timestamp that goes on is believed.

@@ -12,7 +12,7 @@ Per packet, in order of arrival (RFC 3550 A.1 and A.8):
    mean and maximum, as in tshark. An event's timestamp stands still, so it is neither a measurement nor what the next
    packet is held against. A difference beyond STALL_NS is no jitter but another clock (a hold, a new offset), and so is
    a timestamp that steps back while the sequence number goes on: the next packet is held against it, no more. A wild
-   packet leaves no trace.
+   packet leaves no trace, and so does one of unknown type (and clock) in a source that has known ones.
 
 `Intake.columns` does this for a batch in which each source occurs once and nothing is odd; `Intake.packet` is its
 scalar twin, and takes the odd ones too.
@@ -50,7 +50,6 @@ _BYTES_PER_10_MS = {"PCMU": 80, "PCMA": 80, "G722": 80, "G729": 10}
 EVENT, NOISE = "TELEPHONE-EVENT", "CN"
 #: What an unknown payload type is taken to count by; a report does not give a jitter measured so.
 UNKNOWN_CLOCK_HZ = 8000
-UNKNOWN_TYPE = "unknown"
 
 
 class Packets(NamedTuple):
@@ -313,9 +312,10 @@ class Intake:
         meaning = self._payload_types_of(row)[payload_type]
         self._note_type(state, payload_type, meaning)
         encoding = meaning.encoding if meaning else ""
+        has_no_clock = encoding == EVENT or (meaning is None and state.has_known_type)
         regular = not (encoding == NOISE or state.after_pause or packets.marker[n])
-        state.after_pause = encoding in (EVENT, NOISE)
-        if encoding == EVENT:
+        state.after_pause = has_no_clock or encoding == NOISE
+        if has_no_clock:
             return
         timestamp = extend_timestamp(int(packets.timestamp[n]), int(intake[t.LAST_TIMESTAMP]))
         ticks = timestamp - int(intake[t.LAST_TIMESTAMP])
@@ -337,8 +337,10 @@ class Intake:
     def _note_type(self, state: t.SourceState, payload_type: int, meaning: AudioFormat | None) -> None:
         intake = self._sources.intake[state.row]
         if payload_type not in state.payload_types:
-            state.payload_types[payload_type] = str(meaning) if meaning else UNKNOWN_TYPE
-        straight = meaning is None or meaning.encoding not in (EVENT, NOISE)
+            if meaning and state.payload_types and not state.has_known_type:  # what was measured so far is a guess
+                intake[[t.JITTER_NS, t.JITTER_SUM_NS, t.JITTER_COUNT, t.JITTER_MAX_NS]] = 0
+            state.payload_types[payload_type] = str(meaning) if meaning else t.UNKNOWN_TYPE
+        straight = meaning.encoding not in (EVENT, NOISE) if meaning else not state.has_known_type
         intake[t.STRAIGHT_PAYLOAD_TYPE] = payload_type if straight else -1
         clock_hz = meaning.rtp_clock_hz if meaning else UNKNOWN_CLOCK_HZ
         self._sources.intake_f[state.row, t.NS_PER_TICK] = 1e9 / clock_hz

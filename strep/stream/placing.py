@@ -110,7 +110,8 @@ class Placer:
         for event in stream.digits.audio(packet.arrival_ns):
             self._outbox.event(event)
         position, by_timestamp = self._locate(source, stream, packet)
-        if source.row != stream.active_row or (stream.format is not None and not by_timestamp):
+        goes_on = by_timestamp or (source.located and position == self._streams.release[stream.slot, t.END_POSITION])
+        if source.row != stream.active_row or (stream.format is not None and not goes_on):
             self._change_source(source, stream, packet, position)
         samples = stream.decoder.decode(packet.payload) if stream.decoder else np.zeros(0, np.int16)
         columns = self._streams.release[stream.slot]
@@ -153,10 +154,11 @@ class Placer:
         since_ns = packet.arrival_ns - anchor_ns
         delay_ns = since_ns - position * NS // stream.sample_rate_hz
         is_known = source.located and stream.format is not None
+        stands_still = is_known and moved <= -max(stream.last_frame_samples, 1)
+        if stands_still or (not is_known and since_ns <= 0):  # or the first of all, which no later one can move
+            return position_by_arrival(since_ns, end + lost, stream.sample_rate_hz), False
         if is_known and is_believed(delay_ns, jumped=jumped):
             return position, True
-        if not is_known and since_ns <= 0:  # the first of all: nothing that came later can move it
-            return position_by_arrival(since_ns, end + lost, stream.sample_rate_hz), False
         ahead_ns, overflows = self._least_delayed(source, packet, per_tick, stream.sample_rate_hz)
         if is_known and (is_believed(delay_ns - ahead_ns, jumped=jumped) or (overflows and not jumped)):
             return position, True

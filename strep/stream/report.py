@@ -8,7 +8,6 @@ from strep.audio.block import SampleState
 from strep.stream import table as t
 from strep.stream.clock import NS, skew_ppm
 from strep.stream.events import SourceReport, StreamReport
-from strep.stream.intake import UNKNOWN_TYPE
 from strep.stream.state import StreamState
 from strep.wire.batch import Endpoint
 from strep.wire.fate import Fate
@@ -22,7 +21,7 @@ def report_source(sources: t.Sources, row: int, endpoints: Sequence[Endpoint]) -
     assert state is not None
     intake, intake_f = sources.intake[row], sources.intake_f[row]
     packets, measured = int(intake[t.PACKETS]), int(intake[t.JITTER_COUNT])
-    known_clock = UNKNOWN_TYPE not in state.payload_types.values()
+    known_clock = state.has_known_type
     expected = state.expected_before + int(intake[t.HIGHEST_SEQUENCE]) - state.base_sequence + 1
     return SourceReport(
         ssrc=state.ssrc,

@@ -46,6 +46,8 @@ END_POSITION, ANCHOR_NS, PUBLISHED_ANCHOR_NS, WINDOW_ANCHOR_NS, COLUMNAR_TYPE, N
 ACTIVE_ROW, STREAM_COLUMNS = 7, 8
 #: Values of CLAIM_MODE: whether the CC and X bits of a source are to be believed.
 UNDECIDED, BELIEVED, DISBELIEVED = 0, 1, 2
+#: What a source's list of payload types says of one that nobody named.
+UNKNOWN_TYPE = "unknown"
 NEVER = np.iinfo(np.int64).max
 
 
@@ -157,6 +159,11 @@ class SourceState:
         self.missing = 0  # packets missed since the last audio that was placed
         self.duplicates = self.late = self.reordered = self.rejected = self.undecoded = self.restarts = 0
         self.payload_types: dict[int, str] = {}
+
+    @property
+    def has_known_type(self) -> bool:
+        """Tell whether any of its payload types so far is known."""
+        return any(name != UNKNOWN_TYPE for name in self.payload_types.values())
 
 
 class Streams:

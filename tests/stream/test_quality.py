@@ -123,3 +123,18 @@ def test_first_and_last_arrival_are_those_of_the_source() -> None:
     source = source_of([*every(Sender().packets(5), start_ms=40), (130, Sender(ssrc=9).packet())])
     assert source.last_arrival_ns - source.first_arrival_ns == 80_000_000
     assert source.source == "192.0.2.1:9"
+
+
+@pytest.mark.parametrize("unknown_first", [False, True])
+def test_packets_of_unknown_type_are_left_out_where_others_are_known(unknown_first: bool) -> None:
+    sender = Sender()
+    unknown = (
+        [sender.packet(payload=b"\5\x8a\0\1", payload_type=100, ticks=0) for _ in range(3)] if unknown_first else []
+    )
+    known = sender.packets(10)
+    unknown += [sender.packet(payload=b"\5\x8a\0\1", payload_type=100, ticks=9999) for _ in range(3)]
+    more = sender.packets(40)
+    datagrams = [*unknown[:-3], *known, *unknown[-3:], *more]
+    source = source_of([(20 * n + 4 * (n % 2), datagram) for n, datagram in enumerate(datagrams)])
+    assert source.payload_types == {0: "PCMU/8000", 100: "unknown"}
+    assert 2 < source.max_jitter_ms < 4, "every difference that counts is 4 ms"
