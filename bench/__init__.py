@@ -19,7 +19,8 @@ from rich.table import Table
 BENCHES: Mapping[str, str] = MappingProxyType(
     {
         "receive": "What does one packet cost, from the socket to samples?",
-        "capacity": "Does one core record this many calls in real time, every sample of them?",
+        "capacity": "How many calls does one core record or analyse in real time, every sample of them?",
+        "peers": "What does a recorded minute cost, beside GStreamer and ffmpeg?",
     }
 )
 

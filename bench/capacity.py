@@ -1,74 +1,148 @@
-"""Record many calls in real time by one process on one core, and hold every file against what was sent."""
+"""Record or analyse many calls in real time by one process on one core, and hold every sample against what was sent."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from bench import BenchError, Outcome
+from bench.analysing import AnalysingProcess, check_heard
 from bench.completeness import Findings, check_recordings
-from bench.machine import RECEIVER_CPU, SENDER_CPU
+from bench.knee import Knee, Search, Verdict
+from bench.load import Load, kept_pace, send
+from bench.machine import RECEIVER_CPU, SENDER_CPU, file_system_of
+from bench.overload import Phases, overload
 from bench.recording import Recorded, RecordingProcess, Usage
-from strep.net.address import UdpAddress
-from tools.traffic import MAX_CALLS, PERIOD_MS, Traffic
+from strep.engine import EngineConfig
+from tools.traffic import CODINGS
 
-_ROOT = Path(__file__).resolve().parents[1]
 _MEMORY = Path("/dev/shm")
 _SHOWN_FAULTS = 10
+_SECONDS, _SEARCH_SECONDS = 30, 12
+#: Longer than Linux lets written data wait in memory (vm.dirty_expire_centisecs, 30 s): the disk has its say, too.
+_CONFIRM_SECONDS = 40
+#: An attempt takes so much of its seconds, and so many more, with starting, closing and checking. Measured.
+_ATTEMPT_SHARE, _ATTEMPT_MORE_S = 1.3, 5.0
+#: A receiver that uses so much of its core has no time to spare.
+_BUSY_PERCENT = 90
+_PHASES = Phases(before=4, during=6, after=10)
+#: Two streams a call; the receiver is used as it comes.
+_MOST_CALLS = EngineConfig().max_streams // 2
+_CHECKING_PROCESSES = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this bench's options."""
     parser.add_argument("--calls", type=int, default=500, help="simultaneous calls, two streams each (500)")
-    parser.add_argument("--seconds", type=int, default=30, help="length of the calls (30)")
+    parser.add_argument(
+        "--seconds", type=int, help=f"length of the calls ({_SECONDS}; with --search {_SEARCH_SECONDS})"
+    )
+    parser.add_argument("--codec", choices=list(CODINGS), default="PCMU", help="of all calls (PCMU)")
     parser.add_argument("--seed", type=int, default=0, help="of the traffic (0)")
+    parser.add_argument("--gso", action="store_true", help="packets due together arrive as one, up to 64")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--analyse", action="store_true", help="deliver to a level meter, without recording")
+    what.add_argument("--overload", action="store_true", help="half as many calls more for 6 s of 20 s")
+    parser.add_argument("--search", action="store_true", help="find the most calls, from --calls on")
+    parser.add_argument("--limit", type=int, default=270, help="seconds that a search may take, about (270)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--out", type=Path, help="record below this folder (the system's for temporary files)")
     where.add_argument("--memory", action="store_true", help=f"record to {_MEMORY}, which no disk slows down")
-    parser.add_argument("--keep", action="store_true", help="keep the recordings")
+    parser.add_argument("--keep", action="store_true", help="keep the recordings (not of a search)")
 
 
 def run(arguments: argparse.Namespace) -> Outcome:
-    """Measure. Not passed: anything was dropped, or a file is not complete and exact."""
-    if not 1 <= arguments.calls <= MAX_CALLS or arguments.seconds < 1:
-        raise BenchError(f"expected 1 to {MAX_CALLS} calls of at least 1 second")
+    """Measure. Not passed: anything was dropped, or a call is not complete and exact."""
+    seconds = arguments.seconds
+    if seconds is None:
+        seconds = _SEARCH_SECONDS if arguments.search else _SECONDS
+    load = Load(arguments.calls, seconds, arguments.codec, arguments.seed, arguments.gso)
     parent = _MEMORY if arguments.memory else arguments.out
-    with recordings_folder(parent, keep=arguments.keep) as directory:
-        return record(arguments.calls, arguments.seconds, directory, seed=arguments.seed, pinned=True)
+
+    def attempt(load: Load) -> Outcome:
+        if arguments.analyse:
+            return analyse(load, pinned=True)
+        with recordings_folder(parent, keep=arguments.keep and not arguments.search) as directory:
+            return record(load, directory, pinned=True)
+
+    outcome = search(load, attempt, arguments.limit) if arguments.search else None
+    if arguments.overload:
+        with recordings_folder(parent, keep=arguments.keep) as directory:
+            knee = outcome.report["knee_calls"] if outcome else load.calls
+            over = overload(replace(load, calls=max(1, knee)), _PHASES, directory, pinned=True)
+        over.tables.append(_table(over.report, _overload_title(over)))
+        return _joined(outcome, over) if outcome else over
+    return outcome or attempt(load)
 
 
-def record(calls: int, seconds: int, directory: Path, *, seed: int = 0, pinned: bool = False) -> Outcome:
-    """Record `calls` calls of `seconds` seconds into a folder, check them, and sum up."""
+def record(load: Load, directory: Path, *, pinned: bool = False) -> Outcome:
+    """Record a load into a folder, check the recordings, and sum up."""
     with RecordingProcess(directory, cpu=RECEIVER_CPU if pinned else None) as recording:
         before = recording.usage()
-        sent = send(recording.address, calls, seconds, seed=seed, cpu=SENDER_CPU if pinned else None)
+        sent = send(load, recording.address, cpu=SENDER_CPU if pinned else None)
         after = recording.usage()
         recorded = recording.stop()
-    traffic = Traffic(calls, seed=seed)
-    findings = check_recordings(directory, traffic, seconds * 1000 // PERIOD_MS)
-    return conclude(calls, sent, before, after, recorded, findings)
+    processes = _CHECKING_PROCESSES if pinned else 1
+    findings = check_recordings(directory, load.traffic(), load.packets, processes=processes)
+    counted = {"calls_recorded": findings.complete, "calls_analysed": None, "file_system": file_system_of(directory)}
+    return conclude(load, sent, before, after, recorded, findings, counted)
 
 
-def send(target: UdpAddress, calls: int, seconds: int, *, seed: int, cpu: int | None) -> dict[str, Any]:
-    """Send the traffic by tools.generate, in its own process; returns its report."""
-    words = ["--target", str(target), "--calls", calls, "--seconds", seconds, "--seed", seed, "--json"]
-    words += [] if cpu is None else ["--cpu", cpu]
-    command = [sys.executable, "-m", "tools.generate", *map(str, words)]
-    ended = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise BenchError(f"expected the traffic generator to succeed, found {ended.stderr.strip()}")
-    report: dict[str, Any] = json.loads(ended.stdout)
-    return report
+def analyse(load: Load, *, pinned: bool = False) -> Outcome:
+    """Deliver a load to a level meter, check what it got, and sum up."""
+    with AnalysingProcess(cpu=RECEIVER_CPU if pinned else None) as analysing:
+        before = analysing.usage()
+        sent = send(load, analysing.address, cpu=SENDER_CPU if pinned else None)
+        after = analysing.usage()
+        recorded, heard = analysing.stop()
+    findings = check_heard(heard, load.traffic(), load.packets)
+    counted = {"calls_recorded": None, "calls_analysed": findings.complete}
+    return conclude(load, sent, before, after, recorded, findings, counted)
+
+
+def search(load: Load, attempt: Callable[[Load], Outcome], limit_s: float) -> Outcome:
+    """Search for the most calls that pass, by attempts of the load's seconds and a longer one at the end."""
+    begin_s = time.monotonic()
+    outcomes: list[Outcome] = []
+
+    def try_calls(calls: int, longer: bool) -> Verdict:
+        outcome = attempt(replace(load, calls=calls, seconds=_seconds(load, longer)))
+        outcomes.append(outcome)
+        print(f"{calls} calls: {_summary(outcome)}", file=sys.stderr)
+        return judge(outcome)
+
+    def has_time(longer: bool) -> bool:
+        needed_s = _attempt_s(load, True) + (0 if longer else _attempt_s(load, False))
+        return not outcomes or time.monotonic() - begin_s + needed_s <= limit_s
+
+    knee = Search(try_calls, has_time, load.calls, _MOST_CALLS).run()
+    return conclude_search(knee, outcomes)
+
+
+def judge(outcome: Outcome) -> Verdict:
+    """Say what an attempt tells: where the sender was late, only that a receiver without time to spare has too many."""
+    if outcome.report["sender_kept_pace"]:
+        return Verdict.PASSED if outcome.passed else Verdict.FAILED
+    is_busy = outcome.report["receiver_cpu_percent"] >= _BUSY_PERCENT
+    return Verdict.FAILED if is_busy and not outcome.passed else Verdict.NOT_OFFERED
+
+
+def _seconds(load: Load, longer: bool) -> int:
+    return max(_CONFIRM_SECONDS, load.seconds) if longer else load.seconds
+
+
+def _attempt_s(load: Load, longer: bool) -> float:
+    return _ATTEMPT_SHARE * _seconds(load, longer) + _ATTEMPT_MORE_S
 
 
 @contextmanager
@@ -88,16 +162,24 @@ def recordings_folder(parent: Path | None, *, keep: bool) -> Iterator[Path]:
 
 
 def conclude(
-    calls: int, sent: dict[str, Any], before: Usage, after: Usage, recorded: Recorded, findings: Findings
+    load: Load,
+    sent: dict[str, Any],
+    before: Usage,
+    after: Usage,
+    recorded: Recorded,
+    findings: Findings,
+    counted: dict[str, Any],
 ) -> Outcome:
-    """Sum up, for a program and for people."""
+    """Sum up one run, for a program and for people. counted: what goes into the report about the calls as it is."""
     processor_s = after.processor_s - before.processor_s
     report: dict[str, Any] = {
-        "calls": calls,
+        "calls": load.calls,
+        "codec": load.codec,
+        "gso": load.gso,
         "seconds": sent["seconds"],
         "packets_sent": sent["packets_sent"],
         "packets_received": recorded.received,
-        "calls_recorded": findings.complete,
+        **counted,
         # A packet that the kernel dropped is also missed in its stream, so the parts are not added up.
         "dropped": sent["packets_sent"] - recorded.fates["accepted"],
         "kernel_drops": recorded.kernel_drops,
@@ -109,20 +191,62 @@ def conclude(
         "receiver_system_seconds": round(after.system_s - before.system_s, 3),
         "receiver_ns_per_packet": round(processor_s * 1e9 / max(1, sent["packets_sent"]), 1),
         "receiver_resident_mib": round(recorded.usage.resident_most_mib, 1),
+        "longest_turn_ms": round(recorded.longest_turn_ms, 1),
         "closing_seconds": round(recorded.usage.wall_s - after.wall_s, 3),
         "closing_cpu_seconds": round(recorded.usage.processor_s - after.processor_s, 3),
         "worst_misalignment_ms": round(findings.worst_misalignment_ms, 3),
         "faults": [f"call {call}: {fault}" for call, fault in [*findings.faults.items()][:_SHOWN_FAULTS]],
         "faulty_calls": len(findings.faults),
         "sink_failures": recorded.failures[:_SHOWN_FAULTS],
+        "sender_kept_pace": kept_pace(sent),
         "sender": sent,
     }
-    passed = findings.complete == calls and not (findings.faults or report["dropped"] or report["sink_failures"])
-    return Outcome(report, [_table(report, passed=passed)], passed)
+    passed = findings.complete == load.calls and not (findings.faults or report["dropped"] or report["sink_failures"])
+    arrived = "in real time, packets due together arriving as one" if load.gso else "in real time"
+    title = f"{load.calls} calls of {load.codec} {arrived}: {'passed' if passed else 'NOT PASSED'}"
+    return Outcome(report, [_table(report, title)], passed)
 
 
-def _table(report: dict[str, Any], *, passed: bool) -> Table:
-    table = Table(title=f"{report['calls']} calls in real time: {'passed' if passed else 'NOT PASSED'}")
+def conclude_search(knee: Knee, outcomes: list[Outcome]) -> Outcome:
+    """Sum up a search: the knee, the last attempt at it, and all attempts in short."""
+    names = ("calls", "seconds", "dropped", "kernel_drops", "faulty_calls", "receiver_cpu_percent", "longest_turn_ms")
+    attempts = [
+        {name: outcome.report[name] for name in (*names, "sender_kept_pace")} | {"passed": outcome.passed}
+        for outcome in outcomes
+    ]
+    at_most = [one for one in outcomes if one.passed and one.report["calls"] <= knee.calls]
+    last = max(reversed(at_most), key=lambda one: one.report["calls"], default=outcomes[-1])
+    found = {"knee_calls": knee.calls, "knee_confirmed": knee.confirmed, "limited_by": knee.limited_by}
+    table = Table(title=f"{knee.calls} calls pass; limited by {knee.limited_by}", title_justify="left")
+    for name in attempts[0]:
+        table.add_column(name.replace("_", " "), justify="right")
+    for attempt in attempts:
+        table.add_row(*(str(value) if isinstance(value, bool) else f"{value:,}" for value in attempt.values()))
+    return Outcome(found | last.report | {"attempts": attempts}, [table, *last.tables], knee.calls > 0)
+
+
+def _joined(searched: Outcome, over: Outcome) -> Outcome:
+    """Put an overload at the knee beside the search for it."""
+    report = searched.report | {"overload": over.report}
+    return Outcome(report, [*searched.tables, *over.tables], searched.passed and over.passed)
+
+
+def _summary(outcome: Outcome) -> str:
+    report = outcome.report
+    drops = f"{report['dropped']} dropped, {report['faulty_calls']} calls not complete"
+    return f"{'passed' if outcome.passed else drops}, {report['receiver_cpu_percent']} % of the core"
+
+
+def _overload_title(over: Outcome) -> str:
+    report = over.report
+    verdict = "recovered" if over.passed else "NOT RECOVERED"
+    if not report["overloaded"]:
+        verdict = "nothing was dropped: no overload"
+    return f"{report['calls']} calls, {report['overload_calls']} for {report['overload_seconds']:.0f} s: {verdict}"
+
+
+def _table(report: dict[str, Any], title: str) -> Table:
+    table = Table(title=title)
     table.add_column("what", no_wrap=True)
     table.add_column("found", justify="right")
     for what, value in report.items():
@@ -131,7 +255,11 @@ def _table(report: dict[str, Any], *, passed: bool) -> Table:
                 table.add_row(what, str(item))
         elif isinstance(value, dict):
             for part, number in value.items():
-                table.add_row(f"{what}: {part}", f"{number:,}")
-        else:
-            table.add_row(what, f"{value:,}")
+                table.add_row(f"{what}: {part}", _text(number))
+        elif value is not None:
+            table.add_row(what, _text(value))
     return table
+
+
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, bool | str) else f"{value:,}"

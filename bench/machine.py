@@ -41,6 +41,16 @@ def pin(cpu: int | None) -> None:
         raise BenchError(f"expected a core number {cpu} to run on, found {os.cpu_count()} cores ({error})") from error
 
 
+def file_system_of(path: Path) -> str:
+    """Name the kind of file system that a folder is on, as Linux does: "ext4", "tmpfs"; "unknown" elsewhere."""
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    except OSError:
+        return "unknown"
+    below = [(point, kind) for point, kind in mounts if path.resolve().is_relative_to(point)]
+    return max(below, key=lambda mount: len(mount[0]))[1]
+
+
 def _processor() -> str:
     """Name the processor as Linux does, elsewhere as Python does."""
     try:

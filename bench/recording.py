@@ -1,23 +1,30 @@
-"""Record calls in a process of its own, on a core of its own: the real receiver with the real recording sink."""
+"""Receive calls in a process of its own, on a core of its own, and record them, by the real receiver and sink."""
 
 from __future__ import annotations
 
 import asyncio
 import resource
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from bench import BenchError
 from bench.child import Child
+from bench.expected import DYNAMIC_PAYLOAD_TYPES
 from bench.machine import pin
 from strep.audio.block import AudioBlock
 from strep.net.address import UdpAddress
 from strep.receiver import Receiver
+from strep.sinks.base import Sink
 from strep.sinks.recordings import RecordingSink
 from strep.stream.events import Event, StreamClosed, StreamReport
+
+#: A receiver's loop turns every 10 ms; one that is so long behind has more to do than time.
+BEHIND_NS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,13 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Is what the process counted, and what it had used at its end."""
+    """Is what the process counted, and what it had used at its end.
+
+    longest_turn_ms: from where a turn of the receiver's loop began until everything that had arrived by then was
+    through all sinks (when more had arrived than a turn takes: from the arrival of the last that it took).
+    last_drop_ns: wall time after which nothing was dropped: the count is the kernel's own as of the latest read; 0:
+    nothing ever was. last_behind_ns: when that turn was last longer than BEHIND_NS; 0: it never was.
+    """
 
     received: int
     kernel_drops: int
@@ -52,13 +65,21 @@ class Recorded:
     recordings: int
     failures: list[str]
     usage: Usage
+    longest_turn_ms: float = 0.0
+    last_drop_ns: int = 0
+    last_behind_ns: int = 0
 
 
 class Totals:
-    """Is a sink that adds up what streams say when they close."""
+    """Is a sink that adds up what streams say when they close, and watches the turns. It is to be the last sink."""
 
     def __init__(self) -> None:
+        self.receiver: Receiver | None = None
         self.lost = 0
+        self.longest_turn_ns = 0
+        self.last_drop_ns = 0
+        self.last_behind_ns = 0
+        self._drops = 0
 
     def event(self, event: Event) -> None:
         """Take one event."""
@@ -69,10 +90,19 @@ class Totals:
         """Take no notice."""
 
     def flush(self, now_ns: int) -> None:
-        """Take no notice."""
+        """See how long the turn took: the watermark is the time that it began, or what it has got to."""
+        ends_ns = time.time_ns()
+        self.longest_turn_ns = max(self.longest_turn_ns, ends_ns - now_ns)
+        if ends_ns - now_ns > BEHIND_NS:
+            self.last_behind_ns = ends_ns
+        drops = self.receiver.kernel_drops if self.receiver else 0
+        if drops > self._drops:
+            self._drops, self.last_drop_ns = drops, ends_ns
 
     def close(self) -> None:
-        """Do nothing."""
+        """See whether anything was dropped since."""
+        if self.receiver and self.receiver.kernel_drops > self._drops:
+            self.last_drop_ns = time.time_ns()
 
 
 def lost_packets(report: StreamReport) -> int:
@@ -80,18 +110,18 @@ def lost_packets(report: StreamReport) -> int:
     return sum(source.lost for source in report.sources)
 
 
-class RecordingProcess:
-    """Records into a folder until it is stopped. Raises BenchError when the process has failed."""
+class ReceivingProcess:
+    """Receives until it is stopped. Raises BenchError when the process has failed."""
 
-    def __init__(self, directory: Path, *, cpu: int | None = None) -> None:
-        self.child = Child(_serve, directory, cpu)
+    def __init__(self, serve: Callable[..., None], *arguments: object) -> None:
+        self.child = Child(serve, *arguments)
         try:
             self.address: UdpAddress = self.child.answer()
         except BenchError:
             self.child.close()
             raise
 
-    def __enter__(self) -> RecordingProcess:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -103,6 +133,13 @@ class RecordingProcess:
         """Ask what it has used so far."""
         usage: Usage = self.child.ask("usage")
         return usage
+
+
+class RecordingProcess(ReceivingProcess):
+    """Records into a folder until it is stopped. Raises BenchError when the process has failed."""
+
+    def __init__(self, directory: Path, *, cpu: int | None = None) -> None:
+        super().__init__(_serve, directory, cpu)
 
     def stop(self) -> Recorded:
         """Let it read what is queued, and close every stream and file."""
@@ -116,23 +153,34 @@ def _serve(connection: Connection, directory: Path, cpu: int | None) -> None:
 
 
 async def _record(connection: Connection, directory: Path) -> None:
-    """Record, and answer questions, until told to stop or left alone."""
-    sink, totals = RecordingSink(directory), Totals()
-    async with Receiver("udp:127.0.0.1:0", sinks=[sink, totals]) as receiver:
+    """Record until told to stop or left alone."""
+    sink = RecordingSink(directory)
+    recorded = await receive(connection, [sink])
+    failures = [f"{failure.call}: {failure.reason}" for failure in sink.failures]
+    connection.send(replace(recorded, recordings=sink.recording_count, failures=failures))
+
+
+async def receive(connection: Connection, sinks: Sequence[Sink]) -> Recorded:
+    """Receive, and answer questions, until told to stop or left alone; returns what was counted."""
+    totals = Totals()
+    async with Receiver("udp:127.0.0.1:0", sinks=[*sinks, totals], payload_types=DYNAMIC_PAYLOAD_TYPES) as receiver:
+        totals.receiver = receiver
         connection.send(receiver.addresses[0])
         while await _question(connection) == "usage":
             connection.send(Usage.now())
         await receiver.stop()
-    recorded = Recorded(
+    return Recorded(
         received=receiver.received,
         kernel_drops=receiver.kernel_drops,
         fates=receiver.counts(),
         lost=totals.lost,
-        recordings=sink.recording_count,
-        failures=[f"{failure.call}: {failure.reason}" for failure in sink.failures],
+        recordings=0,
+        failures=[],
         usage=Usage.now(),
+        longest_turn_ms=totals.longest_turn_ns / 1e6,
+        last_drop_ns=totals.last_drop_ns,
+        last_behind_ns=totals.last_behind_ns,
     )
-    connection.send(recorded)
 
 
 async def _question(connection: Connection) -> str:

@@ -11,6 +11,12 @@ Every byte is a function of the arguments of `Traffic`, so whoever receives can 
 
 In a ring for G.711 a byte is noise under a speech-like envelope. The payloads of a stream repeat after 2,048 packets
 (41 seconds) only, and no two streams have the same payload in packets of the same number.
+
+Opus counts at 48 kHz (960 a packet), and its ring is 1,024 packets of 64 bytes, the emulator's conversation encoded
+(20.48 seconds). Its streams begin at one of 64 packets of the ring, from stream * 16 on, so that whoever decodes what
+must have arrived decodes 64 streams and no more: streams 64 apart carry the same.
+
+Plain traffic has no STREP header; a stream is told by the port that it is sent to.
 """
 
 from __future__ import annotations
@@ -18,7 +24,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -28,24 +36,35 @@ from strep.errors import ConfigError
 from strep.wire.rtp import RTP_BYTES, RtpPacket
 from strep.wire.strep import STREP_BYTES, StrepHeader
 
-#: One packet interval. All codecs here have 160 bytes and 160 timestamp units in it (G.722: RFC 3551 section 4.5.2).
+#: One packet interval. The codecs of RFC 3551 here all have 160 bytes and 160 timestamp units in it (G.722 too: section
+#: 4.5.2).
 PERIOD_MS = 20
 FRAME_BYTES = 160
 HEADER_BYTES = STREP_BYTES + RTP_BYTES
 PACKET_BYTES = HEADER_BYTES + FRAME_BYTES
-PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8, "G722": 9}
 #: More streams than bytes in the ring could not all be told apart.
 RING_BYTES = 65_536
 MAX_CALLS = RING_BYTES // 2
-_STREAM_STEP_BYTES = 40_503  # odd, so every stream begins elsewhere
 _SYLLABLE_BYTES = 2048  # 256 ms: four syllables a second
+_OPUS_HZ, _OPUS_FRAME_SAMPLES, _OPUS_FRAME_BYTES = 48_000, 960, 64  # 25.6 kbit/s, as telephony has it
 
-_FIELDS = np.dtype(
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """Is how a codec goes into packets of 20 ms. stream_step_bytes: how far apart in the ring two streams begin."""
+
+    payload_type: int
+    frame_bytes: int = FRAME_BYTES
+    timestamp_step: int = FRAME_BYTES
+    stream_step_bytes: int = 40_503  # odd, so every stream begins elsewhere
+
+
+CODINGS: Mapping[str, Coding] = MappingProxyType(
     {
-        "names": ["marker_and_type", "sequence_number", "timestamp", "payload"],
-        "formats": ["u1", ">u2", ">u4", ("u1", FRAME_BYTES)],
-        "offsets": [STREP_BYTES + 1, STREP_BYTES + 2, STREP_BYTES + 4, HEADER_BYTES],
-        "itemsize": PACKET_BYTES,
+        "PCMU": Coding(0),
+        "PCMA": Coding(8),
+        "G722": Coding(9),
+        "OPUS": Coding(116, _OPUS_FRAME_BYTES, _OPUS_FRAME_SAMPLES, 16 * _OPUS_FRAME_BYTES),
     }
 )
 
@@ -63,6 +82,8 @@ def call_leg_id(call: int, seed: int = 0) -> uuid.UUID:
 @functools.cache
 def payload_ring(codec: str) -> NDArray[np.uint8]:
     """Make the bytes that all payloads of a codec are cut from, uint8[RING_BYTES], read-only."""
+    if codec == "OPUS":
+        return _opus_ring()
     noise = _stable_bytes(f"ring {codec}", RING_BYTES)
     if codec == "G722":
         return noise
@@ -75,10 +96,40 @@ def payload_ring(codec: str) -> NDArray[np.uint8]:
     return ring
 
 
+def _opus_ring() -> NDArray[np.uint8]:
+    """Encode what both parties of the emulator's call say, at a constant bit rate: equal bytes by equal libraries."""
+    # Only here: Opus is asked for rarely, and the emulator brings a web server along.
+    import av
+
+    from strep.emulator.speech import conversation
+
+    encoder = av.AudioCodecContext.create("libopus", "w")
+    assert isinstance(encoder, av.AudioCodecContext)
+    encoder.sample_rate, encoder.layout, encoder.format = _OPUS_HZ, "mono", "s16"
+    encoder.bit_rate = _OPUS_FRAME_BYTES * 8 * 1000 // PERIOD_MS
+    encoder.options = {"vbr": "off", "application": "voip", "frame_duration": str(PERIOD_MS)}
+    packets = RING_BYTES // _OPUS_FRAME_BYTES
+    caller, agent = (party[: packets * _OPUS_FRAME_SAMPLES] for party in conversation(_OPUS_HZ))
+    speech = (caller // 2 + agent // 2).reshape(packets, 1, _OPUS_FRAME_SAMPLES)
+    ring = bytearray()
+    for number, samples in enumerate(speech):
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.sample_rate, frame.pts = _OPUS_HZ, number * _OPUS_FRAME_SAMPLES
+        ring += b"".join(map(bytes, encoder.encode(frame)))
+    assert len(ring) == RING_BYTES, "a packet in, a packet out, all of one size"
+    return np.frombuffer(bytes(ring), np.uint8)
+
+
 def expected_payload(call: int, direction: int, first: int, packets: int, codec: str = "PCMU") -> bytes:
     """Give the payloads of `packets` packets of a stream, from number `first` on, joined."""
-    start = ((2 * call + direction) * _STREAM_STEP_BYTES + first * FRAME_BYTES) % RING_BYTES
-    return payload_ring(codec).take(np.arange(start, start + packets * FRAME_BYTES), mode="wrap").tobytes()
+    frame_bytes = CODINGS[codec].frame_bytes
+    start = (ring_start(call, direction, codec) + first * frame_bytes) % RING_BYTES
+    return payload_ring(codec).take(np.arange(start, start + packets * frame_bytes), mode="wrap").tobytes()
+
+
+def ring_start(call: int, direction: int, codec: str) -> int:
+    """Tell where in the ring the first payload of a stream begins: streams that begin alike are alike."""
+    return (2 * call + direction) * CODINGS[codec].stream_step_bytes % RING_BYTES
 
 
 def withheld(stream: NDArray[np.int64], index: NDArray[np.int64], loss: float, seed: int = 0) -> NDArray[np.bool_]:
@@ -106,20 +157,26 @@ class PacketName:
 class Traffic:
     """Is the packets of `calls` simultaneous calls, in the order of their sending, and numbered in that order.
 
-    Packets of one period (20 ms) follow each other by phase. Raises ConfigError for what cannot be.
+    Packets of one period (20 ms) follow each other by phase. plain: RTP without STREP in front. packet_bytes: all have
+    this length. Raises ConfigError for what cannot be.
     """
 
-    def __init__(self, calls: int, *, codec: str = "PCMU", loss: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self, calls: int, *, codec: str = "PCMU", loss: float = 0.0, seed: int = 0, plain: bool = False
+    ) -> None:
         if not 1 <= calls <= MAX_CALLS:
             raise ConfigError(f"expected 1 to {MAX_CALLS} calls, found {calls}")
-        if codec not in PAYLOAD_TYPES:
-            raise ConfigError(f"expected one of {', '.join(PAYLOAD_TYPES)}, found codec {codec!r}")
+        if codec not in CODINGS:
+            raise ConfigError(f"expected one of {', '.join(CODINGS)}, found codec {codec!r}")
         if not 0 <= loss < 1:
             raise ConfigError(f"expected a share of lost packets from 0 to below 1, found {loss}")
         if not 0 <= seed < 1 << 32:
             raise ConfigError(f"expected a seed of 32 bits, found {seed}")
-        self.calls, self.codec, self.loss, self.seed = calls, codec, loss, seed
+        self.calls, self.codec, self.loss, self.seed, self.plain = calls, codec, loss, seed, plain
         self.streams = 2 * calls
+        self._coding = CODINGS[codec]
+        self._header_bytes = RTP_BYTES if plain else HEADER_BYTES
+        self.packet_bytes = self._header_bytes + self._coding.frame_bytes
         phase_ms = _stable_bytes(f"phase {seed}", self.streams) % PERIOD_MS
         #: int64[streams]: which stream is the s-th to send in a period, and when in the period it does.
         self.stream = phase_ms.argsort(kind="stable").astype(np.int64)
@@ -129,12 +186,13 @@ class Traffic:
         self._ssrc = starts[:, :4].copy().view("<u4")[:, 0]
         self._first_timestamp = starts[:, 4:8].copy().view("<u4")[:, 0].astype(np.int64)
         self._first_sequence_number = starts[:, 8:].copy().view("<u2")[:, 0].astype(np.int64)
-        self._ring_start = self.stream * _STREAM_STEP_BYTES
+        self._ring_start = self.stream * self._coding.stream_step_bytes
         ring = payload_ring(codec)
-        ring = np.concatenate((ring, ring[:FRAME_BYTES]))
-        self._windows = as_strided(ring, (RING_BYTES, FRAME_BYTES), (1, 1), writeable=False)
+        ring = np.concatenate((ring, ring[: self._coding.frame_bytes]))
+        self._windows = as_strided(ring, (RING_BYTES, self._coding.frame_bytes), (1, 1), writeable=False)
         headers = [self._header(row) for row in range(self.streams)]
-        self._headers = np.frombuffer(b"".join(headers), np.uint8).reshape(-1, HEADER_BYTES)
+        self._headers = np.frombuffer(b"".join(headers), np.uint8).reshape(-1, self._header_bytes)
+        self._fields = self._layout()
 
     def name(self, number: int) -> PacketName:
         """Tell which packet a number is."""
@@ -151,23 +209,25 @@ class Traffic:
         index, row = np.divmod(number, self.streams)
         return index * PERIOD_MS + self.phase_ms[row]
 
+    def streams_of(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Tell of which stream the packets are that `fill` writes, int64[as many as it says]."""
+        row, _ = self._rows(start, stop)
+        return self.stream[row]
+
     def fill(self, rows: NDArray[np.uint8], start: int, stop: int) -> int:
-        """Write packets number start to stop - 1 into rows uint8[at least stop - start, PACKET_BYTES].
+        """Write packets number start to stop - 1 into rows uint8[at least stop - start, packet_bytes].
 
         Returns how many rows were written: the withheld packets are left out.
         """
-        index, row = np.divmod(np.arange(start, stop), self.streams)
-        if self.loss:
-            kept = ~withheld(self.stream[row], index, self.loss, self.seed)
-            index, row = index[kept], row[kept]
+        row, index = self._rows(start, stop)
         rows = rows[: len(row)]
-        rows[:, :HEADER_BYTES] = self._headers[row]
-        fields = rows.view(_FIELDS)[:, 0]
+        rows[:, : self._header_bytes] = self._headers[row]
+        fields = rows.view(self._fields)[:, 0]
         if start < self.streams:  # as in life, the first packet of a stream has the marker
             fields["marker_and_type"] |= (index == 0).astype(np.uint8) << np.uint8(7)
         fields["sequence_number"] = self._first_sequence_number[row] + index & 0xFFFF
-        fields["timestamp"] = self._first_timestamp[row] + index * FRAME_BYTES & 0xFFFF_FFFF
-        fields["payload"] = self._windows[(self._ring_start[row] + index * FRAME_BYTES) % RING_BYTES]
+        fields["timestamp"] = self._first_timestamp[row] + index * self._coding.timestamp_step & 0xFFFF_FFFF
+        fields["payload"] = self._windows[(self._ring_start[row] + index * self._coding.frame_bytes) % RING_BYTES]
         return len(row)
 
     def packet(self, number: int) -> bytes | None:
@@ -178,17 +238,40 @@ class Traffic:
             return None
         row = number % self.streams
         rtp = RtpPacket(
-            payload_type=PAYLOAD_TYPES[self.codec],
+            payload_type=self._coding.payload_type,
             sequence_number=(int(self._first_sequence_number[row]) + name.index) % (1 << 16),
-            timestamp=(int(self._first_timestamp[row]) + FRAME_BYTES * name.index) % (1 << 32),
+            timestamp=(int(self._first_timestamp[row]) + self._coding.timestamp_step * name.index) % (1 << 32),
             ssrc=int(self._ssrc[row]),
             payload=expected_payload(name.call, name.direction, name.index, 1, self.codec),
             marker=name.index == 0,
         )
-        return StrepHeader(call_leg_id(name.call, self.seed), 0, name.direction).serialize() + rtp.serialize()
+        return self._strep(row) + rtp.serialize()
+
+    def _rows(self, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Give row and index of the packets that are not withheld, int64[n] each."""
+        index, row = np.divmod(np.arange(start, stop), self.streams)
+        if self.loss:
+            kept = ~withheld(self.stream[row], index, self.loss, self.seed)
+            index, row = index[kept], row[kept]
+        return row, index
 
     def _header(self, row: int) -> bytes:
         """Write what all packets of a stream begin with; the moving fields are zero."""
+        return self._strep(row) + RtpPacket(self._coding.payload_type, 0, 0, int(self._ssrc[row])).serialize()
+
+    def _strep(self, row: int) -> bytes:
+        """Write the STREP header of a stream, if there is one."""
         call, direction = divmod(int(self.stream[row]), 2)
-        rtp = RtpPacket(PAYLOAD_TYPES[self.codec], 0, 0, int(self._ssrc[row]))
-        return StrepHeader(call_leg_id(call, self.seed), 0, direction).serialize() + rtp.serialize()
+        return b"" if self.plain else StrepHeader(call_leg_id(call, self.seed), 0, direction).serialize()
+
+    def _layout(self) -> np.dtype[np.void]:
+        """Describe the moving fields of a packet."""
+        rtp = self._header_bytes - RTP_BYTES
+        return np.dtype(
+            {
+                "names": ["marker_and_type", "sequence_number", "timestamp", "payload"],
+                "formats": ["u1", ">u2", ">u4", ("u1", self._coding.frame_bytes)],
+                "offsets": [rtp + 1, rtp + 2, rtp + 4, self._header_bytes],
+                "itemsize": self.packet_bytes,
+            }
+        )

@@ -115,6 +115,28 @@ def test_a_recording_that_was_never_finished_is_found(folder: Path) -> None:
     assert "finished" in check_recordings(folder, TRAFFIC, PACKETS).faults[1]
 
 
+def test_samples_before_the_exact_part_are_not_looked_at(folder: Path) -> None:
+    frames, begins = perfect(1)
+    frames[400] += 1
+    write(folder, 1, frames, begins)
+    assert check_recordings(folder, TRAFFIC, PACKETS, exact_from_s=401 / 8000).faults == {}
+    found = check_recordings(folder, TRAFFIC, PACKETS, exact_from_s=400 / 8000).faults
+    assert found == {1: "expected other samples in channel 0: 1, the first at 400"}
+
+
+def test_several_processes_find_the_same(folder: Path) -> None:
+    calls = 101
+    findings = check_recordings(folder, Traffic(calls, seed=7), PACKETS, processes=2)
+    assert set(findings.faults) == set(range(3, calls)), (
+        "there is no file of these, and the others are complete or moved"
+    )
+
+
+def test_recordings_known_of_are_not_too_many(folder: Path) -> None:
+    (folder / "another.wav").touch()
+    assert check_recordings(folder, TRAFFIC, PACKETS, others=1).faults == {}
+
+
 def test_a_recording_too_many_is_found(folder: Path) -> None:
     (folder / "another.wav").touch()
     findings = check_recordings(folder, TRAFFIC, PACKETS)

@@ -10,13 +10,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from bench.load import free_ports
 from strep.errors import ConfigError
 from strep.net.address import UdpAddress
 from strep.net.source import DatagramSource
 from strep.net.udp import open_udp
+from strep.wire.rtp import RtpPacket
 from tools import generate
 from tools.generate import BATCH_PACKETS, Report, Sender, send_traffic
-from tools.traffic import Traffic
+from tools.traffic import Traffic, expected_payload, withheld
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sendmmsg is Linux's")
 NOWHERE = UdpAddress("127.0.0.1", 9)
@@ -50,6 +52,26 @@ def test_exactly_the_planned_packets_arrive_in_order(receiver: DatagramSource, g
     assert (report.packets_withheld > 0) == (loss > 0)
 
 
+def test_plain_streams_go_each_to_a_port_of_its_own() -> None:
+    first = free_ports(6)
+    sources = [open_udp(UdpAddress("127.0.0.1", port)) for port in range(first, first + 12, 2)]
+    try:
+        traffic = Traffic(3, plain=True, loss=0.2)
+        report = send_traffic(traffic, sources[0].local_address, seconds=0.4, speed=math.inf)
+        heard = [[RtpPacket.parse(datagram).payload for datagram in received(source)] for source in sources]
+    finally:
+        for source in sources:
+            source.close()
+    for stream, payloads in enumerate(heard):
+        sent = [expected_payload(stream // 2, stream % 2, k, 1) for k in range(20) if not withheld_one(stream, k)]
+        assert payloads == sent
+    assert report.packets_sent == sum(map(len, heard)) < 120
+
+
+def withheld_one(stream: int, index: int) -> bool:
+    return bool(withheld(np.array([stream]), np.array([index]), 0.2)[0])
+
+
 def test_a_full_send_after_a_part_of_one_is_full_again(receiver: DatagramSource) -> None:
     traffic = Traffic(64)
     sender = Sender(receiver.local_address, Report(64), gso=True)
@@ -71,6 +93,9 @@ class Life:
     def monotonic_ns(self) -> int:
         return self.now_ns
 
+    def time_ns(self) -> int:
+        return self.now_ns
+
     def sleep(self, seconds: float) -> None:
         assert seconds > 0
         self.now_ns += int(seconds * 1e9) + 60_000
@@ -83,7 +108,7 @@ class Life:
 def lived(monkeypatch: pytest.MonkeyPatch, a_packet_takes_ns: int, speed: float = 1.0) -> tuple[Life, Report]:
     life = Life(a_packet_takes_ns)
     monkeypatch.setattr(generate, "time", life)
-    monkeypatch.setattr(Sender, "send", lambda sender, packets: life.send(sender, packets))
+    monkeypatch.setattr(Sender, "send", lambda sender, packets, port: life.send(sender, packets))
     return life, send_traffic(Traffic(100), NOWHERE, seconds=0.2, speed=speed)
 
 
@@ -163,6 +188,19 @@ def test_the_command_refuses_what_cannot_be_in_one_line(
 def test_a_time_or_a_speed_that_cannot_be_is_refused(seconds: float, speed: float) -> None:
     with pytest.raises(ConfigError, match="expected a time and a speed above 0"):
         send_traffic(Traffic(1), NOWHERE, seconds=seconds, speed=speed)
+
+
+@pytest.mark.parametrize(
+    ("target", "gso", "message"),
+    [
+        (NOWHERE, True, "sent one by one"),
+        (UdpAddress("::1", 9), False, "expected IPv4"),
+        (UdpAddress("127.0.0.1", 65_534), False, "expected room for 4 even ports"),
+    ],
+)
+def test_plain_streams_need_ports_and_packets_one_by_one(target: UdpAddress, gso: bool, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        send_traffic(Traffic(2, plain=True), target, seconds=1, gso=gso)
 
 
 def test_an_address_to_listen_on_is_no_target() -> None:

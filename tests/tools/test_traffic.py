@@ -5,23 +5,50 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from strep.audio.decoders import new_decoder
+from strep.audio.formats import AudioFormat
 from strep.errors import ConfigError
 from strep.wire.rtp import RtpPacket
 from strep.wire.strep import StrepHeader
-from tools.traffic import PACKET_BYTES, PAYLOAD_TYPES, RING_BYTES, Traffic, call_leg_id, expected_payload, payload_ring
+from tools.traffic import CODINGS, RING_BYTES, Traffic, call_leg_id, expected_payload, payload_ring, ring_start
 
 traffics = st.builds(
     Traffic,
     st.integers(1, 12),
-    codec=st.sampled_from(sorted(PAYLOAD_TYPES)),
+    codec=st.sampled_from(sorted(CODINGS)),
     loss=st.sampled_from([0.0, 0.3]),
     seed=st.integers(0, 3),
+    plain=st.booleans(),
 )
 
 
 def filled(traffic: Traffic, start: int, stop: int) -> list[bytes]:
-    rows = np.full((stop - start, PACKET_BYTES), 0xAA, np.uint8)
+    rows = np.full((stop - start, traffic.packet_bytes), 0xAA, np.uint8)
     return [row.tobytes() for row in rows[: traffic.fill(rows, start, stop)]]
+
+
+def test_plain_packets_are_the_same_without_strep_and_their_stream_is_told() -> None:
+    traffic = Traffic(5, loss=0.3)
+    packets = filled(traffic, 3, 90)
+    assert filled(Traffic(5, loss=0.3, plain=True), 3, 90) == [packet[24:] for packet in packets]
+    headers = [StrepHeader.parse(packet) for packet in packets]
+    streams = {(call_leg_id(call), direction): 2 * call + direction for call in range(5) for direction in (0, 1)}
+    assert traffic.streams_of(3, 90).tolist() == [streams[h.call_leg_id, h.direction] for h in headers]
+
+
+def test_opus_is_speech_in_packets_of_20_ms() -> None:
+    decoder = new_decoder(AudioFormat("OPUS", 48_000, 48_000, 2))
+    payload = expected_payload(0, 0, 100, 100, "OPUS")
+    samples = [decoder.decode(payload[start : start + 64]) for start in range(0, len(payload), 64)]
+    assert {len(one) for one in samples} == {960}
+    assert decoder.errors == 0
+    assert 300 < np.concatenate(samples).std() < 10_000
+
+
+def test_opus_streams_begin_at_one_of_64_places() -> None:
+    starts = [ring_start(call, direction, "OPUS") for call in range(100) for direction in (0, 1)]
+    assert len(set(starts)) == 64
+    assert len(set(starts[:64])) == 64, "streams that begin alike are not of calls next to each other"
 
 
 @given(traffics, st.one_of(st.integers(0, 100), st.integers(1 << 20, 1 << 34)), st.integers(1, 60))
@@ -59,7 +86,7 @@ def test_each_stream_sends_every_20_ms_and_counts_on() -> None:
             assert (rtp.ssrc, rtp.payload_type, rtp.marker) == (first.ssrc, 0, k == 0)
 
 
-@pytest.mark.parametrize("codec", sorted(PAYLOAD_TYPES))
+@pytest.mark.parametrize("codec", sorted(CODINGS))
 def test_a_checker_can_compute_what_a_recording_must_hold(codec: str) -> None:
     traffic = Traffic(3, codec=codec)
     heard: dict[tuple[object, int], bytes] = {}
@@ -70,7 +97,8 @@ def test_a_checker_can_compute_what_a_recording_must_hold(codec: str) -> None:
     for call in range(3):
         for direction in (0, 1):
             assert heard[call_leg_id(call), direction] == expected_payload(call, direction, 0, 500, codec)
-    assert expected_payload(2, 1, 7, 3, codec) == expected_payload(2, 1, 0, 500, codec)[7 * 160 : 10 * 160]
+    frame_bytes = CODINGS[codec].frame_bytes
+    assert expected_payload(2, 1, 7, 3, codec) == expected_payload(2, 1, 0, 10, codec)[7 * frame_bytes :]
 
 
 def test_no_two_streams_and_no_two_packets_in_a_row_sound_alike() -> None:
