@@ -10,11 +10,13 @@ import typer
 
 from strep.cli.decode import decode
 from strep.cli.demo import demo
-from strep.cli.errors import OneLineErrors, examples
+from strep.cli.errors import OneLineErrors
 from strep.cli.fork import fork
+from strep.cli.help import Command, examples
 from strep.cli.inspect import inspect
 from strep.cli.record import record
 from strep.cli.replay import replay
+from strep.cli.signals import ending_signals
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -28,23 +30,27 @@ app = typer.Typer(
     ),
 )
 app.command(
+    cls=Command,
     epilog=examples("strep demo", "strep demo --codec OPUS --seconds 10 --out /tmp/demo"),
 )(demo)
 app.command(
+    cls=Command,
     epilog=examples(
         "strep record --target udp:0.0.0.0:9000 --out calls",
         "strep record --target udp:0.0.0.0:9000 --pt 116=opus/48000/2 --out calls",
-        "strep record --rx udp:0.0.0.0:9001 --tx udp:0.0.0.0:9002 --out calls",
+        "strep record --rx udp:0.0.0.0:9002 --tx udp:0.0.0.0:9004 --out calls",
     ),
 )(record)
 app.command(
+    cls=Command,
     epilog=examples(
         "strep decode call.pcap --out calls",
         "strep decode call.pcap --out calls --pt 116=opus/48000/2 --format flac",
     ),
 )(decode)
-app.command(epilog=examples("strep inspect call.pcap", "strep inspect call.pcap --json"))(inspect)
+app.command(cls=Command, epilog=examples("strep inspect call.pcap", "strep inspect call.pcap --json"))(inspect)
 app.command(
+    cls=Command,
     epilog=examples(
         "strep replay call.pcap udp:127.0.0.1:9000",
         "strep replay sip.pcap udp:127.0.0.1:9000 --encapsulate --speed max",
@@ -70,5 +76,6 @@ def _root(
 
 def main() -> None:
     """Run the command line, and exit."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it unwinds, and leaves nothing half-written
+    for number in ending_signals():
+        signal.signal(number, signal.default_int_handler)  # so that it unwinds, and leaves nothing half-written
     app(prog_name="strep")

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from strep.cli.errors import say
+from strep.cli.news import News
 from strep.cli.options import KEPT_RECORDINGS
 from strep.cli.output import Document
 from strep.cli.recorder import Recorder, RecorderOptions, until
@@ -22,9 +24,29 @@ from strep.net.source import BoundSocket, DropCounter
 from strep.net.steering import bind_group
 from strep.receiver import warn_of_receive_buffer
 from strep.wire.fate import Fate
-from strep.workers import Ledger, Supervisor, WorkerError, WorkerProcess
+from strep.workers import Counts, EntryKind, Ledger, Supervisor, WorkerError, WorkerProcess
+from strep.workers.messages import Message
 
 WORKER_MODULE = "strep.cli.worker"
+
+
+class NewsLedger(Ledger):
+    """Is a ledger that passes on what is news of what workers report."""
+
+    def __init__(self, workers: int, keep: int, news: News) -> None:
+        super().__init__(workers, keep)
+        self._news = news
+
+    def take(self, index: int, message: Message) -> None:
+        """Take one message of worker `index`."""
+        super().take(index, message)
+        if isinstance(message, Counts):
+            self._news.tick()
+        elif message.kind is EntryKind.RECORDING:
+            made = message.document
+            self._news.recording(Path(made["path"]).name, made["duration_s"], lambda: self.total.calls)
+        else:
+            self._news.failure(message.document["call"], message.document["reason"])
 
 
 class Crew:
@@ -36,7 +58,8 @@ class Crew:
     def __init__(self, inputs: Sequence[Mapping[str, BoundSocket]], options: RecorderOptions) -> None:
         self.inputs = inputs
         self.options = options
-        self.ledger = Ledger(len(inputs), keep=KEPT_RECORDINGS)
+        self.news = News()
+        self.ledger = NewsLedger(len(inputs), KEPT_RECORDINGS, self.news)
         self._counters = [DropCounter(bound.socket) for own in inputs for bound in own.values()]
         self._drops_before = sum(counter.drops or 0 for counter in self._counters)  # none was ours before
 
@@ -66,6 +89,11 @@ class Crew:
     def lost_packets(self) -> int:
         """Count what the network lost."""
         return self.ledger.total.lost_packets
+
+    @property
+    def write_errors(self) -> int:
+        """Count what the system refused to write."""
+        return self.ledger.total.failures
 
     async def launch(self, index: int) -> WorkerProcess:
         """Start a worker. Raises OSError."""
@@ -106,7 +134,7 @@ def bind_crew(
 ) -> Iterator[Crew]:
     """Bind the sockets of a crew, and close them in the end. Raises ConfigError, ReceiveError and SinkError."""
     if target is None:
-        raise ConfigError(f"{workers} workers share the calls to a target, got none; rx and tx are one call")
+        raise ConfigError("--workers needs --target: rx and tx carry one call")
     Recorder(options, target, rx, tx)  # what is wrong with the options is said here, not by each worker
     with ExitStack() as stack:
 
@@ -142,5 +170,7 @@ async def record_in_workers(crew: Crew, duration_s: float | None, report: Callab
                     await until(stopped, supervisor.wait(), duration_s)
                 except WorkerError as given_up:
                     error = given_up
+                finally:
+                    crew.news.end()
             kernel_drops = crew.kernel_drops  # what overflows while the files are finished came too late
     return crew.describe(kernel_drops) | {"error": str(error) if error else None}

@@ -1,20 +1,20 @@
 """Turn what a user can do wrong into one line and an exit code.
 
 0 is done, 1 an error (a StrepError, or the file system's), 2 a wrong use of the command line (typer's own), 130 an
-interruption by SIGINT or SIGTERM before the command was done. A traceback means a bug in strep.
+interruption by SIGINT, SIGTERM or SIGHUP before the command was done. A traceback means a bug in strep.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TextIO
 
 import typer
 from rich.text import Text
-from typer.core import TyperGroup
 
+from strep.cli.help import Group
 from strep.cli.output import errors_console, printable
 from strep.cli.signals import Interrupted
 from strep.control.errors import PrivateAddressWarning
@@ -24,7 +24,7 @@ from strep.receiver import ReceiveBufferWarning
 _INTERRUPTED = 130
 
 
-class OneLineErrors(TyperGroup):
+class OneLineErrors(Group):
     """Is a group of commands whose errors are one line on stderr."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -32,6 +32,9 @@ class OneLineErrors(TyperGroup):
         try:
             with _warnings_in_one_line():
                 return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")  # that is how pydantic begins, under typer
+            raise
         except BrokenPipeError:
             raise  # nobody reads on (`strep inspect x | head`): typer ends quietly
         except StrepError as error:
@@ -50,14 +53,10 @@ def fail(message: str) -> NoReturn:
 
 
 def say(message: str) -> None:
-    """Put one line on stderr, however long it is and whatever is in it."""
+    """Put one line on stderr, however long it is and whatever is in it. Where that has gone, nobody wants to know."""
     line = Text("strep: ", style="bold").append(printable(" ".join(message.split())), style="not bold")
-    errors_console().print(line, soft_wrap=True)
-
-
-def examples(*commands: str) -> str:
-    """Write the end of a help page."""
-    return "\n\n".join(("Examples:", *commands))
+    with suppress(OSError):
+        errors_console().print(line, soft_wrap=True)
 
 
 def _reason(error: OSError) -> str:

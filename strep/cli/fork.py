@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
 
-from strep.cli.errors import examples
+from strep.cli.help import Command, Group, examples
 from strep.cli.options import JsonOption
 from strep.cli.output import Document, print_json, print_line
 from strep.control import Client, ForkStart, ForkStop, StreamType
@@ -15,6 +16,7 @@ _EXAMPLE_ID = "v3:MdI91X"
 _ADDRESS = "udp:IP:PORT"
 
 fork = typer.Typer(
+    cls=Group,
     help="Start and stop forks of calls over the platform's API.",
     no_args_is_help=True,
     epilog=examples(
@@ -43,15 +45,22 @@ ApiKey = Annotated[
 
 
 @fork.command(
+    cls=Command,
     epilog=examples(
         f"strep fork start {_EXAMPLE_ID} --target udp:203.0.113.5:9000",
-        f"strep fork start {_EXAMPLE_ID} --rx udp:203.0.113.5:9001 --tx udp:203.0.113.5:9002",
-    )
+        f"strep fork start {_EXAMPLE_ID} --rx udp:203.0.113.5:9002 --tx udp:203.0.113.5:9004",
+    ),
 )
 def start(
     call_control_id: CallControlId,
     target: Annotated[
-        str | None, typer.Option("--target", metavar=_ADDRESS, help="Gets both directions, with STREP headers.")
+        str | None,
+        typer.Option(
+            "--target",
+            metavar=_ADDRESS,
+            help="Gets both directions, with STREP headers: an address of this machine that the platform can reach, "
+            "not 0.0.0.0.",
+        ),
     ] = None,
     rx: Annotated[
         str | None, typer.Option("--rx", metavar=_ADDRESS, help="Gets what the platform receives, as plain RTP.")
@@ -91,10 +100,12 @@ def start(
     }
     _print(document, as_json=as_json)
     if not as_json:
-        print_line(f"stop it with: strep fork stop {call_control_id} --stream-type {started.stream_type.value}")
+        platform = f" --base-url {shlex.quote(base_url)}" if base_url else ""
+        stop_it = f"strep fork stop {call_control_id} --stream-type {started.stream_type.value}{platform}"
+        print_line(f"stop it with: {stop_it}")
 
 
-@fork.command(epilog=examples(f"strep fork stop {_EXAMPLE_ID} --stream-type raw"))
+@fork.command(cls=Command, epilog=examples(f"strep fork stop {_EXAMPLE_ID} --stream-type raw"))
 def stop(
     call_control_id: CallControlId,
     stream_type: Annotated[

@@ -9,9 +9,12 @@ from typing import Annotated
 
 import typer
 
+from strep.audio.decoders import is_decodable, new_decoder
 from strep.audio.formats import AudioFormat, parse_payload_type
 from strep.engine import EngineConfig
+from strep.errors import ConfigError, SinkError
 from strep.sinks.recordings import Container, Encoding, Layout, RecordingSink
+from strep.stream.intake import EVENT, NOISE
 
 #: What the engine does unless told otherwise.
 ENGINE = EngineConfig()
@@ -57,12 +60,28 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 
 def payload_types(texts: Sequence[str] | None) -> dict[int, AudioFormat]:
-    """Read every --pt. Raises ConfigError for one that cannot be."""
-    return dict(parse_payload_type(text) for text in texts or ())
+    """Read every --pt. Raises ConfigError for one that cannot be, or that nothing here could make sense of."""
+    told = {}
+    for text in texts or ():
+        number, format = parse_payload_type(text)
+        if not is_of_use(format):
+            try:
+                new_decoder(format)
+            except ConfigError as error:  # it says what can be decoded
+                raise ConfigError(f"--pt {text}: {error}") from None
+        told[number] = format
+    return told
+
+
+def is_of_use(format: AudioFormat) -> bool:
+    """Tell whether we decode a format, or know what it is instead of sound: events, or comfort noise."""
+    return format.encoding in (EVENT, NOISE) or is_decodable(format)
 
 
 def new_sink(directory: Path, layout: Layout, encoding: Encoding, file_format: FileFormat) -> RecordingSink:
     """Make the sink that the options ask for. Raises ConfigError and SinkError."""
+    if directory.exists() and not directory.is_dir():
+        raise SinkError(f"cannot record into {directory}: it is a file, expected a folder")
     return RecordingSink(
         directory, layout=layout, encoding=encoding, container=file_format.container, keep=KEPT_RECORDINGS
     )

@@ -31,6 +31,14 @@ class Column(Generic[RowT]):
     is_number: bool = False
 
 
+class _Console(Console):
+    """Is a console that leaves a closed pipe to the caller; rich's own would end the program, and stdout with it."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the BrokenPipeError that is being handled."""
+        raise
+
+
 def console() -> Console:
     """Make a console on stdout, for results."""
     return _console(sys.stdout)
@@ -95,7 +103,7 @@ def printable(text: str) -> str:
 
 def _console(file: TextIO) -> Console:
     is_bounded = file.isatty() or "COLUMNS" in os.environ
-    return Console(
+    return _Console(
         file=file, highlight=False, markup=False, emoji=False, width=None if is_bounded else _UNBOUNDED_WIDTH
     )
 

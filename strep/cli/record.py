@@ -23,7 +23,7 @@ from strep.cli.options import (
     PlayoutDelay,
 )
 from strep.cli.output import Document
-from strep.cli.recorder import Recorder, RecorderOptions, until
+from strep.cli.recorder import Recorder, RecorderOptions, check_addresses, until
 from strep.cli.recordings import describe_sink
 from strep.cli.results import print_results
 from strep.cli.signals import stop_event
@@ -53,13 +53,21 @@ def record(
     pt: PayloadTypes = None,
     playout_delay_ms: PlayoutDelay = ENGINE.playout_delay_ms,
     idle_timeout_s: Annotated[
-        int, typer.Option("--idle-timeout-s", help="How long a call may be silent before its recording ends.")
+        int,
+        typer.Option(
+            "--idle-timeout-s",
+            help="How long a call may be silent before its recording ends; its file stays incomplete until then.",
+        ),
     ] = ENGINE.idle_timeout_s,
     duration_s: Annotated[
         float | None, typer.Option("--duration", metavar="SECONDS", help="Stop after so long.", min=0)
     ] = None,
     receive_buffer_bytes: Annotated[
-        int, typer.Option("--receive-buffer-bytes", help="What the kernel may hold for us, for each worker.")
+        int,
+        typer.Option(
+            "--receive-buffer-bytes",
+            help="What the kernel may hold for us, for each worker (more than net.core.rmem_max needs root).",
+        ),
     ] = RECEIVE_BUFFER_BYTES,
     workers: Annotated[
         int,
@@ -81,6 +89,7 @@ def record(
     with Ctrl-C: files are finished, and a table of them is printed.
     """
     options = RecorderOptions(out, layout, encoding, file_format, tuple(pt or ()), playout_delay_ms, idle_timeout_s)
+    check_addresses(target, rx, tx)
     with no_empty_folder(out):
         if workers > 1:
             with bind_crew(options, workers, target, rx, tx, receive_buffer_bytes) as crew:
@@ -103,7 +112,10 @@ async def _record(recorder: Recorder, out: Path, duration_s: float | None) -> Do
             addresses = " and ".join(map(str, receiver.addresses))
             say(f"recording what arrives at {addresses} into {out}; stop with Ctrl-C")
             async with status_line(receiver, recorder.tally):
-                await until(stopped, receiver.wait(), duration_s)
+                try:
+                    await until(stopped, receiver.wait(), duration_s)
+                finally:
+                    recorder.news.end()
     return describe_sink(recorder.sink) | {
         "datagrams": receiver.counts(),
         "kernel_drops": receiver.kernel_drops,

@@ -7,10 +7,13 @@ from collections.abc import Awaitable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from strep.cli.news import News
 from strep.cli.options import FileFormat, new_sink, payload_types
 from strep.cli.output import Document
 from strep.cli.status import Tally
 from strep.engine import EngineConfig
+from strep.errors import ConfigError
+from strep.net.address import UdpAddress
 from strep.net.source import RECEIVE_BUFFER_BYTES
 from strep.receiver import Input, Receiver
 from strep.sinks.recordings import Encoding, Layout
@@ -47,7 +50,7 @@ class RecorderOptions:
 
 
 class Recorder:
-    """Is a receiver, the sink that records, and a tally. Raises ConfigError and SinkError."""
+    """Is a receiver, the sink that records, a tally, and the news of both. Raises ConfigError and SinkError."""
 
     def __init__(
         self,
@@ -56,11 +59,14 @@ class Recorder:
         rx: Input | None,
         tx: Input | None,
         receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
+        *,
+        news: News | None = None,
     ) -> None:
         told = payload_types(options.pt)
         config = EngineConfig(playout_delay_ms=options.playout_delay_ms, idle_timeout_s=options.idle_timeout_s)
         self.sink = new_sink(options.out, options.layout, options.encoding, options.file_format)
-        self.tally = Tally()
+        self.news = news or News()
+        self.tally = Tally(self.sink, self.news)
         self.receiver = Receiver(
             target,
             rx=rx,
@@ -70,6 +76,14 @@ class Recorder:
             payload_types=told,
             receive_buffer_bytes=receive_buffer_bytes,
         )
+
+
+def check_addresses(target: str | None, rx: str | None, tx: str | None) -> None:
+    """Raise ConfigError when two inputs are to be received at one address: they could not be told apart."""
+    given = [UdpAddress.parse(text) for text in (target, rx, tx) if text is not None]
+    for number, address in enumerate(given):
+        if address.port and address in given[:number]:
+            raise ConfigError(f"target, rx and tx each need an address of their own, got {address} twice")
 
 
 async def until(stopped: asyncio.Event, ended: Awaitable[None], duration_s: float | None) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from strep.cli.output import Column, Document, counted, duration, print_table
 from strep.cli.streams import describe_streams
@@ -11,6 +14,7 @@ from strep.sinks.recordings import Failure, Recording, RecordingSink
 from strep.sinks.sidecar import utc_text
 from strep.stream.events import Direction
 
+T = TypeVar("T")
 _DIRECTIONS = {Direction.INBOUND: "in", Direction.OUTBOUND: "out"}
 _NO_AUDIO = ("CN", "TELEPHONE-EVENT")
 
@@ -61,6 +65,11 @@ def print_recordings(recordings: Sequence[Document], count: int, directory: Path
     print_table(recordings, _WIDE, _NARROW, title=title)
 
 
+def newest(remembered: deque[T], count: int) -> Iterator[T]:
+    """Give the last `count` of what a sink remembers, or as many of them as it does."""
+    return islice(remembered, max(len(remembered) - count, 0), None) if count else iter(())
+
+
 def _gap_s(recording: Recording) -> float:
     """Add up, over the directions, the time in which audio was lost, made up or not."""
     return sum(
@@ -74,12 +83,20 @@ def _formats(recording: Document) -> str:
     return ", ".join(sorted(encodings.difference(_NO_AUDIO) or encodings))
 
 
+def _gaps(recording: Document) -> str:
+    """Say how long audio is missing, and below that how many packets there were that we made no sound of."""
+    undecoded = sum(stream["undecoded"] for stream in recording["streams"])
+    lines = [duration(recording["gap_s"])] if recording["gap_s"] else []
+    lines += [f"{undecoded} undecoded"] if undecoded else []
+    return "\n".join(lines) or "none"
+
+
 _NARROW: Sequence[Column[Document]] = (
     Column("file", lambda r: Path(r["path"]).name),
     Column("duration", lambda r: duration(r["duration_s"]), is_number=True),
     Column("format", _formats),
     Column("lost", lambda r: str(r["lost_packets"]), is_number=True),
-    Column("gaps", lambda r: duration(r["gap_s"]) if r["gap_s"] else "none", is_number=True),
+    Column("gaps", _gaps, is_number=True),
 )
 _WIDE: Sequence[Column[Document]] = (
     _NARROW[0],

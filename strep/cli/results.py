@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from strep.cli.errors import fail, say
-from strep.cli.output import Document, fates_line, print_json, print_line
+from strep.cli.output import Document, counted, fates_line, print_json, print_line
 from strep.cli.recordings import print_recordings
-from strep.cli.streams import unknown_payload_types
+from strep.cli.streams import suggested_meaning, undecodable_encodings, unknown_payload_types
 from strep.offline import CaptureResult
 
 
@@ -27,16 +27,27 @@ def print_results(document: Document, directory: Path, *, as_json: bool) -> None
         print_line(fates_line(document["datagrams"], document["kernel_drops"]))
     say_unknown([stream for recording in recordings for stream in recording["streams"]])
     if document["failure_count"]:
-        count, first = document["failure_count"], document["failures"][0]
-        fail(f"{count} times the system refused to write, first to {first['call']}: {first['reason']}")
+        failures = document["failures"]
+        first, calls = failures[0], len({failure["call"] for failure in failures})
+        more = "at least " if document["failure_count"] > len(failures) else ""  # only the last ones are remembered
+        fail(f"{more}{counted(calls, 'call')} could not be written in full, first {first['call']}: {first['reason']}")
 
 
 def say_unknown(streams: list[Document]) -> None:
-    """Tell how to go on where nobody said what a payload type means."""
+    """Tell what stays silent: how to go on where nobody said what a payload type means, and what is not decoded."""
     unknown = unknown_payload_types(streams)
     if unknown:
-        numbers = ", ".join(map(str, unknown))
-        say(f"payload type {numbers} is unknown: tell what it means, such as --pt {unknown[0]}=opus/48000/2")
+        numbers, example = ", ".join(map(str, unknown)), suggested_meaning(streams, unknown[0])
+        which = (
+            f"payload types {numbers} are unknown: name them"
+            if len(unknown) > 1
+            else (f"payload type {numbers} is unknown: name it")
+        )
+        say(f"{which}, such as --pt {example}")
+    undecodable = undecodable_encodings(streams)
+    if undecodable:
+        are = "is" if len(undecodable) == 1 else "are"
+        say(f"{', '.join(undecodable)} {are} not decoded here: a recording is silent there")
 
 
 def describe_capture(result: CaptureResult) -> Document:

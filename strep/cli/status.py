@@ -1,4 +1,4 @@
-"""Show on one live line what a receiver does."""
+"""Show on one live line what a receiver does; what is news goes out as lines of its own (strep.cli.news)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from rich.live import Live
 from rich.text import Text
 
 from strep.audio.block import AudioBlock
+from strep.cli.news import News
 from strep.cli.output import counted, errors_console
-from strep.stream.events import Event, Gap, StreamClosed, StreamOpened
+from strep.cli.recordings import newest
+from strep.sinks.recordings import RecordingSink
+from strep.stream.events import Event, FormatChanged, Gap, StreamClosed, StreamOpened
 
 _REFRESH_S = 0.5
 
@@ -46,12 +49,21 @@ class Activity(Protocol):
     def lost_packets(self) -> int:
         """Count what the network lost."""
 
+    @property
+    def write_errors(self) -> int:
+        """Count what the system refused to write."""
+
 
 class Tally:
-    """Counts calls and losses as they happen: a sink, so that it costs nothing to look at."""
+    """Counts calls and losses as they happen: a sink, so that it costs nothing to look at.
 
-    def __init__(self) -> None:
+    sink: records the same streams, and comes before this one. news: is told what happens.
+    """
+
+    def __init__(self, sink: RecordingSink, news: News) -> None:
         self.lost_packets = 0
+        self._sink, self._news = sink, news
+        self._told_recordings = self._told_failures = 0
         self._streams_of: Counter[str] = Counter()
         self._call_of: dict[int, str] = {}
 
@@ -65,6 +77,11 @@ class Tally:
         """Count the streams that are open."""
         return len(self._call_of)
 
+    @property
+    def write_errors(self) -> int:
+        """Count what the system refused to write."""
+        return self._sink.failure_count
+
     def event(self, event: Event) -> None:
         """Take one event."""
         if isinstance(event, Gap):
@@ -72,6 +89,8 @@ class Tally:
         elif isinstance(event, StreamOpened):
             self._call_of[event.slot] = event.identity.call
             self._streams_of[event.identity.call] += 1
+        elif isinstance(event, FormatChanged):
+            self._news.format(self._call_of[event.slot], event.payload_type, event.format)
         elif isinstance(event, StreamClosed):
             call = self._call_of.pop(event.slot)
             self._streams_of[call] -= 1
@@ -82,7 +101,14 @@ class Tally:
         """Take decoded audio: nothing to count."""
 
     def flush(self, now_ns: int) -> None:
-        """Do nothing: there is no file."""
+        """Tell what the recordings came to since the last time."""
+        sink = self._sink
+        for failure in newest(sink.failures, sink.failure_count - self._told_failures):
+            self._news.failure(failure.call, failure.reason)
+        for made in newest(sink.recordings, sink.recording_count - self._told_recordings):
+            self._news.recording(made.path.name, made.duration_s, lambda: self.calls)
+        self._told_failures, self._told_recordings = sink.failure_count, sink.recording_count
+        self._news.tick()
 
     def close(self) -> None:
         """Do nothing: there is no file."""
@@ -100,10 +126,12 @@ class StatusLine:
         now_s, received = self._clock_s(), self._receiver.received
         pace = (received - self._received) / (now_s - self._at_s) if now_s > self._at_s else 0
         self._at_s, self._received = now_s, received
-        return (
+        line = (
             f"{counted(self._tally.calls, 'call')}, {counted(self._tally.streams, 'stream')}, {pace:.0f} packets/s, "
             f"{self._tally.lost_packets} lost, {self._receiver.kernel_drops} kernel drops"
         )
+        errors = self._tally.write_errors
+        return f"{line}, {counted(errors, 'write error')}" if errors else line
 
 
 @contextlib.asynccontextmanager
@@ -114,16 +142,19 @@ async def status_line(receiver: Reception, tally: Activity) -> AsyncIterator[Non
         yield
         return
     status = StatusLine(receiver, tally)
-    with Live(console=screen, transient=True, auto_refresh=False) as live:  # no thread beside the receiver
+    live = Live(console=screen, transient=True, auto_refresh=False)  # no thread beside the receiver
 
-        async def keep_up_to_date() -> None:
-            while True:
-                live.update(Text(status.text(), no_wrap=True, overflow="ellipsis"), refresh=True)
-                await asyncio.sleep(_REFRESH_S)
+    async def keep_up_to_date() -> None:
+        live.start()
+        while True:
+            live.update(Text(status.text(), no_wrap=True, overflow="ellipsis"), refresh=True)
+            await asyncio.sleep(_REFRESH_S)
 
-        task = asyncio.create_task(keep_up_to_date())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    task = asyncio.create_task(keep_up_to_date())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        with contextlib.suppress(OSError):  # the terminal was closed
+            live.stop()

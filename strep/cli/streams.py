@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from strep.audio.formats import parse_format
+from strep.cli.options import is_of_use
 from strep.cli.output import Column, Document, duration, print_table
 from strep.sinks.sidecar import utc_text
 from strep.stream.diagnosis import audio_payload_type, problems
 from strep.stream.events import SourceReport, StreamReport
+from strep.stream.intake import EVENT, NOISE
 from strep.stream.table import UNKNOWN_TYPE
+
+#: RFC 4733 section 2.3: an event is so long.
+_EVENT_BYTES = 4
 
 
 def describe_streams(reports: Iterable[StreamReport]) -> list[Document]:
@@ -61,6 +67,25 @@ def unknown_payload_types(streams: Iterable[Document]) -> list[int]:
         int(number) for stream in streams for number, name in stream["payload_types"].items() if name == UNKNOWN_TYPE
     }
     return sorted(unknown)
+
+
+def undecodable_encodings(streams: Iterable[Document]) -> list[str]:
+    """List the encodings that somebody named and that nothing here decodes."""
+    names = {name for stream in streams if stream["undecoded"] for name in stream["payload_types"].values()}
+    formats = [parse_format(name) for name in names - {UNKNOWN_TYPE}]
+    return sorted({format.encoding for format in formats if not is_of_use(format)})
+
+
+def suggested_meaning(streams: Iterable[Document], payload_type: int) -> str:
+    """Write a --pt for a payload type that nobody named, with what its first stream tells of it."""
+    stream = next(s for s in streams if s["payload_types"].get(str(payload_type)) == UNKNOWN_TYPE)
+    names = [name.partition("/")[0] for name in stream["payload_types"].values()]
+    heard = [name for name in names if name not in (UNKNOWN_TYPE, EVENT, NOISE)]
+    if stream["payload_bytes"] == _EVENT_BYTES * stream["packets"]:
+        return f"{payload_type}=telephone-event/8000 ({_EVENT_BYTES}-byte payloads)"
+    if heard and 2 * stream["undecoded"] < stream["packets"]:
+        return f"{payload_type}=telephone-event/8000 (a few packets beside {heard[0]})"
+    return f"{payload_type}=opus/48000/2"
 
 
 def _lost(stream: Document) -> str:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections import deque
 from collections.abc import Iterator
-from itertools import islice
 from types import TracebackType
-from typing import TypeVar
 
-from strep.cli.output import Document
+from strep.cli.news import News
+from strep.cli.output import Document, errors_console
 from strep.cli.recorder import Recorder, RecorderOptions
-from strep.cli.recordings import describe_failure, describe_recording
+from strep.cli.recordings import describe_failure, describe_recording, newest
 from strep.net.source import BoundSocket
 from strep.net.steering import adopt_socket
 from strep.workers import Counts, Entry, EntryKind, serve
-
-T = TypeVar("T")
 
 
 class RecordingJob:
@@ -58,11 +54,11 @@ class RecordingJob:
         """Give the recordings and failures that were not given before, as far as the sink remembers them."""
         sink = self._sink
         self._told_recordings = max(self._told_recordings, sink.recording_count - len(sink.recordings))
-        for recording in _last(sink.recordings, sink.recording_count - self._told_recordings):
+        for recording in newest(sink.recordings, sink.recording_count - self._told_recordings):
             self._told_recordings += 1
             yield Entry(EntryKind.RECORDING, describe_recording(recording))
         self._told_failures = max(self._told_failures, sink.failure_count - len(sink.failures))
-        for failure in _last(sink.failures, sink.failure_count - self._told_failures):
+        for failure in newest(sink.failures, sink.failure_count - self._told_failures):
             self._told_failures += 1
             yield Entry(EntryKind.FAILURE, describe_failure(failure))
 
@@ -71,15 +67,19 @@ def begin(task: Document) -> RecordingJob:
     """Make the job of a task: see strep.cli.crew."""
     inputs = {name: _adopt(place) for name, place in task["inputs"].items()}
     options = RecorderOptions.read(task["options"])
-    return RecordingJob(Recorder(options, inputs.get("target"), inputs.get("rx"), inputs.get("tx")))
+    return RecordingJob(Recorder(options, inputs.get("target"), inputs.get("rx"), inputs.get("tx"), news=_own_news()))
+
+
+def _own_news() -> News:
+    """Tell of formats alone: the rest goes to the supervisor. A terminal is left to its status line."""
+    news = News(shows_recordings=False, shows_failures=False)
+    if errors_console().is_terminal:
+        news.end()
+    return news
 
 
 def _adopt(place: Document) -> BoundSocket:
     return adopt_socket(place["descriptor"], place["receive_buffer_bytes"], place["receive_buffer_wanted_bytes"])
-
-
-def _last(remembered: deque[T], count: int) -> Iterator[T]:
-    return islice(remembered, len(remembered) - count, None)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import signal
 import threading
 
 import pytest
@@ -31,6 +32,14 @@ class Outcome:
         (line,) = self.stderr.splitlines()
         assert line.startswith("strep: ")
         return line.removeprefix("strep: ")
+
+
+@pytest.fixture(autouse=True)
+def hangup_as_it_was():
+    """Give back what a command changed for good: the next program started here would inherit it."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def test_every_help_page_ends_with_examples_that_fit_a_terminal(strep, command):
     assert examples
     assert all(line.startswith(" ".join(("strep", *command))) for line in examples)
     assert max(map(len, outcome.stdout.splitlines())) <= 80
+    assert "<bool>" not in outcome.stdout
 
 
 def test_no_command_at_all_shows_the_help(strep):

@@ -207,7 +207,7 @@ def test_where_nothing_can_be_steered_one_worker_receives_all_and_it_is_said(str
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--rx", "udp:127.0.0.1:0", "--tx", "udp:127.0.0.1:0"), "2 workers share the calls to a target, got none"),
+        (("--rx", "udp:127.0.0.1:0", "--tx", "udp:127.0.0.1:0"), "--workers needs --target: rx and tx carry one call"),
         (("--target", "127.0.0.1:9000"), "expected 'udp:IP:PORT'"),
         (("--target", "udp:127.0.0.1:0", "--rx", "udp:127.0.0.1:0"), "rx and tx go together"),
         (("--target", "udp:127.0.0.1:0", "--pt", "x"), "payload type must look like"),

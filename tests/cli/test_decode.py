@@ -102,7 +102,7 @@ def test_a_payload_type_means_what_the_user_says(strep, tmp_path):
     path = write_capture(tmp_path / "dynamic.pcap", [(20 * n, A, B, packet) for n, packet in enumerate(packets)])
     outcome = strep("decode", path, "--out", "one")
     assert outcome.exit_code == 0
-    assert outcome.error == "payload type 100 is unknown: tell what it means, such as --pt 100=opus/48000/2"
+    assert outcome.error == "payload type 100 is unknown: name it, such as --pt 100=opus/48000/2"
     told = strep("decode", path, "--out", "two", "--pt", "100=pcmu/8000", "--json")
     assert (told.stderr, told.json["recordings"][0]["formats"]) == ("", ["PCMU/8000"])
     samples, _ = soundfile.read(tmp_path / told.json["recordings"][0]["path"], dtype="int16")
@@ -182,6 +182,7 @@ def test_nothing_is_overwritten(strep, capture, tmp_path):
         (("--pt", "opus"), "payload type must look like 116=opus/48000/2"),
         (("--pt", "128=opus"), "payload type must look like 116=opus/48000/2"),
         (("--pt", "116=opus/1"), "audio format needs a clock"),
+        (("--pt", "99=bogus/8000"), "--pt 99=bogus/8000: expected a format that decodes (PCMU, "),
         (("--playout-delay-ms", "501"), "playout_delay_ms must be 0 to 500, got 501"),
         (("--format", "flac", "--encoding", "ulaw"), "ulaw needs a WAV file, got flac"),
     ],

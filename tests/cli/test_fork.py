@@ -37,14 +37,15 @@ def test_a_fork_is_started_and_stopped(fork, call):
     assert not call.fork.is_active
 
 
-def test_people_are_told_how_to_stop_it(fork, call):
+def test_people_are_told_how_to_stop_it(strep, fork, call):
     outcome = fork("start", call.call_control_id, "--rx", "udp:127.0.0.1:9", "--tx", "udp:127.0.0.1:10")
     lines = [line.split() for line in outcome.stdout.splitlines()]
     assert lines[0] == ["result", "ok"]
     assert ["rx", "udp:127.0.0.1:9"] in lines
     assert ["stream_type", "decrypted"] in lines
     command = outcome.stdout.splitlines()[-1].partition("stop it with: strep fork ")[2].split()
-    assert fork(*command).exit_code == 0
+    assert command[-2] == "--base-url"
+    assert strep("fork", *command, env=KEY).exit_code == 0
     assert not call.fork.is_active
 
 

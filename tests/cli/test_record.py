@@ -77,7 +77,7 @@ def holds(heard, sent):
     return start < 800 and np.array_equal(heard[start : start + len(sent)], sent)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_finishes_the_files_and_prints_the_document(record, tmp_path, number):
     recording = record("--target", "udp:127.0.0.1:0", "--json")
     recording.send(datagrams())
@@ -171,6 +171,7 @@ def test_of_two_ports_the_one_in_use_is_named_and_the_other_given_back(strep, tm
         (("--target", "udp:example.com:9000"), "expected an IP address in udp:IP:PORT"),
         ((), "a receiver needs a target, or rx and tx, got none of them"),
         (("--rx", "udp:127.0.0.1:0"), "rx and tx go together"),
+        (("--rx", "udp:127.0.0.1:9", "--tx", "udp:127.0.0.1:9"), "target, rx and tx each need an address of their own"),
         (("--target", "udp:127.0.0.1:0", "--idle-timeout-s", "0"), "idle_timeout_s must be 1 to 86400, got 0"),
         (("--target", "udp:127.0.0.1:0", "--receive-buffer-bytes", "1"), "expected a receive buffer of 4096 to"),
         (("--target", "udp:127.0.0.1:0", "--pt", "x"), "payload type must look like"),
@@ -191,3 +192,24 @@ def test_a_file_in_the_way_of_the_folder_is_one_line(strep, tmp_path):
 
 def test_a_duration_below_zero_is_a_wrong_use(strep):
     assert strep("record", "--target", "udp:127.0.0.1:0", "--out", "calls", "--duration", "-1").exit_code == 2
+
+
+def test_a_terminal_that_is_closed_costs_no_recording(tmp_path):
+    parent, child = pty.openpty()
+    recording = Recording(tmp_path, "--target", "udp:127.0.0.1:0", "--json", stderr=child)
+    os.close(child)
+    shown = b""
+    try:
+        while b"Ctrl-C\r\n" not in shown:
+            shown += os.read(parent, 4096)
+        recording.wait_listening(shown.decode())
+        recording.send(datagrams())
+        while b"1 call, 2 streams" not in shown:
+            shown += os.read(parent, 4096)
+    finally:
+        os.close(parent)
+    code, out, _ = recording.stop(signal.SIGHUP)
+    recording.close()
+    assert code == 0
+    (recorded,) = json.loads(out)["recordings"]
+    assert json.loads((tmp_path / recorded["sidecar"]).read_bytes())["complete"] is True

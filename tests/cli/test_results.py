@@ -21,6 +21,10 @@ RECORDING = {
 }
 
 
+def stream(payload_types, *, payload_bytes=1600, undecoded=0):
+    return {"payload_types": payload_types, "packets": 10, "payload_bytes": payload_bytes, "undecoded": undecoded}
+
+
 def document(**changes):
     empty = {"recordings": [], "recording_count": 0, "failures": [], "failure_count": 0}
     return empty | {"datagrams": FATES, "kernel_drops": 2} | changes
@@ -50,21 +54,39 @@ def test_a_recording_that_lacks_something_makes_the_command_fail(capsys, as_json
         print_results(document(failures=failures, failure_count=7), Path("calls"), as_json=as_json)
     assert end.value.exit_code == 1
     captured = capsys.readouterr()
-    assert captured.err == "strep: 7 times the system refused to write, first to one: No space left on device\n"
+    assert captured.err == "strep: at least 2 calls could not be written in full, first one: No space left on device\n"
     assert captured.out
 
 
 def test_each_unknown_payload_type_is_named_once(capsys):
-    streams = [
-        {"payload_types": {"116": "unknown", "0": "PCMU/8000"}},
-        {"payload_types": {"116": "unknown", "98": "unknown"}},
-    ]
+    streams = [stream({"116": "unknown", "0": "PCMU/8000"}), stream({"116": "unknown", "98": "unknown"})]
     say_unknown(streams)
     assert capsys.readouterr().err == (
-        "strep: payload type 98, 116 is unknown: tell what it means, such as --pt 98=opus/48000/2\n"
+        "strep: payload types 98, 116 are unknown: name them, such as --pt 98=opus/48000/2\n"
     )
 
 
 def test_nothing_is_said_when_everything_is_known(capsys):
-    say_unknown([{"payload_types": {"0": "PCMU/8000"}}])
+    say_unknown([stream({"0": "PCMU/8000"})])
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("one", "example"),
+    [
+        (stream({"100": "unknown"}, payload_bytes=40, undecoded=10), "telephone-event/8000 (4-byte payloads)"),
+        (stream({"0": "PCMU/8000", "100": "unknown"}, undecoded=2), "telephone-event/8000 (a few packets beside PCMU)"),
+        (stream({"100": "unknown"}, undecoded=10), "opus/48000/2"),
+    ],
+)
+def test_the_example_is_what_the_packets_look_like(capsys, one, example):
+    say_unknown([one])
+    assert capsys.readouterr().err == f"strep: payload type 100 is unknown: name it, such as --pt 100={example}\n"
+
+
+def test_what_is_named_but_not_decoded_is_told(capsys):
+    one = stream({"99": "G726-16/8000", "101": "TELEPHONE-EVENT/8000"}, undecoded=8)
+    say_unknown([one])
+    assert capsys.readouterr().err == "strep: G726-16 is not decoded here: a recording is silent there\n"
+    print_recordings([RECORDING | {"gap_s": 0, "streams": [one]}], 1, Path("calls"))
+    assert "8 undecoded" in capsys.readouterr().out
