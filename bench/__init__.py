@@ -21,6 +21,9 @@ BENCHES: Mapping[str, str] = MappingProxyType(
         "receive": "What does one packet cost, from the socket to samples?",
         "capacity": "How many calls does one core record or analyse in real time, every sample of them?",
         "peers": "What does a recorded minute cost, beside GStreamer and ffmpeg?",
+        "latency": "How much later than its playout delay does audio reach a sink?",
+        "memory": "What memory does a stream take, and is it given back?",
+        "scaling": "What does a packet cost as streams grow, and what does a second worker bring?",
     }
 )
 

@@ -30,11 +30,15 @@ class Child:
 
     def ask(self, question: object) -> Any:
         """Send a question and wait for its answer. Raises BenchError when the process has failed."""
+        self.tell(question)
+        return self.answer()
+
+    def tell(self, question: object) -> None:
+        """Send a question, whose `answer` is asked for later. Raises BenchError when the process has failed."""
         try:
             self._connection.send(question)
         except OSError as error:
             raise BenchError("expected another process of the bench to run, found it ended") from error
-        return self.answer()
 
     def answer(self) -> Any:
         """Wait for what the process says. Raises BenchError when it has failed."""

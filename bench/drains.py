@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import socket
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from bench.turns import Progress
 from strep.audio.block import AudioBlock
 from strep.engine import Engine, EngineConfig
 from strep.net.address import UdpAddress
-from strep.net.source import BoundSocket, DatagramSource, DropCounter, bind_udp
+from strep.net.source import BATCH_DATAGRAMS, BoundSocket, DatagramSource, DropCounter, bind_udp
 from strep.net.udp import IOVEC, MMSGHDR, open_udp
 from strep.net.wallclock import WallClock
 from strep.stream.outbox import Output
+from strep.wire.batch import DatagramBatch
 from strep.wire.fate import Fate
 
 ANY_PORT = UdpAddress("127.0.0.1", 0)
@@ -25,32 +27,34 @@ _BARE_SLOT_BYTES = 256
 #: recvmmsg takes no more at once (UIO_MAXIOV).
 _BARE_BATCH = 1024
 #: Kernel memory that one queued datagram of 196 bytes is charged with, before the doubling: 832, and some to spare.
-_QUEUED_BYTES = 1024
+QUEUED_BYTES = 1024
 
 
 def bind_deep(queued: int) -> BoundSocket:
     """Bind a socket whose queue holds so many datagrams. Raises BenchError where the system does not let us."""
-    bound = bind_udp(ANY_PORT, _QUEUED_BYTES * queued)
+    bound = bind_udp(ANY_PORT, QUEUED_BYTES * queued)
     try:
-        _require_room(bound)
+        require_room(bound)
     except BenchError:
         bound.socket.close()
         raise
     return bound
 
 
-def open_deep(queued: int, clock: WallClock | None = None) -> DatagramSource:
+def open_deep(queued: int, clock: WallClock | None = None, batch_datagrams: int = BATCH_DATAGRAMS) -> DatagramSource:
     """Open a source whose queue holds so many datagrams. Raises BenchError where the system does not let us."""
-    source = open_udp(ANY_PORT, receive_buffer_bytes=_QUEUED_BYTES * queued, clock=clock)
+    buffer_bytes = QUEUED_BYTES * queued
+    source = open_udp(ANY_PORT, receive_buffer_bytes=buffer_bytes, clock=clock, batch_datagrams=batch_datagrams)
     try:
-        _require_room(source)
+        require_room(source)
     except BenchError:
         source.close()
         raise
     return source
 
 
-def _require_room(granted: BoundSocket | DatagramSource) -> None:
+def require_room(granted: BoundSocket | DatagramSource) -> None:
+    """Raise BenchError where the system granted less of a queue than was asked for."""
     if granted.receive_buffer_bytes < granted.receive_buffer_wanted_bytes:
         wanted = f"{granted.receive_buffer_wanted_bytes} bytes of receive buffer (CAP_NET_ADMIN or net.core.rmem_max)"
         raise BenchError(f"expected {wanted}, found {granted.receive_buffer_bytes}")
@@ -123,14 +127,25 @@ class ReadDrain:
 class EngineDrain:
     """Does all that a receiver does up to decoded samples, in a receiver's order (strep.receiver.Receiver).
 
-    compiled: as in EngineConfig.
+    compiled: as in EngineConfig. bound: a socket to drain instead of one of its own.
     """
 
     STAGES = ("read", "feed", "advance")
+    _stage_clock_ns: Callable[[], int] = staticmethod(time.perf_counter_ns)
 
-    def __init__(self, queued: int, *, compiled: bool | None = None) -> None:
+    def __init__(
+        self,
+        queued: int,
+        *,
+        compiled: bool | None = None,
+        bound: BoundSocket | None = None,
+        batch_datagrams: int = BATCH_DATAGRAMS,
+    ) -> None:
         self._clock = WallClock()
-        self._source = open_deep(queued, self._clock)
+        if bound is None:
+            self._source = open_deep(queued, self._clock, batch_datagrams)
+        else:
+            self._source = open_udp(bound, clock=self._clock, batch_datagrams=batch_datagrams)
         self.address = self._source.local_address
         self.engine = Engine(EngineConfig(compiled=compiled))
         self._received = self._decoded = 0
@@ -138,11 +153,11 @@ class EngineDrain:
 
     def drain(self, queued: int) -> None:
         """Take all that is queued, and what is due of it to its samples."""
-        source, engine, now = self._source, self.engine, time.perf_counter_ns
-        before_ns = self._clock.read()
+        source, engine, now = self._source, self.engine, self._stage_clock_ns
+        before_ns = self._watermark_ns(queued)
         while True:
             begun = now()
-            batch = source.read()
+            batch = self._stamped(source.read())
             read = now()
             if len(batch):
                 self._received += len(batch)
@@ -154,6 +169,14 @@ class EngineDrain:
                 self._stage_ns[stage] += spent
             if done:
                 return
+
+    def _watermark_ns(self, queued: int) -> int:
+        """Tell the time before which all that is queued arrived."""
+        return self._clock.read()
+
+    def _stamped(self, batch: DatagramBatch) -> DatagramBatch:
+        """Give a batch its times of arrival: those of the kernel."""
+        return batch
 
     def _consume(self, outputs: list[Output]) -> None:
         for output in outputs:
