@@ -6,6 +6,11 @@ samples of the stream at the `sample_rate_hz` beside it. What is not known is nu
 
     sidecar_version     1
     complete            false while the recording goes on (or when its program was killed), true when it was finished
+    written             when all this was so; of a complete one, when its last stream ended. While a recording goes on
+                        this is written when its file is begun and then once a minute (less often with more than 6,000
+                        calls, or with many long lists). Until it is complete, what is counted at the end is null;
+                        length_samples, duration_s and end are those of that moment (the file that a killed program
+                        leaves is longer); and no more than 1000 gaps a stream are listed.
     files               the audio, in order; more than one only when a WAV file would have grown too large
     call, call_leg_id, leg, conversation     whose recording it is; call_leg_id and leg are null for plain RTP
     start, end, duration_s, length_samples   of the audio; `start` is the wall time of its first sample
@@ -16,7 +21,10 @@ samples of the stream at the `sample_rate_hz` beside it. What is not known is nu
     alignment_error_ms  how much later, by the last estimates, inbound should lie relative to outbound; null for one
                         direction. It was fixed about 1 s into the call, since a file cannot be shifted afterwards.
     write_errors        {count, first}: what the system refused
-    unwritten_samples   frames that were lost by it; they are silent
+    unwritten_samples   frames that were lost by it, as in `unwritten`
+    unwritten           {count, samples, listed[]}: where they are, be it in one channel or in all: at_s, duration_s,
+                        position (here it counts frames of the recording) and length_samples. They are silent, but for
+                        what had been written there before; beyond the end, the file could not be made longer.
     streams[]           one for each stream, mostly one a direction:
       direction, channel          "inbound" or "outbound"; 0 is left
       start_s                     where sample 0 of the stream lies in the recording; negative if that was cut off
@@ -128,8 +136,16 @@ class StreamNotes:
             case StreamClosed():
                 self.closed = event
 
-    def describe(self, place: Place | None) -> Document:
-        """Give the part of a stream's entry that comes from its events; `at_s` is null without a `place`."""
+    def listed_count(self, most_gaps: int) -> int:
+        """Count the entries of all lists together."""
+        lists = (self._formats, self._sources, self._telephone_events)
+        return min(len(self._gaps) // _GAP_COLUMNS, most_gaps) + sum(map(len, lists))
+
+    def describe(self, place: Place | None, most_gaps: int | None = None) -> Document:
+        """Give the part of a stream's entry that comes from its events; `at_s` is null without a `place`.
+
+        most_gaps: how many of the gaps to list, if not all that are known.
+        """
         closed = self.closed
         document: Document = {
             "direction": self.opened.identity.direction.name.lower(),
@@ -144,7 +160,7 @@ class StreamNotes:
         return document | {
             "formats": self._listed("formats", self._formats, place),
             "source_changes": self._listed("source_changes", self._sources, place),
-            "gaps": self._listed_gaps(place),
+            "gaps": self._listed_gaps(place, most_gaps),
             "telephone_events": self._listed("telephone_events", self._telephone_events, place),
         }
 
@@ -171,8 +187,9 @@ class StreamNotes:
         placed = [{"at_s": _at_s(place, e["position"], e["sample_rate_hz"]), **e} for e in entries]
         return {"count": self._counts[kind], "listed": placed}
 
-    def _listed_gaps(self, place: Place | None) -> Document:
-        rows = zip(*[iter(self._gaps)] * _GAP_COLUMNS, strict=True)
+    def _listed_gaps(self, place: Place | None, most: int | None) -> Document:
+        known = self._gaps if most is None else self._gaps[: most * _GAP_COLUMNS]
+        rows = zip(*[iter(known)] * _GAP_COLUMNS, strict=True)
         listed = [
             {
                 "at_s": _at_s(place, position, rate),

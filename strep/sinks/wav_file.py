@@ -149,11 +149,16 @@ class WavFile:
         self._descriptors.close(self._key)
 
     def _fill(self, descriptor: int, frames: int) -> None:
-        """Make silence up to a frame. In PCM a hole of the file is silence, and takes no space on disk."""
+        """Make silence up to a frame. In PCM a hole of the file is silence, and takes no space on disk.
+
+        What a write that failed left behind the last frame is no silence, and goes.
+        """
         header_bytes, frame_bytes = self.format.header_bytes, self.format.frame_bytes
         if self.format.encoding is Encoding.PCM16:
-            if os.fstat(descriptor).st_size < header_bytes + frames * frame_bytes:
-                os.ftruncate(descriptor, header_bytes + frames * frame_bytes)
+            counted_bytes = header_bytes + self.frames * frame_bytes
+            if os.fstat(descriptor).st_size > counted_bytes:
+                os.ftruncate(descriptor, counted_bytes)
+            os.ftruncate(descriptor, header_bytes + frames * frame_bytes)
             return
         for begin in range(self.frames, frames, _FILL_FRAMES):
             silence = self.format.silence(min(_FILL_FRAMES, frames - begin))

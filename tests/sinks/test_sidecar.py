@@ -87,6 +87,18 @@ def test_lists_are_bounded_and_tell_how_many_there_were() -> None:
     assert document["gaps"]["listed"][0]["at_s"] is None, "nobody has decided yet where the stream lies"
 
 
+def test_no_more_gaps_are_listed_than_are_asked_for() -> None:
+    notes = StreamNotes(opened(0), max_gaps=10)
+    for number in range(20):
+        notes.note(gap(number * 1000))
+    notes.note(digit(0))
+    assert len(notes.describe(place)["gaps"]["listed"]) == 10
+    gaps = notes.describe(place, most_gaps=4)["gaps"]
+    assert gaps["count"] == 20
+    assert [entry["position"] for entry in gaps["listed"]] == [0, 1000, 2000, 3000]
+    assert (notes.listed_count(100), notes.listed_count(4)) == (11, 5)
+
+
 def test_payload_types_that_carry_no_audio_do_not_change_the_rate_of_positions() -> None:
     notes = StreamNotes(opened(0), max_gaps=3)
     notes.note(format_changed(0, AudioFormat("L16", 16_000, 16_000), 111))

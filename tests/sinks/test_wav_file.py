@@ -1,3 +1,4 @@
+import errno
 import os
 import wave
 from pathlib import Path
@@ -135,6 +136,32 @@ def test_a_system_that_takes_a_few_bytes_at_a_time_gets_all_of_them(
     file.write(0, data)
     file.close()
     assert np.array_equal(soundfile.read(tmp_path / "x.wav", dtype="int16")[0], data)
+
+
+@pytest.mark.parametrize("encoding", list(Encoding))
+def test_what_a_failed_write_left_behind_is_not_heard_in_the_silence_put_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: Encoding
+) -> None:
+    wav_format = WavFormat(encoding, 8000, 2)
+    file = make(tmp_path / "x.wav", wav_format)
+    data = wav_format.encode(samples(100))
+    file.write(0, data)
+    system_pwrite, end = os.pwrite, wav_format.header_bytes + 100 * wav_format.frame_bytes
+
+    def full(descriptor: int, content: memoryview, position: int) -> int:
+        if position > end:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return system_pwrite(descriptor, content.cast("B")[:-3], position)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(OSError, match="No space left"):
+            file.write(100, wav_format.encode(samples(26)))
+    assert file.frames == 100
+    file.write(200, data)
+    file.close()
+    content = (tmp_path / "x.wav").read_bytes()[wav_format.header_bytes :]
+    assert content == data.tobytes() + wav_format.silence(100).tobytes() + data.tobytes()
 
 
 def test_a_file_of_that_name_is_never_touched(tmp_path: Path) -> None:

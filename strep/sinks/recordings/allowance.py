@@ -20,9 +20,9 @@ class Allowance:
         self._left_ns = min(self._left_ns + max(now_ns - self._now_ns, 0), self._most_ns)
         self._now_ns = max(now_ns, self._now_ns)
 
-    def use(self) -> bool:
-        """Do one thing, if it is allowed."""
+    def use(self, count: int = 1) -> bool:
+        """Do one thing, if it is allowed. One that is as much work as `count` is not divided: the rest is owed."""
         if self._left_ns < self._ns_each:
             return False
-        self._left_ns -= self._ns_each
+        self._left_ns -= count * self._ns_each
         return True

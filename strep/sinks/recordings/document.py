@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from strep.sinks.recordings.intervals import Intervals
 from strep.sinks.recordings.recording import Layout, Recording
 from strep.sinks.recordings.take import Take
-from strep.sinks.sidecar import SIDECAR_VERSION, Document, utc_text
+from strep.sinks.sidecar import MAX_LISTED, SIDECAR_VERSION, Document, utc_text
 from strep.sinks.sndfile import Container
 from strep.sinks.wav_file import Encoding, WavFormat, WavParts
 from strep.stream.events import Direction
@@ -17,12 +18,20 @@ def sidecar_path(audio: Path) -> Path:
     return audio.with_suffix(".json")
 
 
-def describe(take: Take, file: WavParts, wav_format: WavFormat, layout: Layout, requested: Encoding) -> Document:
-    """Make the document of a recording, finished or under way."""
+def describe(
+    take: Take, file: WavParts, wav_format: WavFormat, layout: Layout, requested: Encoding, now_ns: int
+) -> Document:
+    """Make the document of a recording, finished or under way.
+
+    That of a finished one is the same whenever it is made. One under way lists no more than MAX_LISTED gaps a stream:
+    two streams take 14 ms then, and with 10,000 each they would hold everything up for 140 ms, once a minute.
+    """
     rate_hz, identity = wav_format.sample_rate_hz, take.tracks[0].identity
+    most_gaps = None if take.finished else MAX_LISTED
     return {
         "sidecar_version": SIDECAR_VERSION,
         "complete": take.finished,
+        "written": utc_text(take.ended_ns if take.finished else now_ns),
         "files": [path.name for path in file.paths],
         "call": take.call,
         "call_leg_id": str(identity.call_leg_id) if identity.call_leg_id else None,
@@ -40,9 +49,15 @@ def describe(take: Take, file: WavParts, wav_format: WavFormat, layout: Layout, 
         "channels": wav_format.channels,
         "alignment_error_ms": _alignment_error_ms(take),
         "write_errors": {"count": take.write_errors, "first": take.first_error},
-        "unwritten_samples": take.unwritten_samples,
-        "streams": [track.describe(rate_hz) for track in take.tracks],
+        "unwritten_samples": take.unwritten.frames,
+        "unwritten": _describe_unwritten(take.unwritten, rate_hz),
+        "streams": [track.describe(rate_hz, most_gaps) for track in take.tracks],
     }
+
+
+def listed_count(take: Take) -> int:
+    """Count what the lists in the document of a recording under way hold: most of the work of making it."""
+    return sum(track.notes.listed_count(MAX_LISTED) for track in take.tracks)
 
 
 def conclude(take: Take, file: WavParts, wav_format: WavFormat) -> Recording:
@@ -59,6 +74,19 @@ def conclude(take: Take, file: WavParts, wav_format: WavFormat) -> Recording:
         parts=tuple(file.paths),
         reports=tuple(track.notes.closed.report for track in take.tracks if track.notes.closed),
     )
+
+
+def _describe_unwritten(unwritten: Intervals, rate_hz: int) -> Document:
+    listed = [
+        {
+            "at_s": round(begin / rate_hz, 6),
+            "duration_s": round((end - begin) / rate_hz, 6),
+            "position": begin,
+            "length_samples": end - begin,
+        }
+        for begin, end in unwritten
+    ]
+    return {"count": unwritten.count, "samples": unwritten.frames, "listed": listed}
 
 
 def _alignment_error_ms(take: Take) -> float | None:

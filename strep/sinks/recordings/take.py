@@ -9,7 +9,8 @@ The rules:
 - A flush writes all that the rings hold, so the file lacks only what came since. It *settles* the file up to where the
   slowest stream is, but no more than 1 s behind the fastest: what is not settled is still in the rings, and the next
   flush simply writes it again. What comes for a settled place is written over it in the file, in its own channel only.
-- When the system refuses to write, what could not be written is lost (silent) and counted; the recording goes on.
+- When the system refuses to write, the rings keep what they have room for until the next flush, which tries again.
+  What they must let go of is lost: silent, and listed in `unwritten`. The recording goes on.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.sinks.descriptors import DescriptorCache
+from strep.sinks.recordings.intervals import Intervals
 from strep.sinks.recordings.naming import create_recording, safe_stem
 from strep.sinks.recordings.recording import Failure, Layout
 from strep.sinks.recordings.rings import RING_MS, Rings
 from strep.sinks.recordings.track import Track
+from strep.sinks.sidecar import MAX_LISTED
 from strep.sinks.sndfile import Container
 from strep.sinks.wav_file import Encoding, WavFormat, WavParts
 from strep.stream.events import StreamClosed, StreamOpened
@@ -37,6 +40,9 @@ FIRST_FLUSH_NS = 900_000_000
 _ALIGN_AFTER_NS = 500_000_000
 #: A ring holds RING_MS; a stream that has filled it to here before its first flush is aligned at once.
 _HELD_MOST_MS = RING_MS - 100
+#: What the rings keep when it cannot be written; the rest is for what comes until the next flush, which is within 1 s,
+#: and 100 ms for a tick that is late. So a disk that is full for this long costs nothing.
+_KEPT_MS = RING_MS - 1100
 #: Sound cannot arrive before it was made. A sender's clock that is wrong by 1000 ppm gains 90 s a day; a wild timestamp
 #: claims up to 74 hours, and would make a file of gigabytes.
 _AHEAD_MOST_NS = 600 * 10**9
@@ -66,6 +72,8 @@ class Take:
     """Is one recording under way. Nothing that the system refuses raises: it goes to `studio.failed`.
 
     on_change: called when there is a file, and again when another stream has found its place in it: time for a sidecar.
+    unwritten: the frames of the file that the system refused. described_ns: when its sidecar was written.
+    ended_ns: when the last stream ended that did.
     """
 
     def __init__(
@@ -73,13 +81,14 @@ class Take:
     ) -> None:
         self.name = name
         self.call = call
-        self.opened_ns = self.origin_ns = opened_ns
+        self.opened_ns = self.origin_ns = self.described_ns = self.ended_ns = opened_ns
         self.format: WavFormat | None = None
         self.file: WavParts | None = None
         self.length = 0
         self.tracks: list[Track] = []
         self.finished = False
-        self.write_errors = self.unwritten_samples = 0
+        self.write_errors = 0
+        self.unwritten = Intervals(MAX_LISTED)
         self.first_error: str | None = None
         self._studio = studio
         self._on_change = on_change
@@ -151,6 +160,7 @@ class Take:
     def end_track(self, track: Track, closed: StreamClosed | None, now_ns: int) -> None:
         """Take note that a stream has ended: its slot is free from now on, its samples go to disk like any others."""
         track.detach()
+        self.ended_ns = max(self.ended_ns, closed.time_ns if closed else now_ns)
         self._ended.append((track, closed, now_ns))
 
     def close_ended(self) -> None:
@@ -184,6 +194,7 @@ class Take:
             file.close()
         except OSError as error:
             self.fail(error)
+            self.unwritten.add(self.file.frames if self.file else 0, self.length)
 
     def fail(self, error: OSError) -> None:
         """Count what the system refused."""
@@ -232,7 +243,7 @@ class Take:
         """Fix where a stream lies. What is before it is settled first, so that its ring covers what is not."""
         offset = self._frames(track.anchor_ns - self.origin_ns)
         if offset > self._settled:
-            self._write_rings(min(self._end(), offset), offset)
+            self._write_rings(min(self._end(), offset), offset, offset)
         track.align(offset)
         self._changed = True
         if track.rings:
@@ -283,7 +294,8 @@ class Take:
             track.rewritten_samples += len(samples)
         except OSError as error:
             self.fail(error)
-            self.unwritten_samples += len(samples)
+            begin = position + cut + track.offset
+            self.unwritten.add(begin, begin + len(samples))
 
     def _end(self) -> int:
         """Give the frame where the longest of the aligned streams ends so far."""
@@ -307,19 +319,24 @@ class Take:
                     end = max(end, reached)
             slowest = reached if slowest is None else min(slowest, reached)
         final = end if slowest is None else min(end, max(slowest, end - rings.sample_rate_hz))
-        self._write_rings(end, max(self._settled, final, settle))
+        self._write_rings(end, max(self._settled, final, settle), settle)
 
-    def _write_rings(self, end: int, settle: int) -> None:
-        """Write what the rings hold up to frame `end`, and let them forget what lies before frame `settle`."""
+    def _write_rings(self, end: int, settle: int, least: int) -> None:
+        """Write what the rings hold up to frame `end`, and let them forget what lies before frame `settle`.
+
+        When the system refuses, they forget what lies before frame `least`, and what they have no room for.
+        """
         rings = self._rings
         assert rings is not None
-        begin, self._settled = self._settled, settle
+        begin = self._settled
         sources: list[tuple[int, int] | None] = [None] * len(self._channels)
         for track in self._channels:
             if track and track.rings and track.offset is not None:
                 sources[track.channel] = (track.row, begin - track.offset)
         if end > begin and not self._write(begin, rings.interleave(sources, end - begin)):
-            self.unwritten_samples += min(settle, end) - begin
+            settle = max(begin, least, end - rings.sample_rate_hz * _KEPT_MS // 1000)
+            self.unwritten.add(begin, min(settle, end))
+        self._settled = settle
         for source in sources:
             if source:
                 row, position = source

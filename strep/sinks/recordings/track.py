@@ -110,11 +110,11 @@ class Track:
         closed = self.notes.closed
         return (closed.report.anchor_ns if closed else self.anchor_ns) - self._placed_anchor_ns
 
-    def describe(self, file_rate_hz: int) -> Document:
-        """Give the stream's entry in the sidecar."""
+    def describe(self, file_rate_hz: int, most_gaps: int | None = None) -> Document:
+        """Give the stream's entry in the sidecar, with no more than the first `most_gaps` gaps."""
         start_s = None if self.offset is None else self.offset / file_rate_hz
         place = None if start_s is None else (lambda position, rate_hz: start_s + position / rate_hz)
-        facts = self.notes.describe(place)
+        facts = self.notes.describe(place, most_gaps)
         return {
             "direction": facts.pop("direction"),
             "channel": self.channel,

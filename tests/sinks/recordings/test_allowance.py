@@ -38,3 +38,13 @@ def test_never_more_than_at_once_and_never_more_than_the_time_allows(steps: list
         assert count <= 50
         total += count
     assert total <= 50 + (latest_ns - SECOND) // 1_000_000
+
+
+def test_what_is_more_work_than_is_left_is_done_and_owed() -> None:
+    allowance = Allowance(per_s=1000, at_once=50)
+    allowance.refill(SECOND)
+    assert allowance.use(70)
+    allowance.refill(SECOND + 20_000_000)
+    assert used(allowance) == 0
+    allowance.refill(SECOND + 23_000_000)
+    assert used(allowance) == 3
