@@ -331,13 +331,15 @@ class Engine:
     def _expire(self, now_ns: int) -> None:
         """Close the legs of which no direction was heard for the idle time-out."""
         heard_before_ns = now_ns - self.config.idle_timeout_s * _SECOND_NS
-        latest = self._sources.intake[:, t.LATEST_ARRIVAL_NS]
-        quiet = (latest <= heard_before_ns).tolist()
+        quiet = self._sources.silent_since(heard_before_ns)
+        slots = self._sources.release[quiet, t.STREAM].tolist()
+        calls = dict.fromkeys(state.identity.call for slot in slots if (state := self._state[slot]))
+        silent = set(quiet.tolist())
         idle = [
             state
-            for states in self._calls.values()
-            if all(quiet[row] for state in states for row in state.rows)
-            for state in states
+            for call in calls
+            if all(row in silent for state in self._calls[call] for row in state.rows)
+            for state in self._calls[call]
         ]
         if idle:
             self._close(idle, now_ns, CloseReason.IDLE)

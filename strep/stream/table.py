@@ -113,10 +113,16 @@ class Sources:
                     self.cells[cell, CELL_PAYLOAD] = LOOSE
             self.payloads.drop_oldest()
 
+    def silent_since(self, before_ns: int) -> NDArray[np.int64]:
+        """Give the rows in use of which nothing was heard after a time."""
+        latest_ns = self.intake[:, LATEST_ARRIVAL_NS]
+        return np.flatnonzero((latest_ns <= before_ns) & (latest_ns != 0))
+
     def give_back(self, row: int) -> None:
         """Let a row serve again."""
         self.payloads.forget(row)
         self.state[row] = None
+        self.intake[row, LATEST_ARRIVAL_NS] = 0
         self._free.append(row)
 
 
