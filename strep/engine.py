@@ -182,12 +182,32 @@ class Engine:
             batch = batch[np.flatnonzero(~large)]
             if not len(batch):
                 return
+        self._timeline.begin_batch()
+        if self._straight_path is not None:
+            batch = self._take_straight(self._straight_path, batch)
+        if len(batch):
+            self._take_columns(batch)
+
+    def _take_straight(self, straight_path: StraightPath, batch: DatagramBatch) -> DatagramBatch:
+        """Identify and account in one go, up to a packet that is not straight to identify; give what is left."""
+        accepted, packets, end, rest = straight_path.take(batch)
+        self._timeline.hold(accepted)
+        if len(rest):
+            self._account(packets.select(rest))
+        return batch[end:]
+
+    def _take_columns(self, batch: DatagramBatch) -> None:
         if self._straight_path is None:
             _, packets = self._identify(batch)
         else:
             packets = self._identify_straight(self._straight_path, batch)
-        if len(packets.row):
-            self._account(packets)
+        if not len(packets.row):
+            return
+        if self._straight_path is not None:
+            accepted, rest = self._straight_path.account(batch, packets)
+            self._timeline.hold(accepted)
+            packets = packets.select(rest)
+        self._account(packets)
 
     def _identify(self, batch: DatagramBatch) -> tuple[NDArray[np.int64], Packets]:
         """Find the RTP packets of sources that there is room for, and their rows in the batch; count all others."""
@@ -218,14 +238,9 @@ class Engine:
         packets.put(left[rows], odd)
         return packets.select(np.flatnonzero(packets.row != UNKNOWN))
 
-    def _account(self, packets: Packets) -> None:
+    def _account(self, rest: Packets) -> None:
         """Account in rounds in which each stream occurs once: columns are written once a row, in order of arrival."""
-        rest: Packets | None = packets
-        self._timeline.begin_batch()
-        if self._straight_path is not None:
-            accepted, rest = self._straight_path.account(packets)
-            self._timeline.hold(accepted)
-        while rest is not None and len(rest.row):
+        while len(rest.row):
             number, slot = np.arange(len(rest.row)), self._sources.release[rest.row, t.STREAM]
             self._first[slot[::-1]] = number[::-1]  # of equal slots the last write wins: the first packet
             first = self._first[slot] == number

@@ -47,11 +47,13 @@ def account(
     accepted_sequence: Ints,
     accepted_cells: IntTable,
     accepted_payload: ByteTable,
+    first: Int,
     rest: Ints,
 ) -> Int:
     """Take the straight packets, of each stream up to the first that is not; returns how many those are.
 
-    seen: int64[streams], all 0 before and after. rest: which packets are left, in order.
+    seen: int64[streams], not 0 for a stream that has packets among the rest. rest: the numbers of the packets that are
+    left, counted from `first`, in order.
     """
     # The cells have left the caches. Stores would wait for one after the other; loads wait for many at a time.
     touched = 0
@@ -79,7 +81,7 @@ def account(
             or sequence - release[source, t.CURSOR] >= t.CELLS - t.HISTORY_CELLS
         ):
             seen[stream] = _LEFT_ALONE
-            rest[n - taken] = n
+            rest[n - taken] = first + n
             continue
         jitter_ns = before_f[t.JITTER_NS] + (difference_ns - before_f[t.JITTER_NS]) / 16
         before_f[t.JITTER_NS] = jitter_ns
@@ -105,6 +107,4 @@ def account(
         for k in range(len(payload)):
             out[k] = payload[k]
         taken += 1
-    for k in range(len(row) - taken):
-        seen[release[row[rest[k]], t.STREAM]] = 0
     return taken

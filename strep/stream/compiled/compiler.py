@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 F = TypeVar("F", bound=Callable[..., object])
 
 Int = Annotated[int, types.int64]
+Flag = Annotated[bool, types.boolean]
 Pair = Annotated[tuple[int, int], types.UniTuple(types.int64, 2)]
 Word = Annotated[np.uint64, types.uint64]
 #: Arrays are C-contiguous; a table has two dimensions. Those called read-only may also be writable.

@@ -64,7 +64,7 @@ def identify(
     # What the kernel wrote has left the nearest cache: all headers are asked for at once, see account.
     touched = np.uint8(0)
     for n in range(len(offset)):
-        touched ^= flat[offset[n]] ^ flat[offset[n] + 64] ^ flat[offset[n] + 128]
+        touched ^= flat[offset[n]] ^ flat[offset[n] + 64] ^ flat[offset[n] + 128] ^ flat[offset[n] + 192]
     payload_type[0] = touched  # or they would be optimised away
     missed = 0
     for n in range(len(offset)):

@@ -6,15 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.stream import table as t
-from strep.stream.compiled.account import account
 from strep.stream.compiled.hand_on import hand_on
 from strep.stream.compiled.identify import identify
+from strep.stream.compiled.take import take
 from strep.stream.index import KeyIndex
 from strep.stream.intake import Accepted, Packets
 from strep.stream.keys import PacketKeys
 from strep.stream.placed import Placed
 from strep.wire.batch import DatagramBatch
 from strep.wire.fate import Fate
+
+#: Packets at a time. With what they lead to they take some 400 bytes each, and fit into a cache of 64 KB. To feed one
+#: takes 108 ns where there are 128 or 256 of them, 140 where 16, 123 where 1,024 or all in two passes.
+BLOCK = 128
 
 
 class StraightPath:
@@ -30,14 +34,24 @@ class StraightPath:
     ) -> None:
         self._sources, self._streams, self._keys, self._index, self._fates = sources, streams, keys, index, fates
         self._seen = np.zeros(len(streams.release), np.int64)
+        self._payload_bytes = 1  # the longest payload of the batch before
+
+    def take(self, batch: DatagramBatch) -> tuple[Accepted, Packets, int, NDArray[np.int64]]:
+        """Identify and account for packets up to one that is not straight to identify.
+
+        Gives what was laid into cells; all packets, of which so many were looked at; and which of those are left.
+        """
+        self._keys.learn(batch.endpoints)
+        packets = _unidentified(batch)
+        accepted, end, rest = self._take(batch, packets, self._payload_bytes, identified=False)
+        if end:
+            self._payload_bytes = max(1, int(packets.payload_length[:end].max()))
+        return accepted, packets, end, rest
 
     def identify(self, batch: DatagramBatch) -> tuple[Packets, int]:
         """Read headers and find sources; `row` is UNKNOWN for as many packets as are left, the second value."""
-        n = len(batch)
         self._keys.learn(batch.endpoints)
-        columns = [np.empty(n, np.int64) for _ in range(6)]
-        row, sequence_number, timestamp, rtp_start, payload_start, payload_length = columns
-        payload_type, marker = np.empty(n, np.uint8), np.empty(n, np.bool_)
+        packets = _unidentified(batch)
         missed = identify(
             batch.flat,
             batch.offset,
@@ -48,47 +62,52 @@ class StraightPath:
             self._index.keys,
             self._index.tables,
             self._index.shift,
-            row,
-            payload_type,
-            marker,
-            sequence_number,
-            timestamp,
-            rtp_start,
-            payload_start,
-            payload_length,
-        )
-        packets = Packets(
-            row,
-            batch.arrival_ns,
-            payload_type,
-            marker,
-            sequence_number,
-            timestamp,
-            rtp_start,
-            payload_start,
-            payload_length,
-            np.zeros(n, np.uint8),
-            batch.flat,
-        )
-        return packets, missed
-
-    def account(self, packets: Packets) -> tuple[Accepted, Packets | None]:
-        """Account for packets; gives what was laid into cells, and the packets that are left, if any are."""
-        sources, n = self._sources, len(packets.row)
-        row, sequence, rest = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
-        cells = np.empty((n, t.CELL_COLUMNS), np.int64)
-        payload = np.empty((n, max(1, int(packets.payload_length.max()))), np.uint8)
-        taken = account(
             packets.row,
-            packets.arrival_ns,
             packets.payload_type,
             packets.marker,
             packets.sequence_number,
             packets.timestamp,
+            packets.rtp_start,
+            packets.payload_start,
+            packets.payload_length,
+        )
+        return packets, missed
+
+    def account(self, batch: DatagramBatch, packets: Packets) -> tuple[Accepted, NDArray[np.int64]]:
+        """Account for packets that are identified; gives what was laid into cells, and which packets are left."""
+        self._payload_bytes = max(1, int(packets.payload_length.max()))
+        accepted, _, rest = self._take(batch, packets, self._payload_bytes, identified=True)
+        return accepted, rest
+
+    def _take(
+        self, batch: DatagramBatch, packets: Packets, payload_bytes: int, *, identified: bool
+    ) -> tuple[Accepted, int, NDArray[np.int64]]:
+        sources, n = self._sources, len(packets.row)
+        row, sequence, rest = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+        cells = np.empty((n, t.CELL_COLUMNS), np.int64)
+        payload = np.empty((n, payload_bytes), np.uint8)
+        end, taken = take(
+            BLOCK,
+            identified,
+            packets.flat,
+            batch.offset,
+            batch.length,
+            packets.arrival_ns,
+            batch.source,
+            self._keys.conversation,
+            self._keys.direction,
+            self._index.keys,
+            self._index.tables,
+            self._index.shift,
+            packets.row,
+            packets.payload_type,
+            packets.marker,
+            packets.sequence_number,
+            packets.timestamp,
+            packets.rtp_start,
             packets.payload_start,
             packets.payload_length,
             packets.claim,
-            packets.flat,
             sources.intake,
             sources.intake_f,
             sources.release,
@@ -106,7 +125,7 @@ class StraightPath:
         accepted = Accepted(row, sequence, cells[:, t.CELL_ARRIVAL_NS], cells, payload)
         if taken:
             sources.payloads.append(row, sequence, payload, int(accepted.arrival_ns[-1]))
-        return accepted, packets.select(rest[: n - taken]) if taken < n else None
+        return accepted, end, rest[: end - taken]
 
     def hand_on(self, accepted: Accepted) -> tuple[Placed, NDArray[np.int64], NDArray[np.int64]]:
         """Place and decode packets; gives them, the slots of streams whose anchor moved, and which packets are left."""
@@ -133,3 +152,23 @@ class StraightPath:
         )
         placed = Placed(kind[:taken], slots[:taken], position[:taken], samples[:taken], arrival_ns[:taken])
         return placed, moved[:told], rest[: n - taken]
+
+
+def _unidentified(batch: DatagramBatch) -> Packets:
+    """Make room for the headers of a batch."""
+    n = len(batch)
+    columns = [np.empty(n, np.int64) for _ in range(6)]
+    row, sequence_number, timestamp, rtp_start, payload_start, payload_length = columns
+    return Packets(
+        row,
+        batch.arrival_ns,
+        np.empty(n, np.uint8),
+        np.empty(n, np.bool_),
+        sequence_number,
+        timestamp,
+        rtp_start,
+        payload_start,
+        payload_length,
+        np.zeros(n, np.uint8),
+        batch.flat,
+    )

@@ -21,14 +21,15 @@ from strep.wire.headers import parse_headers
 from tests.test_engine_laws import network
 from tests.traffic import LEG, SMALL, START_NS, Sender, feed, per_stream, run, small_is
 
-pytestmark = pytest.mark.skipif(not compiled.is_available(), reason="needs numba")
+straight = pytest.importorskip("strep.stream.compiled.straight", reason="needs numba")
 ENDPOINTS = [Endpoint("192.0.2.1:9", "192.0.2.2:9", "one"), Endpoint("192.0.2.1:8", "192.0.2.2:9", "two", 1)]
 COMPILED = replace(SMALL, compiled=True)
 
 
-@given(network(), st.integers(1, 40), st.sampled_from([1, 20, 250, None]))
-def test_any_traffic_comes_out_as_by_the_columns(arrivals, portion: int, step_ms) -> None:
-    with small_is(1):
+@given(network(), st.integers(1, 40), st.sampled_from([1, 20, 250, None]), st.sampled_from([1, 3, straight.BLOCK]))
+def test_any_traffic_comes_out_as_by_the_columns(arrivals, portion: int, step_ms, block: int) -> None:
+    with small_is(1), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(straight, "BLOCK", block)
         result = run(arrivals, COMPILED, portions=[portion] * 100, step_ms=step_ms)
         twin = run(arrivals, replace(SMALL, compiled=False), portions=[portion] * 100, step_ms=step_ms)
     assert per_stream(result) == per_stream(twin)
