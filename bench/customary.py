@@ -18,7 +18,7 @@ import numpy as np
 from bench.drains import bind_deep
 from bench.turns import Progress
 from strep.audio.g711 import Law, decode
-from strep.net.source import DropCounter
+from strep.net.source import QueueMeter
 
 _STREP = struct.Struct("!BB6x16s")
 _RTP = struct.Struct("!BBHII")
@@ -92,7 +92,7 @@ class ProtocolDrain:
     ) -> None:
         bound = bind_deep(queued)
         self.address = bound.address
-        self._drops = DropCounter(bound.socket)
+        self._queue = QueueMeter(bound.socket)
         self._loop = new_loop()
         self._transport, self._protocol = self._loop.run_until_complete(
             self._loop.create_datagram_endpoint(protocol, sock=bound.socket)
@@ -111,9 +111,9 @@ class ProtocolDrain:
 
     def progress(self) -> Progress:
         """Tell what was done so far."""
-        self._drops.update()
+        self._queue.update()
         received = self._protocol.received
-        return Progress(received, received, received, self._drops.drops or 0)
+        return Progress(received, received, received, self._queue.drops or 0)
 
     def close(self) -> None:
         """Close the socket and the loop."""

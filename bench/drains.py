@@ -14,7 +14,7 @@ from bench.turns import Progress
 from strep.audio.block import AudioBlock
 from strep.engine import Engine, EngineConfig
 from strep.net.address import UdpAddress
-from strep.net.source import BATCH_DATAGRAMS, BoundSocket, DatagramSource, DropCounter, bind_udp
+from strep.net.source import BATCH_DATAGRAMS, BoundSocket, DatagramSource, QueueMeter, bind_udp
 from strep.net.udp import IOVEC, MMSGHDR, open_udp
 from strep.net.wallclock import WallClock
 from strep.stream.outbox import Output
@@ -67,7 +67,7 @@ class BareDrain:
         bound = bind_deep(queued)
         self.address = bound.address
         self._socket = bound.socket
-        self._drops = DropCounter(bound.socket)
+        self._queue = QueueMeter(bound.socket)
         self._received = 0
         self._recvmmsg = ctypes.CDLL(None, use_errno=True).recvmmsg
         self._recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
@@ -90,8 +90,8 @@ class BareDrain:
 
     def progress(self) -> Progress:
         """Tell what was done so far."""
-        self._drops.update()
-        return Progress(self._received, self._received, self._received, self._drops.drops or 0)
+        self._queue.update()
+        return Progress(self._received, self._received, self._received, self._queue.drops or 0)
 
     def close(self) -> None:
         """Close the socket."""

@@ -21,7 +21,7 @@ from strep.net.address import UdpAddress
 from strep.receiver import Receiver
 from strep.sinks.base import Sink
 from strep.sinks.recordings import RecordingSink
-from strep.stream.events import Event, StreamClosed, StreamReport
+from strep.stream.events import CloseReason, Event, StreamClosed, StreamReport
 
 #: A receiver's loop turns every 10 ms; one that is so long behind has more to do than time.
 BEHIND_NS = 100_000_000
@@ -56,12 +56,14 @@ class Recorded:
     through all sinks (when more had arrived than a turn takes: from the arrival of the last that it took).
     last_drop_ns: wall time after which nothing was dropped: the count is the kernel's own as of the latest read; 0:
     nothing ever was. last_behind_ns: when that turn was last longer than BEHIND_NS; 0: it never was.
+    calls_left_out: of those that had been received (strep.overload).
     """
 
     received: int
     kernel_drops: int
     fates: dict[str, int]
     lost: int
+    calls_left_out: int
     recordings: int
     failures: list[str]
     usage: Usage
@@ -76,6 +78,7 @@ class Totals:
     def __init__(self) -> None:
         self.receiver: Receiver | None = None
         self.lost = 0
+        self.left_out: set[str] = set()
         self.longest_turn_ns = 0
         self.last_drop_ns = 0
         self.last_behind_ns = 0
@@ -85,6 +88,8 @@ class Totals:
         """Take one event."""
         if isinstance(event, StreamClosed):
             self.lost += lost_packets(event.report)
+            if event.reason is CloseReason.OVERLOADED:
+                self.left_out.add(event.report.identity.call)
 
     def block(self, block: AudioBlock) -> None:
         """Take no notice."""
@@ -174,6 +179,7 @@ async def receive(connection: Connection, sinks: Sequence[Sink]) -> Recorded:
         kernel_drops=receiver.kernel_drops,
         fates=receiver.counts(),
         lost=totals.lost,
+        calls_left_out=len(totals.left_out),
         recordings=0,
         failures=[],
         usage=Usage.now(),

@@ -37,6 +37,7 @@ from strep.stream.intake import Intake, Packets
 from strep.stream.keys import PacketKeys, identity_of, stream_key
 from strep.stream.outbox import Outbox, Output
 from strep.stream.report import report_stream
+from strep.stream.shedding import LeftOut
 from strep.stream.state import StreamState
 from strep.stream.timeline import SMALL, Timeline
 from strep.wire.batch import DatagramBatch, Endpoint
@@ -105,7 +106,9 @@ class Engine:
         self._free = list(range(streams - 1, -1, -1))
         self._by_key: dict[Key, StreamState] = {}  # the key of a stream is its sources' with the SSRC left out
         self._calls: dict[str, list[StreamState]] = {}
-        self._index = KeyIndex(capacity)
+        self._index = KeyIndex(2 * capacity)
+        self._left_out = LeftOut(capacity, capacity)
+        self._takes_new = True
         self._first = np.zeros(streams, np.int64)
         self._endpoints: Sequence[Endpoint] = ()
         self._keys = PacketKeys()
@@ -129,6 +132,16 @@ class Engine:
     def open_streams(self) -> int:
         """Count the streams that are open."""
         return len(self._by_key)
+
+    @property
+    def open_calls(self) -> int:
+        """Count the legs that are open."""
+        return len(self._calls)
+
+    @property
+    def left_out_calls(self) -> int:
+        """Count the legs that are left out."""
+        return len(self._left_out)
 
     @property
     def is_waiting(self) -> bool:
@@ -170,6 +183,26 @@ class Engine:
         self._close(list(self._calls.get(call, ())), self._watermark_ns, reason)
         return self._outbox.take()
 
+    def leave_out(self, calls: int) -> list[Output]:
+        """Close the youngest legs, and take nothing of them, nor of new ones, until `take_back`: there is too much."""
+        if calls <= 0:
+            return []
+        self._takes_new = False
+        states = [state for call in list(self._calls)[-calls:] for state in self._calls[call]]
+        keys = [self._index.key(row) for state in states for row in state.rows]
+        self._close(states, self._watermark_ns, CloseReason.OVERLOADED)
+        rows = {key: row for key in keys if (row := self._left_out.add(key)) is not None}
+        if rows:
+            self._index.add(list(rows), list(rows.values()))
+        return self._outbox.take()
+
+    def take_back(self, calls: int) -> None:
+        """Take new legs again, and so many of those that were left out, those first that were left out first."""
+        self._takes_new = True
+        rows = self._left_out.take_back(calls)
+        if rows:
+            self._index.remove(rows)
+
     def close(self) -> list[Output]:
         """Hand on everything and close every stream."""
         self._close(list(self._by_key.values()), self._watermark_ns, CloseReason.STOPPED)
@@ -183,7 +216,7 @@ class Engine:
             if not len(batch):
                 return
         self._timeline.begin_batch()
-        if self._straight_path is not None:
+        if self._straight_path is not None and not self._left_out:  # which only what follows can tell
             batch = self._take_straight(self._straight_path, batch)
         if len(batch):
             self._take_columns(batch)
@@ -201,6 +234,10 @@ class Engine:
             _, packets = self._identify(batch)
         else:
             packets = self._identify_straight(self._straight_path, batch)
+        if self._left_out:
+            taken = packets.row < self._sources.capacity
+            self.fates[Fate.OVER_LIMIT_LOAD] += np.count_nonzero(~taken)
+            packets = packets.select(np.flatnonzero(taken))
         if not len(packets.row):
             return
         if self._straight_path is not None:
@@ -286,13 +323,15 @@ class Engine:
 
     def _open(self, batch: DatagramBatch, headers: Headers, n: int, key: Key) -> int | None:
         stream = self._by_key.get(stream_key(key))
+        ssrc, sender, arrival_ns = int(headers.ssrc[n]), int(batch.source[n]), int(batch.arrival_ns[n])
+        identity = identity_of(headers, n, batch.endpoints[sender])
+        if identity.call not in self._calls and (key in self._left_out or not self._takes_new):
+            return self._left_out.add(key)
         full = not self._free if stream is None else len(stream.rows) >= MAX_SOURCES_PER_STREAM
         row = None if full else self._sources.take()
         if row is None:
             return None
-        ssrc, sender, arrival_ns = int(headers.ssrc[n]), int(batch.source[n]), int(batch.arrival_ns[n])
         if stream is None:
-            identity = identity_of(headers, n, batch.endpoints[sender])
             stream = self._open_stream(stream_key(key), identity, batch.endpoints[sender], ssrc, arrival_ns)
         stream.rows.append(row)
         self._sources.state[row] = t.SourceState(row, stream.slot, ssrc, sender, arrival_ns)

@@ -58,6 +58,14 @@ class Pipeline:
         self._hand_on(self.engine.end_call(call))
         self._check()
 
+    def leave_out(self, calls: int) -> None:
+        """Leave out so many calls, below zero take so many back, because of the load: see strep.overload."""
+        if calls > 0:
+            self._hand_on(self.engine.leave_out(calls))
+            self._check()
+        elif calls < 0:
+            self.engine.take_back(-calls)
+
     def close(self) -> None:
         """Close every stream and every sink. A second call does nothing."""
         if self._closed:

@@ -20,6 +20,7 @@ from strep.net.endpoints import EndpointTable
 from strep.net.source import RECEIVE_BUFFER_BYTES, BoundSocket, DatagramSource
 from strep.net.udp import open_udp
 from strep.net.wallclock import WallClock
+from strep.overload import Overload
 from strep.pipeline import Pipeline
 from strep.sinks.base import Sink
 from strep.stream.events import Event, StreamReport
@@ -55,6 +56,9 @@ class Receiver:
     target: where STREP (any number of calls) and plain RTP may arrive. rx and tx: plain RTP of one call, a port for
     each direction. Instead of an address, each may be a socket that is bound already; it is closed in the end.
     payload_types: what dynamic payload types mean, such as {116: AudioFormat("OPUS", 48000, 48000, 2)}.
+    shed_calls: where more arrives than this machine carries, leave out whole calls (their streams close as overloaded,
+    their packets are counted as over_limit_load) until there is time for them again, by the rules of strep.overload.
+    Otherwise the kernel drops packets of all calls alike.
     Raises ConfigError for arguments that cannot work and ReceiveError for a socket that cannot be opened. A sink that
     raises is left out while the others go on, see strep.pipeline: leaving raises its error, when all is closed.
     """
@@ -69,6 +73,7 @@ class Receiver:
         config: EngineConfig | None = None,
         payload_types: Mapping[int, AudioFormat] | None = None,
         receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
+        shed_calls: bool = True,
         portable: bool = False,
     ) -> None:
         if target is None and rx is None and tx is None:
@@ -90,6 +95,7 @@ class Receiver:
         self._entered = self._stopping = False
         self._behind = False  # whether the last turn left something queued
         self._sinks_busy = False
+        self._overload = Overload() if shed_calls else None
         self._watermark_ns = 0
 
     async def __aenter__(self) -> Receiver:
@@ -193,6 +199,7 @@ class Receiver:
             while not self._stopping:
                 began_s = time.monotonic()
                 quiet = 0 if self._turn() else quiet + 1
+                self._watch_load()
                 if self._behind:
                     await asyncio.sleep(0)  # others have their turn, and then we go on
                 elif quiet < _QUIET_TICKS or self._sinks_busy:
@@ -224,6 +231,20 @@ class Receiver:
             self._advance(min(before_ns, *(int(some.arrival_ns[-1]) for some in batches)))
         self._behind = True
         return any_read
+
+    def _watch_load(self) -> None:
+        if self._overload is None:
+            return
+        calls = self._overload.look(
+            time.monotonic_ns(),
+            emptied=not self._behind,
+            lag_ns=self._clock.now_ns - self._watermark_ns,
+            queued_share=max(source.queued_share for source in self._sources),
+            drops=self.kernel_drops,
+            calls=self.engine.open_calls,
+            left_out=self.engine.left_out_calls,
+        )
+        self.pipeline.leave_out(calls)
 
     def _advance(self, watermark_ns: int) -> None:
         self._watermark_ns = watermark_ns

@@ -297,6 +297,27 @@ async def test_it_stops_while_datagrams_keep_coming(monkeypatch: pytest.MonkeyPa
     assert sum(receiver.counts().values()) == receiver.received >= len(reads) - 1
 
 
+@pytest.mark.parametrize("shed_calls", [True, False])
+async def test_calls_are_left_out_as_the_load_demands_unless_that_is_declined(
+    shed_calls: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    decided = {1: 0, 2: 1}  # when all are open, the youngest of them is left out
+    monkeypatch.setattr("strep.receiver.Overload.look", lambda self, now_ns, **load: decided.pop(load["calls"], 0))
+    sink, senders = strep.RecordingSink(tmp_path), [Sender(call_leg_id=uuid.UUID(int=n + 1), seed=n) for n in range(2)]
+    async with receiver_on(LOOPBACK, sinks=[sink], shed_calls=shed_calls) as receiver:
+        sent = [[sender.packet() for sender in senders] for _ in range(2)]
+        for packets in sent:
+            with closing(open_socket(receiver.addresses[0])) as sock:
+                for packet in packets:
+                    sock.send(packet)
+            await until(lambda: receiver.counts()["accepted"] >= 2 or receiver.engine.left_out_calls == 1)
+            if shed_calls:
+                await until(lambda: receiver.engine.left_out_calls == 1)
+    counts = receiver.counts()
+    assert (counts["accepted"], counts["over_limit_load"]) == ((3, 1) if shed_calls else (4, 0))
+    assert {len(recorded(made, Direction.INBOUND)) for made in sink.recordings} == ({160, 320} if shed_calls else {320})
+
+
 async def test_stopping_and_waiting_may_be_done_in_any_order_and_often() -> None:
     async with receiver_on(LOOPBACK) as receiver:
         waiting = asyncio.create_task(receiver.wait())

@@ -17,6 +17,7 @@ ROOMS = [
     "engine",
     "sinks",
     "plugins",
+    "overload",
     "pipeline",
     "net",
     "offline",

@@ -20,7 +20,7 @@ from strep.cli.signals import stop_event
 from strep.cli.status import status_line
 from strep.errors import ConfigError
 from strep.net.address import UdpAddress
-from strep.net.source import BoundSocket, DropCounter
+from strep.net.source import BoundSocket, QueueMeter
 from strep.net.steering import bind_group
 from strep.receiver import warn_of_receive_buffer
 from strep.wire.fate import Fate
@@ -60,7 +60,7 @@ class Crew:
         self.options = options
         self.news = News()
         self.ledger = NewsLedger(len(inputs), KEPT_RECORDINGS, self.news)
-        self._counters = [DropCounter(bound.socket) for own in inputs for bound in own.values()]
+        self._counters = [QueueMeter(bound.socket) for own in inputs for bound in own.values()]
         self._drops_before = sum(counter.drops or 0 for counter in self._counters)  # none was ours before
 
     @property

@@ -37,6 +37,7 @@ class News:
         self._tell, self._clock_s = tell, clock_s
         self._recordings = Paced("recording", tell)
         self._failures = Paced("call with write errors", tell, "calls with write errors")
+        self._left_out = Paced("call left out", tell, "calls left out")
         self._failed_calls: OrderedDict[str, None] = OrderedDict()
         self._formats: set[tuple[int, AudioFormat | None]] = set()  # 128 payload types, each unknown or told
         self._ended = False
@@ -62,6 +63,11 @@ class News:
             self._failed_calls.popitem(last=False)
         self._failures.say(self._clock_s(), lambda: f"{call}: not all of it could be written: {reason}")
 
+    def left_out(self, call: str) -> None:
+        """Take a call that was left out because more came than could be carried."""
+        if not self._ended:
+            self._left_out.say(self._clock_s(), lambda: f"{call}: left out, more calls came than can be carried")
+
     def recording(self, name: str, duration_s: float, calls: Callable[[], int]) -> None:
         """Take a finished recording; calls: counts those that go on."""
         if self._shows_recordings and not self._ended:
@@ -75,6 +81,7 @@ class News:
         if not self._ended:
             self._recordings.tick(now_s)
             self._failures.tick(now_s)
+            self._left_out.tick(now_s)
 
     def end(self) -> None:
         """Tell nothing more: the results follow."""

@@ -17,7 +17,7 @@ from strep.cli.news import News
 from strep.cli.output import counted, errors_console
 from strep.cli.recordings import newest
 from strep.sinks.recordings import RecordingSink
-from strep.stream.events import Event, FormatChanged, Gap, StreamClosed, StreamOpened
+from strep.stream.events import CloseReason, Event, FormatChanged, Gap, StreamClosed, StreamOpened
 
 _REFRESH_S = 0.5
 
@@ -96,6 +96,8 @@ class Tally:
             self._streams_of[call] -= 1
             if not self._streams_of[call]:
                 del self._streams_of[call]
+                if event.reason is CloseReason.OVERLOADED:
+                    self._news.left_out(call)
 
     def block(self, block: AudioBlock) -> None:
         """Take decoded audio: nothing to count."""

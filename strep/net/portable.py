@@ -54,7 +54,7 @@ class PortableSource(SocketSource):
             lengths.append(length)
             numbers.append(self._number(sender))
             end += length
-        self._drops.update()
+        self._queue.update()
         self._clock.read()
         return self._batch(lengths, stamps_ns, numbers)
 

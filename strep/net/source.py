@@ -31,7 +31,8 @@ LONGEST_DATAGRAM_BYTES = 65_536
 # Linux, asm-generic/socket.h; Python's socket module does not name them.
 _SO_RCVBUFFORCE = 33
 _SO_MEMINFO = 55
-_MEMINFO_DROPS = struct.Struct("=32xI")
+#: Of SO_MEMINFO: rmem_alloc, rcvbuf, and drops as the ninth word (linux/sock_diag.h).
+_MEMINFO = struct.Struct("=II24xI")
 _IS_LINUX = sys.platform == "linux"
 
 
@@ -57,6 +58,10 @@ class DatagramSource(Protocol):
         These are datagrams; but a super-packet (UDP_GRO) counts once, however many are in it. None where the system
         does not tell.
         """
+
+    @property
+    def queued_share(self) -> float:
+        """Tell how much of its room the kernel's queue takes, as of the latest read(); 0 where it does not tell."""
 
     @property
     def drained(self) -> bool:
@@ -146,7 +151,7 @@ class SocketSource:
         self.drained = False
         self.socket_errors = 0
         self._socket = bound.socket
-        self._drops = DropCounter(bound.socket)
+        self._queue = QueueMeter(bound.socket)
         self._senders = senders
         self._clock = clock
         self._capacity = batch_datagrams
@@ -154,7 +159,12 @@ class SocketSource:
     @property
     def kernel_drops(self) -> int | None:
         """Give what the kernel dropped, as of the latest read()."""
-        return self._drops.drops
+        return self._queue.drops
+
+    @property
+    def queued_share(self) -> float:
+        """Give how full the kernel's queue was, as of the latest read()."""
+        return self._queue.queued_share
 
     @property
     def overflowed(self) -> int:
@@ -199,8 +209,8 @@ def _reason(error: OSError) -> str:
     return reasons.get(error.errno or 0, error.strerror or str(error))
 
 
-class DropCounter:
-    """Counts what the kernel dropped on one socket, from its 32-bit counter.
+class QueueMeter:
+    """Tells how full one socket's queue is, and counts what the kernel dropped, from its 32-bit counter.
 
     SO_MEMINFO (Linux 4.12) is the same number as SO_RXQ_OVFL's control message, but is up to date: the message comes
     with the next datagram only, and tells of the time when that was queued.
@@ -209,17 +219,23 @@ class DropCounter:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._last = 0
+        self.queued_share = 0.0
         self.drops: int | None = 0 if _IS_LINUX else None
         self.update()
 
     def update(self) -> None:
-        """Ask the kernel. From then on `drops` is the number since the socket was opened; None if it does not tell."""
+        """Ask the kernel. From then on `drops` is the number since the socket was opened; None if it does not tell.
+
+        queued_share: what is queued, of what may be; 0 if the kernel does not tell.
+        """
         if self.drops is None:
             return
         try:
-            (raw,) = _MEMINFO_DROPS.unpack(self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO_DROPS.size))
+            raw = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+            queued_bytes, most_bytes, drops = _MEMINFO.unpack(raw)
         except (OSError, struct.error):
             self.drops = None
         else:
-            self.drops = self.drops + (raw - self._last & 0xFFFF_FFFF)  # the counter wraps
-            self._last = raw
+            self.drops = self.drops + (drops - self._last & 0xFFFF_FFFF)  # the counter wraps
+            self._last = drops
+            self.queued_share = queued_bytes / max(most_bytes, 1)

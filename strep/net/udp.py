@@ -195,7 +195,7 @@ class RecvmmsgSource(SocketSource):
             count += received
             if received < asked or (count < wanted and self._message_length[count - asked : count].max() > LANE_BYTES):
                 break
-        self._drops.update()
+        self._queue.update()
         self._clock.read()
         return count
 

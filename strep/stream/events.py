@@ -162,6 +162,7 @@ class CloseReason(enum.StrEnum):
 
     IDLE = "idle"  #: neither direction of its leg was heard for the idle time-out
     STOPPED = "stopped"  #: the receiver stopped, or the capture file ended
+    OVERLOADED = "overloaded"  #: more came than could be carried, and this leg was left out
     ENDED = "ended"  #: the caller said that the fork is over
 
 

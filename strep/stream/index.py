@@ -43,6 +43,11 @@ class KeyIndex:
         """Look one key up: the scalar twin of `look_up`."""
         return self._rows.get(key, UNKNOWN)
 
+    def key(self, row: int) -> Key:
+        """Give the key of a row."""
+        a, b, c = self.keys[row].tolist()
+        return a, b, c
+
     def look_up(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Give the row of each key (uint64[n, 3]), UNKNOWN where there is none."""
         rows = self._first(keys, 0)
@@ -68,8 +73,7 @@ class KeyIndex:
     def remove(self, rows: list[int]) -> None:
         """Forget rows."""
         for row in rows:
-            a, b, c = self.keys[row].tolist()
-            del self._rows[(a, b, c)]
+            del self._rows[self.key(row)]
         for table in (0, 1):
             places = self._places(self.keys[rows], table)
             mine = self.tables[table][places] == rows

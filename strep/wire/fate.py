@@ -23,6 +23,8 @@ class Fate(enum.IntEnum):
     OVER_LIMIT_STREAMS = 12  #: a new stream when the table was full
     OVER_LIMIT_SIZE = 13  #: a payload larger than any audio packet that we hold
 
+    OVER_LIMIT_LOAD = 14  #: its call was left out, because more came than could be carried
+
     @property
     def label(self) -> str:
         """Give the name that reports use."""

@@ -39,7 +39,7 @@ BEFORE, AFTER, END = Usage(1.0, 0.5, 10.0, 50.0), Usage(1.5, 0.75, 12.5, 60.0), 
 
 
 def recorded(accepted: int = 1000, failures: tuple[str, ...] = ()) -> Recorded:
-    return Recorded(1000, 0, {"accepted": accepted, "late": 1000 - accepted}, 0, 3, list(failures), END)
+    return Recorded(1000, 0, {"accepted": accepted, "late": 1000 - accepted}, 0, 0, 3, list(failures), END)
 
 
 def test_the_report_has_what_the_receiver_used() -> None:

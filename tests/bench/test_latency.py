@@ -100,7 +100,7 @@ def one(**changed: Any) -> dict[str, Any]:
     taken = Latency(preempted_ns=2_500_000)
     for histogram in (taken.added, taken.waiting):
         histogram.add(np.full(10, MS))
-    recorded = Recorded(10, 0, {"accepted": 10}, 0, 1, [], Usage(0, 0, 0, 0))
+    recorded = Recorded(10, 0, {"accepted": 10}, 0, 0, 1, [], Usage(0, 0, 0, 0))
     sent = {"packets_sent": 10, "seconds": 2.0, "mean_lateness_ms": 0.1}
     usages = Usage(1, 0, 0, 0), Usage(1.5, 0.5, 2, 0)
     return summed_up(Load(50, 2), 100, sent, *usages, Delivered(recorded, taken, 0), recorded=True) | changed

@@ -33,8 +33,8 @@ def opened(slot, call, direction):
     return StreamOpened(0, slot, identity, 1, "192.0.2.1:1", "192.0.2.2:2")
 
 
-def closed(slot):
-    return StreamClosed(1, slot, CloseReason.IDLE, None)
+def closed(slot, reason=CloseReason.IDLE):
+    return StreamClosed(1, slot, reason, None)
 
 
 def gap(slot, lost_packets):
@@ -50,6 +50,15 @@ def test_both_directions_of_a_leg_are_one_call():
     assert (tally.calls, tally.streams) == (2, 2)
     tally.event(closed(1))
     assert (tally.calls, tally.streams) == (1, 1)
+
+
+def test_a_call_that_is_left_out_is_told_once():
+    tally = tally_of()
+    for slot, call, direction in ((0, 1, Direction.INBOUND), (1, 1, Direction.OUTBOUND), (2, 2, Direction.INBOUND)):
+        tally.event(opened(slot, call, direction))
+    for slot, reason in ((0, CloseReason.OVERLOADED), (1, CloseReason.OVERLOADED), (2, CloseReason.IDLE)):
+        tally.event(closed(slot, reason))
+    assert tally.said == [f"{uuid.UUID(int=1)}-A: left out, more calls came than can be carried"]
 
 
 def test_losses_add_up_and_silence_is_none():

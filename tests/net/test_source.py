@@ -14,7 +14,7 @@ from strep.net import source as source_module
 from strep.net.address import UdpAddress
 from strep.net.endpoints import EndpointTable
 from strep.net.portable import PortableSource
-from strep.net.source import DatagramSource, DropCounter, bind_udp
+from strep.net.source import DatagramSource, QueueMeter, bind_udp
 from strep.net.udp import RecvmmsgSource, open_udp
 from strep.net.wallclock import WallClock
 from strep.wire.batch import SLACK_BYTES
@@ -291,7 +291,7 @@ class CountingSocket:
 
 @linux_only
 def test_the_kernels_drop_counter_wraps_and_ours_does_not() -> None:
-    counter = DropCounter(CountingSocket(0, 0xFFFF_FFFF, 0, 5))
+    counter = QueueMeter(CountingSocket(0, 0xFFFF_FFFF, 0, 5))
     seen = []
     for _ in range(3):
         counter.update()
@@ -301,7 +301,7 @@ def test_the_kernels_drop_counter_wraps_and_ours_does_not() -> None:
 
 @linux_only
 def test_drops_are_unknown_where_the_system_does_not_tell() -> None:
-    counter = DropCounter(CountingSocket(OSError(errno.ENOPROTOOPT, "no such option")))
+    counter = QueueMeter(CountingSocket(OSError(errno.ENOPROTOOPT, "no such option")))
     counter.update()
     assert counter.drops is None
 

@@ -1,0 +1,81 @@
+"""Decide how many calls to leave out when more arrives than this machine carries, and when to take them back.
+
+Without this, the kernel drops packets of all calls alike when its queue is full, and every recording has holes. The
+rules, by which most calls stay whole:
+
+1. A receiver that for PATIENCE_NS did not empty its queue in any turn is late. It is overloaded when meanwhile packets
+   were dropped, or when the queue is nearly full and what is read has become older. A stall alone does not do that: the
+   queue holds what it left, and what is read becomes younger again.
+2. Then so many of the calls are left out, the youngest first, as the receiver fell behind the clock, and SPARE_SHARE
+   more, but not more than MOST_SHARE. To end their recordings takes time, too, so one looks again after SETTLE_NS.
+3. Until the first of them comes back, new ones are left out, too.
+4. When the queue was emptied in every turn for CALM_NS, one in READMIT_SHARE comes back, and another each second. When
+   that was too much, the next time begins after twice as long a calm, up to MOST_CALM_NS.
+
+Like everything that is not a socket, this has no clock: time is an argument.
+"""
+
+from __future__ import annotations
+
+import math
+
+PATIENCE_NS = 500_000_000
+SETTLE_NS = 1_500_000_000
+#: Linux gives back the room of what was read only when that is a quarter of all: so full may be two thirds full.
+FULL_SHARE = 0.9
+SPARE_SHARE, MOST_SHARE = 0.1, 0.25
+CALM_NS, MOST_CALM_NS = 5_000_000_000, 60_000_000_000
+READMIT_SHARE = 20
+READMIT_INTERVAL_NS = 1_000_000_000
+
+
+class Overload:
+    """Watches one receiver's queue."""
+
+    def __init__(self) -> None:
+        self._from_ns: int | None = None  # since when what is read is looked at; None while the queue is emptied
+        self._lag_ns = self._drops = 0  # as they were then
+        self._calm_from_ns = self._readmitted_ns = 0
+        self._calm_ns = CALM_NS
+
+    def look(
+        self, now_ns: int, *, emptied: bool, lag_ns: int, queued_share: float, drops: int, calls: int, left_out: int
+    ) -> int:
+        """Tell how many calls to leave out, or, below zero, how many to take back.
+
+        emptied: whether the queue was emptied in this turn. lag_ns: how old is what was read last. queued_share: of the
+        queue's room, how much is taken. drops: what was dropped since the beginning. calls: how many are open;
+        left_out: how many are not.
+        """
+        if emptied:
+            self._from_ns = None
+            return -self._take_back(now_ns, calls, left_out)
+        self._calm_from_ns = now_ns
+        if self._from_ns is None or now_ns <= self._from_ns:  # what is looked at begins only now
+            self._from_ns = max(now_ns, self._from_ns or 0)
+            self._lag_ns, self._drops = lag_ns, drops
+            return 0
+        since_ns = now_ns - self._from_ns
+        if since_ns < PATIENCE_NS:
+            return 0
+        grown_ns = lag_ns - self._lag_ns
+        overloaded = drops > self._drops or (queued_share > FULL_SHARE and grown_ns > 0)
+        self._from_ns, self._lag_ns, self._drops = now_ns, lag_ns, drops
+        if not overloaded:
+            return 0
+        self._from_ns += SETTLE_NS
+        if self._readmitted_ns:
+            self._calm_ns = min(2 * self._calm_ns, MOST_CALM_NS)
+            self._readmitted_ns = 0
+        return math.ceil(calls * min(max(grown_ns / since_ns, 0) + SPARE_SHARE, MOST_SHARE))
+
+    def _take_back(self, now_ns: int, calls: int, left_out: int) -> int:
+        calm_ns = now_ns - self._calm_from_ns
+        if not left_out and calm_ns > MOST_CALM_NS:
+            self._calm_ns, self._readmitted_ns = CALM_NS, 0
+        if not left_out or calm_ns < self._calm_ns:
+            return 0
+        if now_ns - self._readmitted_ns < READMIT_INTERVAL_NS:
+            return 0
+        self._readmitted_ns = now_ns
+        return min(left_out, -(-(calls + left_out) // READMIT_SHARE))

@@ -1,0 +1,46 @@
+"""Leave whole legs out, so that the others stay whole, when more arrives than can be carried.
+
+The sources of a leg that is left out stay in the index, under rows that no table has: their packets are known by a
+look-up like all others, and cost nothing more.
+"""
+
+from __future__ import annotations
+
+from strep.stream.index import Key
+from strep.stream.keys import SSRC_BITS
+
+#: A key's last word without direction and SSRC.
+_LEG_MASK = ~(1 << SSRC_BITS | (1 << SSRC_BITS) - 1)
+
+
+class LeftOut:
+    """Holds the legs that are left out. Their sources have rows from `first_row` on, `capacity` of them."""
+
+    def __init__(self, first_row: int, capacity: int) -> None:
+        self._free = list(range(first_row + capacity - 1, first_row - 1, -1))
+        self._rows: dict[Key, list[int]] = {}  # by leg, in the order in which they were left out
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, key: Key) -> bool:
+        return leg_key(key) in self._rows
+
+    def add(self, key: Key) -> int | None:
+        """Leave a source out; give its row, None where there is no more room."""
+        if not self._free:
+            return None
+        row = self._free.pop()
+        self._rows.setdefault(leg_key(key), []).append(row)
+        return row
+
+    def take_back(self, legs: int) -> list[int]:
+        """Forget so many legs, those first that were left out first; give the rows that they had."""
+        rows = [row for leg in list(self._rows)[:legs] for row in self._rows.pop(leg)]
+        self._free += rows
+        return rows
+
+
+def leg_key(key: Key) -> Key:
+    """Give what the keys of a leg's sources have in common."""
+    return key[0], key[1], key[2] & _LEG_MASK
