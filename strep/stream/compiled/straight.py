@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,25 +54,7 @@ class StraightPath:
         """Read headers and find sources; `row` is UNKNOWN for as many packets as are left, the second value."""
         self._keys.learn(batch.endpoints)
         packets = _unidentified(batch)
-        missed = identify(
-            batch.flat,
-            batch.offset,
-            batch.length,
-            batch.source,
-            self._keys.conversation,
-            self._keys.direction,
-            self._index.keys,
-            self._index.tables,
-            self._index.shift,
-            packets.row,
-            packets.payload_type,
-            packets.marker,
-            packets.sequence_number,
-            packets.timestamp,
-            packets.rtp_start,
-            packets.payload_start,
-            packets.payload_length,
-        )
+        missed = identify(*self._finding(batch), *_columns(packets))
         return packets, missed
 
     def account(self, batch: DatagramBatch, packets: Packets) -> tuple[Accepted, NDArray[np.int64]]:
@@ -89,24 +73,7 @@ class StraightPath:
         end, taken = take(
             BLOCK,
             identified,
-            packets.flat,
-            batch.offset,
-            batch.length,
             packets.arrival_ns,
-            batch.source,
-            self._keys.conversation,
-            self._keys.direction,
-            self._index.keys,
-            self._index.tables,
-            self._index.shift,
-            packets.row,
-            packets.payload_type,
-            packets.marker,
-            packets.sequence_number,
-            packets.timestamp,
-            packets.rtp_start,
-            packets.payload_start,
-            packets.payload_length,
             packets.claim,
             sources.intake,
             sources.intake_f,
@@ -119,6 +86,8 @@ class StraightPath:
             cells,
             payload,
             rest,
+            *self._finding(batch),
+            *_columns(packets),
         )
         self._fates[Fate.ACCEPTED] += taken
         row, sequence, cells, payload = row[:taken], sequence[:taken], cells[:taken], payload[:taken]
@@ -126,6 +95,12 @@ class StraightPath:
         if taken:
             sources.payloads.append(row, sequence, payload, int(accepted.arrival_ns[-1]))
         return accepted, end, rest[: end - taken]
+
+    def _finding(self, batch: DatagramBatch) -> tuple[Any, ...]:
+        """Give the arguments by which the kernels find the source of each datagram."""
+        index = self._index
+        datagrams = batch.flat, batch.offset, batch.length, batch.source
+        return *datagrams, self._keys.conversation, self._keys.direction, index.keys, index.tables, index.shift
 
     def hand_on(self, accepted: Accepted) -> tuple[Placed, NDArray[np.int64], NDArray[np.int64]]:
         """Place and decode packets; gives them, the slots of streams whose anchor moved, and which packets are left."""
@@ -171,4 +146,18 @@ def _unidentified(batch: DatagramBatch) -> Packets:
         payload_length,
         np.zeros(n, np.uint8),
         batch.flat,
+    )
+
+
+def _columns(packets: Packets) -> tuple[Any, ...]:
+    """Give the arguments that the kernels write what they have found to."""
+    return (
+        packets.row,
+        packets.payload_type,
+        packets.marker,
+        packets.sequence_number,
+        packets.timestamp,
+        packets.rtp_start,
+        packets.payload_start,
+        packets.payload_length,
     )

@@ -28,10 +28,22 @@ from strep.stream.compiled.identify import identify
 def take(
     block: Int,
     identified: Flag,
+    arrival_ns: ReadOnlyInts,
+    claim: Bytes,
+    intake: IntTable,
+    intake_f: FloatTable,
+    release: IntTable,
+    cells: IntTable,
+    first_number: Int,
+    seen: Ints,
+    accepted_row: Ints,
+    accepted_sequence: Ints,
+    accepted_cells: IntTable,
+    accepted_payload: ByteTable,
+    rest: Ints,
     flat: ReadOnlyBytes,
     offset: ReadOnlyInts,
     length: ReadOnlyInts,
-    arrival_ns: ReadOnlyInts,
     sender: ReadOnlyInts,
     conversation: Ints,
     direction: Ints,
@@ -46,23 +58,11 @@ def take(
     rtp_start: Ints,
     payload_start: Ints,
     payload_length: Ints,
-    claim: Bytes,
-    intake: IntTable,
-    intake_f: FloatTable,
-    release: IntTable,
-    cells: IntTable,
-    first_number: Int,
-    seen: Ints,
-    accepted_row: Ints,
-    accepted_sequence: Ints,
-    accepted_cells: IntTable,
-    accepted_payload: ByteTable,
-    rest: Ints,
 ) -> Pair:
     """Take packets up to a block that has one which is not identified, or too long for accepted_payload.
 
-    block: how many packets at a time. identified: the columns from `row` to `claim` are filled in already. rest: those
-    that were not accepted, in order. seen: int64[streams], all 0 before and after.
+    block: how many packets at a time. identified: the columns from `row` on, and `claim`, are filled in already.
+    rest: those that were not accepted, in order. seen: int64[streams], all 0 before and after.
     Returns how many packets were looked at, and how many of them were accepted.
     """
     end, taken = 0, 0
