@@ -1,69 +1,19 @@
-"""Lay out the datagrams of a fork in time. Pure: no clock, no socket, and the same seed gives the same datagrams.
-
-The network between the platform and you is part of this: `Impairments` lose, double, swap and delay datagrams. Each
-direction is a queue of its own: delay alone never puts packets out of order, only `reorder` does.
-"""
+"""Lay out the datagrams of a fork in time. Pure: no clock, no socket, and the same seed gives the same datagrams."""
 
 from __future__ import annotations
 
 import heapq
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from itertools import count
 from typing import NamedTuple
 
-from strep.emulator.codec import PACKET_NS, Codec
-from strep.errors import ConfigError
+from strep.emulator.codec import PACKET_NS
+from strep.emulator.impairments import Copies, Impairments, NetworkPath
+from strep.emulator.stream import RtpStream
 from strep.net.address import UdpAddress
-from strep.stream.events import Direction, Leg
-from strep.wire.rtp import RtpPacket
 
-
-@dataclass(frozen=True, slots=True)
-class Impairments:
-    """Is what the network does to a fork.
-
-    loss, duplicate, reorder: probabilities, 0 to 1, for each packet. jitter_ms: each packet waits for a random time up
-    to this. Equal seeds do equal harm, and raising one probability leaves the others' victims the same.
-    Raises ConfigError when a value cannot be.
-    """
-
-    loss: float = 0.0
-    duplicate: float = 0.0
-    reorder: float = 0.0
-    jitter_ms: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("loss", "duplicate", "reorder"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name}: expected a probability of 0 to 1, found {getattr(self, name)}")
-        if not 0 <= self.jitter_ms <= 10_000:  # beyond that it is an outage, not jitter
-            raise ConfigError(f"jitter_ms: expected 0 to 10000, found {self.jitter_ms}")
-
-
-@dataclass(frozen=True, slots=True)
-class RtpStream:
-    """Is one direction of one leg, from the first packet of the call on: packet i holds payloads[i % len(payloads)]."""
-
-    leg: Leg
-    direction: Direction
-    codec: Codec
-    payloads: Sequence[bytes]
-    ssrc: int
-    first_sequence_number: int
-    first_timestamp: int
-
-    def packet(self, index: int) -> RtpPacket:
-        """Build the packet of one 20 ms interval, counted from the beginning of the call."""
-        return RtpPacket(
-            payload_type=self.codec.payload_type,
-            sequence_number=(self.first_sequence_number + index) & 0xFFFF,
-            timestamp=(self.first_timestamp + index * self.codec.packet_ticks) & 0xFFFFFFFF,
-            ssrc=self.ssrc,
-            payload=self.payloads[index % len(self.payloads)],
-        )
+__all__ = ["Datagram", "ForkMedia", "ForkedStream", "Impairments", "RtpStream", "fork_media"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +26,7 @@ class ForkedStream:
 
 
 class Datagram(NamedTuple):
-    """Is one datagram to send, `offset_ns` after the fork began: packet `packet` of the fork's stream `stream`."""
+    """Is one datagram to send, `offset_ns` after the fork began: RTP packet number `packet` of stream `stream`."""
 
     offset_ns: int
     destination: UdpAddress
@@ -85,32 +35,65 @@ class Datagram(NamedTuple):
     packet: int
 
 
+class ForkMedia:
+    """Lays out the datagrams of a fork as time goes on: of each stream, the packets numbered by `packets`."""
+
+    def __init__(self, streams: Sequence[ForkedStream], packets: range, impairments: Impairments) -> None:
+        self._streams, self._packets = streams, packets
+        names = (f"{forked.stream.leg} {forked.stream.direction}" for forked in streams)
+        self.paths = [NetworkPath(impairments, name) for name in names]
+        # When each stream's next packet is due by its own clock, and which one that is.
+        self._due: list[tuple[float, int, int]] = [(0.0, n, packets.start) for n in range(len(streams)) if packets]
+        # What the network delays, in order of arrival: bounded by the largest jitter.
+        self._delayed: list[tuple[int, int, Datagram]] = []
+        self._order = count()
+
+    @property
+    def next_offset_ns(self) -> int | None:
+        """Give when there is something to do next, from the fork's beginning on; None when all is done."""
+        if not self._delayed:
+            return round(self._due[0][0]) if self._due else None
+        delayed_ns = self._delayed[0][0]
+        return min(delayed_ns, round(self._due[0][0])) if self._due else delayed_ns
+
+    def take(self, until_ns: int) -> list[Datagram]:
+        """Give what is to be sent up to a time, in that order."""
+        taken = list[Datagram]()
+        while self._due and self._due[0][0] <= until_ns + 0.5:
+            due_ns, stream, packet = self._due[0]
+            path = self.paths[stream]
+            self._lay_out(round(due_ns), stream, packet, path, taken)
+            if packet + 1 < self._packets.stop:
+                heapq.heapreplace(self._due, (due_ns + path.period_ns(PACKET_NS), stream, packet + 1))
+            else:
+                heapq.heappop(self._due)
+                self._delay(stream, path.flush(round(due_ns)))
+        while self._delayed and self._delayed[0][0] <= until_ns:
+            taken.append(heapq.heappop(self._delayed)[2])
+        return taken
+
+    def _lay_out(self, due_ns: int, number: int, packet: int, path: NetworkPath, taken: list[Datagram]) -> None:
+        """Lay out 20 ms of a stream."""
+        forked = self._streams[number]
+        stream = forked.stream
+        if packet >= stream.laid_out:
+            stream.laid_out = packet + 1
+        packets = stream.rtp_packets(packet)
+        if not self._delayed and path.is_clear:  # most are, so let it be cheap
+            taken += [Datagram(due_ns, forked.destination, forked.header + rtp, number, n) for n, rtp in packets]
+        else:
+            self._delay(number, path.carry(due_ns, packets))
+
+    def _delay(self, number: int, arriving: Iterable[Copies]) -> None:
+        forked = self._streams[number]
+        for offset_ns, packet, rtp, copies in arriving:
+            datagram = Datagram(offset_ns, forked.destination, forked.header + rtp, number, packet)
+            for _ in range(copies):
+                heapq.heappush(self._delayed, (offset_ns, next(self._order), datagram))
+
+
 def fork_media(streams: Sequence[ForkedStream], packets: range, impairments: Impairments) -> Iterator[Datagram]:
     """Yield every datagram of a fork in the order of sending: of each stream, the packets numbered by `packets`."""
-    each = (_stream_media(number, forked, packets, impairments) for number, forked in enumerate(streams))
-    return heapq.merge(*each, key=attrgetter("offset_ns"))
-
-
-def _stream_media(number: int, forked: ForkedStream, packets: range, impairments: Impairments) -> Iterator[Datagram]:
-    """Yield one stream's datagrams; a reordered packet is held back until right after its successor."""
-    chance = random.Random(f"{impairments.seed} {forked.stream.leg} {forked.stream.direction}")
-    offset_ns, held = 0, list[tuple[int, int]]()  # at most one: its index and copies
-    for nth, index in enumerate(packets):
-        # Four draws for every packet, used or not: so each kind of harm has the same victims whatever the others are.
-        is_lost, is_doubled, is_late, delay = (chance.random() for _ in range(4))
-        offset_ns = max(offset_ns, nth * PACKET_NS + round(delay * impairments.jitter_ms * 1e6))
-        packet = (index, 0 if is_lost < impairments.loss else 2 if is_doubled < impairments.duplicate else 1)
-        if is_late < impairments.reorder and not held:
-            held = [packet]
-            continue
-        for due in (packet, *held):
-            yield from _copies(number, forked, *due, offset_ns)
-        held = []
-    for due in held:  # nothing came after it
-        yield from _copies(number, forked, *due, offset_ns)
-
-
-def _copies(number: int, forked: ForkedStream, index: int, copies: int, offset_ns: int) -> Iterator[Datagram]:
-    if copies:
-        data = forked.header + forked.stream.packet(index).serialize()
-        yield from [Datagram(offset_ns, forked.destination, data, number, index)] * copies
+    media = ForkMedia(streams, packets, impairments)
+    while (offset_ns := media.next_offset_ns) is not None:
+        yield from media.take(offset_ns)

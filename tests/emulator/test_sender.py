@@ -7,9 +7,11 @@ import pytest
 from strep.emulator import Impairments, Platform
 from strep.emulator.sender import UdpSender
 from strep.errors import ConfigError
+from strep.net.address import UdpAddress
 from strep.stream.events import Direction, Leg
 from strep.wire.rtp import RtpPacket
 from strep.wire.strep import StrepHeader
+from tests.live import until
 
 A_IN, A_OUT = (Leg.A, Direction.INBOUND), (Leg.A, Direction.OUTBOUND)
 
@@ -34,22 +36,74 @@ async def test_a_fork_is_paced_like_speech_and_stops(receive):
     assert payloads == call.sent[A_IN].payloads()[: len(payloads)]
 
 
-async def test_sleeping_too_long_does_not_add_up():
-    now_s, slept_until = 100.0, []
+class LateTimers:
+    """Is a clock, and timers that fire when they are told to, each 3 ms late."""
 
-    async def oversleep(delay_s):
-        nonlocal now_s
-        now_s += delay_s + 0.003
-        slept_until.append(now_s)
-        await asyncio.sleep(0)
+    def __init__(self):
+        self.now_s = 100.0
+        self.fired_s = []
+        self.waiting = None
 
-    sender = UdpSender(clock_s=lambda: now_s, sleep=oversleep)
+    def call_later(self, delay_s, callback):
+        assert delay_s >= 0
+        self.waiting = (self.now_s + delay_s, callback)
+        return self
+
+    def cancel(self):
+        self.waiting = None
+
+    def fire(self):
+        (due_s, callback), self.waiting = self.waiting, None
+        self.now_s = max(self.now_s, due_s) + 0.003
+        self.fired_s.append(self.now_s)
+        callback()
+
+
+async def test_waking_too_late_does_not_add_up():
+    timers = LateTimers()
+    sender = UdpSender(clock_s=lambda: timers.now_s, call_later=timers.call_later)
     async with Platform(sender=sender) as platform:
         call = platform.add_call(waits_for_fork=True)
         platform.command(call.call_control_id, "fork_start", {"target": "udp:127.0.0.1:9"})
-        await call.fork.wait_ended()
+        while timers.waiting:
+            timers.fire()
+        assert not call.fork.is_active
     due = [100 + 0.02 * packet for packet in range(call.length_packets)]
-    assert all(-1e-9 < actual - planned < 0.0031 for actual, planned in zip(slept_until, due, strict=True))
+    assert all(-1e-9 < actual - planned < 0.0031 for actual, planned in zip(timers.fired_s, due, strict=True))
+
+
+async def test_one_timer_wakes_for_whichever_fork_is_due_first():
+    timers = LateTimers()
+    async with Platform(sender=UdpSender(clock_s=lambda: timers.now_s, call_later=timers.call_later)) as platform:
+        calls = [platform.add_call(waits_for_fork=True) for _ in range(2)]
+        platform.command(calls[0].call_control_id, "fork_start", {"target": "udp:127.0.0.1:9"})
+        timers.fire()
+        assert [call.sent[A_IN].packets for call in calls[:1]] == [1]
+        timers.now_s += 0.007  # so it is in between that the other one begins
+        platform.command(calls[1].call_control_id, "fork_start", {"target": "udp:127.0.0.1:9"})
+        sent = []
+        for _ in range(5):
+            timers.fire()
+            sent.append([call.sent[A_IN].packets for call in calls])
+    assert sent == [[1, 1], [2, 1], [2, 2], [3, 2], [3, 3]]
+
+
+async def test_forks_to_a_target_share_a_port_and_each_plain_one_has_its_own():
+    sources = {}
+
+    class Kept(asyncio.DatagramProtocol):
+        def datagram_received(self, data, addr):
+            sources.setdefault("strep" if data[0] >> 6 == 3 else "plain", set()).add(addr[1])
+
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Kept, local_addr=("127.0.0.1", 0))
+    here = str(UdpAddress(*transport.get_extra_info("sockname")))
+    async with Platform() as platform:
+        for destinations in [{"target": here}] * 3 + [{"rx": here, "tx": here}] * 3:
+            call = platform.add_call(waits_for_fork=True)
+            platform.command(call.call_control_id, "fork_start", destinations)
+        await until(lambda: [len(ports) for ports in sources.values()] == [1, 3])
+    transport.close()
 
 
 async def test_a_whole_conversation_arrives_and_then_the_fork_is_over(receive):
