@@ -9,8 +9,9 @@ import typer
 
 from strep.cli.help import Command, Group, examples
 from strep.cli.options import JsonOption
-from strep.cli.output import Document, print_json, print_line
-from strep.control import Client, ForkStart, ForkStop, StreamType
+from strep.cli.output import print_line
+from strep.cli.platform import ApiKey, ApiSecret, BaseUrl, new_client, print_answer
+from strep.control import ForkStart, ForkStop, StreamType
 
 _EXAMPLE_ID = "v3:MdI91X"
 _ADDRESS = "udp:IP:PORT"
@@ -32,15 +33,6 @@ ClientState = Annotated[
 CommandId = Annotated[
     str | None,
     typer.Option("--command-id", help="A command that is sent twice with one id is carried out once; else made up."),
-]
-BaseUrl = Annotated[
-    str | None, typer.Option("--base-url", envvar="TELNYX_BASE_URL", help="Another platform, such as an emulator.")
-]
-ApiKey = Annotated[
-    str | None,
-    typer.Option(
-        "--api-key", envvar="TELNYX_API_KEY", help="Better given in the environment, where others do not see it."
-    ),
 ]
 
 
@@ -76,6 +68,7 @@ def start(
     command_id: CommandId = None,
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
+    api_secret: ApiSecret = None,
     as_json: JsonOption = False,
 ) -> None:
     """Copy a call's audio to an address of yours."""
@@ -88,7 +81,7 @@ def start(
         client_state=client_state,
         command_id=command_id,
     )
-    with Client(api_key, base_url=base_url) as client:
+    with new_client(api_key, api_secret, base_url) as client:
         started = client.send(command)
     destinations = {name: str(address) for name in ("target", "rx", "tx") if (address := getattr(command, name))}
     document = {
@@ -98,7 +91,7 @@ def start(
         "stream_type": started.stream_type.value,
         "command_id": command.command_id,
     }
-    _print(document, as_json=as_json)
+    print_answer(document, as_json=as_json)
     if not as_json:
         platform = f" --base-url {shlex.quote(base_url)}" if base_url else ""
         stop_it = f"strep fork stop {call_control_id} --stream-type {started.stream_type.value}{platform}"
@@ -115,11 +108,12 @@ def stop(
     command_id: CommandId = None,
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
+    api_secret: ApiSecret = None,
     as_json: JsonOption = False,
 ) -> None:
     """End the fork of a call."""
     command = ForkStop(call_control_id, stream_type=stream_type, client_state=client_state, command_id=command_id)
-    with Client(api_key, base_url=base_url) as client:
+    with new_client(api_key, api_secret, base_url) as client:
         stopped = client.send(command)
     document = {
         "result": stopped.result,
@@ -127,13 +121,4 @@ def stop(
         "stream_type": stream_type.value,
         "command_id": command.command_id,
     }
-    _print(document, as_json=as_json)
-
-
-def _print(document: Document, *, as_json: bool) -> None:
-    if as_json:
-        print_json(document)
-        return
-    width = max(map(len, document))
-    for name, value in document.items():
-        print_line(f"{name.ljust(width)}  {value}")
+    print_answer(document, as_json=as_json)

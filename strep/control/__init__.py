@@ -9,9 +9,15 @@ with Client() as client:  # the key from TELNYX_API_KEY
 from strep.control.client import AsyncClient, Client
 from strep.control.commands import CallCommand, CommandResult, ForkStart, ForkStarted, ForkStop, StreamType
 from strep.control.errors import (
+    AlreadyActive,
+    AudioNotStarted,
     CallEnded,
+    CommandFailed,
     CommandRefused,
+    ConferenceEnded,
     InvalidParameter,
+    LimitReached,
+    MediaUnavailable,
     NotAnswered,
     NotAuthorised,
     NotForked,
@@ -23,25 +29,36 @@ from strep.control.errors import (
     StreamingInUse,
     UnexpectedAnswer,
 )
+from strep.control.ledger import SendingCounts
+from strep.control.retries import Outcome, RetryPolicy
 
 __all__ = [
+    "AlreadyActive",
     "AsyncClient",
+    "AudioNotStarted",
     "CallCommand",
     "CallEnded",
     "Client",
+    "CommandFailed",
     "CommandRefused",
     "CommandResult",
+    "ConferenceEnded",
     "ForkStart",
     "ForkStarted",
     "ForkStop",
     "InvalidParameter",
+    "LimitReached",
+    "MediaUnavailable",
     "NotAnswered",
     "NotAuthorised",
     "NotForked",
     "NotFound",
+    "Outcome",
     "PlatformUnreachable",
     "PrivateAddressWarning",
     "RateLimited",
+    "RetryPolicy",
+    "SendingCounts",
     "ServerError",
     "StreamType",
     "StreamingInUse",

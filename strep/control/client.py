@@ -5,56 +5,87 @@ Both are thin: a command (strep.control.commands) builds the request and reads t
 
 from __future__ import annotations
 
+import asyncio
+import random
+import time
 import warnings
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
+from pydantic import SecretStr
 
-from strep.control.account import Account
-from strep.control.commands import CallCommand, CommandResult, ForkStart, ForkStarted, ForkStop, Request, StreamType
-from strep.control.errors import PlatformUnreachable, PrivateAddressWarning
-from strep.errors import ConfigError
+from strep.control.account import Account, hidden
+from strep.control.commands import CallCommand, CommandResult, ForkStart, ForkStarted, ForkStop, StreamType
+from strep.control.errors import PrivateAddressWarning
+from strep.control.ledger import SendingCounts
+from strep.control.retries import RetryPolicy
+from strep.control.sending import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT_S, AsyncSender, Sender
 from strep.net.address import UdpAddress
 
 ResultT = TypeVar("ResultT", bound=CommandResult)
-#: A command is answered within a second or so; a call's audio is lost meanwhile, so there is no sense in waiting long.
-DEFAULT_TIMEOUT_S = 10.0
+_RETRY = RetryPolicy()
 
 
 class Client:
     """Drives calls on the platform, one command at a time.
 
-    api_key: the platform's API key; from TELNYX_API_KEY when not given. base_url: from TELNYX_BASE_URL when not given,
-    else the public platform. timeout_s: bounds connecting, sending and each wait for the answer. transport: an httpx
-    transport to use in place of the network.
+    api_key: the platform's API key; from TELNYX_API_KEY when not given. api_secret: the key's secret, for the older API
+    that takes both by HTTP Basic; from TELNYX_API_SECRET when the key is from the environment too. base_url: from
+    TELNYX_BASE_URL when not given, else the public platform. timeout_s: bounds connecting, sending and each wait for
+    the answer. retry: how often and for how long a command is sent again that failed (strep.control.retries has the
+    rules). max_connections: that are open at a time; further commands wait. transport: an httpx transport to use in
+    place of the network. sleep, clock, jitter: other ways to wait so many seconds, to tell steady seconds, and to
+    choose a number from 0 to 1 that moves the waits.
 
-    It remembers nothing between commands. Every method raises ConfigError for an argument that cannot work, before
-    anything is sent, and a kind of ControlError (strep.control.errors) when the platform does not do it.
+    Every method raises ConfigError for an argument that cannot work, before anything is sent, and a kind of
+    CommandFailed (strep.control.errors) when the platform does not do it. `counts` says what was sent.
     """
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: str | SecretStr | None = None,
         *,
+        api_secret: str | SecretStr | None = None,
         base_url: str | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        retry: RetryPolicy = _RETRY,
+        max_connections: int = DEFAULT_CONNECTIONS,
         transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._account = Account.resolve(api_key, base_url)
-        self._http = httpx.Client(**_settings(self._account, timeout_s), transport=transport)
+        api_key, api_secret = hidden(api_key), hidden(api_secret)  # what raises keeps its local variables
+        self._account = Account.resolve(api_key, base_url, api_secret)
+        self._sender = Sender(
+            self._account,
+            retry,
+            timeout_s=timeout_s,
+            max_connections=max_connections,
+            transport=transport,
+            sleep=sleep,
+            clock=clock,
+            jitter=jitter,
+        )
 
     def __repr__(self) -> str:
         return f"Client({self._account.base_url!r})"
 
+    @property
+    def counts(self) -> SendingCounts:
+        """Say what was sent so far, and how it ended."""
+        return self._sender.counts
+
     def send(self, command: CallCommand[ResultT]) -> ResultT:
-        """Send a command and read the answer. Sending the same value again cannot act twice (its command_id)."""
-        request = _prepare(command, self._account)
-        try:
-            response = self._http.request(request.method, request.url, content=request.content)
-        except httpx.RequestError as error:
-            raise _unreachable(command, self._account, error) from error
-        return command.read_response(response.status_code, response.headers, self._account.redact(response.content))
+        """Send a command, again where that helps and is safe, and read the answer.
+
+        Sending the same value again later is the same command, and cannot act twice: the platform ignores a command_id
+        that it knows. It does for 60 s, after which ConfigError is raised here instead.
+        """
+        _warn_of_private_destinations(command, self._account)
+        return self._sender.send(command)
 
     def fork_start(
         self,
@@ -95,7 +126,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._sender.close()
 
     def __enter__(self) -> Client:
         return self
@@ -109,26 +140,47 @@ class AsyncClient:
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: str | SecretStr | None = None,
         *,
+        api_secret: str | SecretStr | None = None,
         base_url: str | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        retry: RetryPolicy = _RETRY,
+        max_connections: int = DEFAULT_CONNECTIONS,
         transport: httpx.AsyncBaseTransport | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._account = Account.resolve(api_key, base_url)
-        self._http = httpx.AsyncClient(**_settings(self._account, timeout_s), transport=transport)
+        api_key, api_secret = hidden(api_key), hidden(api_secret)  # what raises keeps its local variables
+        self._account = Account.resolve(api_key, base_url, api_secret)
+        self._sender = AsyncSender(
+            self._account,
+            retry,
+            timeout_s=timeout_s,
+            max_connections=max_connections,
+            transport=transport,
+            sleep=sleep,
+            clock=clock,
+            jitter=jitter,
+        )
 
     def __repr__(self) -> str:
         return f"AsyncClient({self._account.base_url!r})"
 
+    @property
+    def counts(self) -> SendingCounts:
+        """Say what was sent so far, and how it ended."""
+        return self._sender.counts
+
     async def send(self, command: CallCommand[ResultT]) -> ResultT:
-        """Send a command and read the answer. Sending the same value again cannot act twice (its command_id)."""
-        request = _prepare(command, self._account)
-        try:
-            response = await self._http.request(request.method, request.url, content=request.content)
-        except httpx.RequestError as error:
-            raise _unreachable(command, self._account, error) from error
-        return command.read_response(response.status_code, response.headers, self._account.redact(response.content))
+        """Send a command, again where that helps and is safe, and read the answer.
+
+        Sending the same value again later is the same command, and cannot act twice: the platform ignores a command_id
+        that it knows. It does for 60 s, after which ConfigError is raised here instead.
+        """
+        _warn_of_private_destinations(command, self._account)
+        return await self._sender.send(command)
 
     async def fork_start(
         self,
@@ -169,7 +221,7 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._sender.aclose()
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -180,23 +232,10 @@ class AsyncClient:
         await self.aclose()
 
 
-def _settings(account: Account, timeout_s: float) -> dict[str, Any]:
-    if not timeout_s > 0:
-        raise ConfigError(f"timeout_s: expected a time above 0, found {timeout_s}")
-    # A redirect would take the key to another host: it is an UnexpectedAnswer, not followed.
-    return {"headers": account.headers, "timeout": timeout_s, "follow_redirects": False}
-
-
-def _prepare(command: CallCommand[Any], account: Account) -> Request:
-    """Build the request, and warn of a destination that the platform has no way to."""
+def _warn_of_private_destinations(command: CallCommand[Any], account: Account) -> None:
+    """Warn of a destination that the platform has no way to."""
     for address in command.destinations:
         if address.is_private and not account.is_local:
             warning = f"{address} is a private address: {account.base_url} cannot send a fork there"
             # 4: whoever called fork_start, past send and this function.
             warnings.warn(warning, PrivateAddressWarning, stacklevel=4)
-    return command.request(account.base_url)
-
-
-def _unreachable(command: CallCommand[Any], account: Account, error: httpx.RequestError) -> PlatformUnreachable:
-    reason = f"{type(error).__name__} {error}".strip()
-    return PlatformUnreachable(f"no answer from {account.base_url} to {command.ACTION}: {reason}")

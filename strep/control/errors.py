@@ -1,21 +1,27 @@
 """Say by kind why the call platform did not do what was asked.
 
-    ControlError                 (strep.errors)
-    ├── PlatformUnreachable      no answer came: whether the command was carried out is not known
-    ├── UnexpectedAnswer         what answered is not the platform's API (a proxy, a wrong base URL)
-    └── CommandRefused           the platform said no: http_status, code, title, detail, pointer
-        ├── NotAuthorised        401, 403: the API key is missing, wrong, or not allowed this
-        ├── NotFound             404, 10005: no such call or command
-        ├── CallEnded            90018: the call has ended
-        ├── NotAnswered          90034: the call has not been answered yet
-        ├── NotForked            90031: no fork of this stream_type to stop
-        ├── StreamingInUse       90045: not while media streaming is used on the call
-        ├── InvalidParameter     the parameter at `pointer` is missing or wrong
-        ├── RateLimited          429: too many commands
-        └── ServerError          5xx: the platform's own fault
+    ControlError                     (strep.errors)
+    └── CommandFailed                a command that was sent: attempts, may_have_acted
+        ├── PlatformUnreachable      no answer came
+        ├── UnexpectedAnswer         what answered is not the platform's API (a proxy, a wrong base URL)
+        └── CommandRefused           the platform said no: http_status, code, title, detail, pointer
+            ├── NotAuthorised        401, 403: the API key is missing, wrong, or not allowed this
+            ├── NotFound             404, 10005: no such call or command
+            ├── CallEnded            90018: the call has ended
+            ├── ConferenceEnded      90019: the conference has ended
+            ├── NotAnswered          90034: the call has not been answered yet
+            ├── AudioNotStarted      90020: no audio has flowed yet, so nothing can be recorded
+            ├── NotForked            90031: no fork of this stream_type to stop
+            ├── AlreadyActive        90033, 90038, 90054, 90061: what is asked for goes on, or its name is taken
+            ├── LimitReached         90032, 90036: the conference or the queue is full
+            ├── StreamingInUse       90045: not while media streaming is used on the call
+            ├── MediaUnavailable     90040: the platform cannot fetch the audio file
+            ├── InvalidParameter     the parameter at `pointer` is missing or wrong
+            ├── RateLimited          429: too many commands; retry_after_s is when the limit is lifted
+            └── ServerError          5xx: the platform's own fault
 
 Code 10011 means a rate limit with HTTP status 429 and "SRTP refused" with 422, so the status is looked at first.
-No message ever holds the API key.
+No message ever holds the API key or its secret.
 """
 
 # ruff: noqa: N818 -- named by what happened, as `except CallEnded:` reads; the tree above says that they are errors
@@ -26,6 +32,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from strep.errors import ControlError
 
@@ -37,17 +45,31 @@ class PrivateAddressWarning(UserWarning):
     """Says that a fork is to go to an address that a platform on the public internet has no way to."""
 
 
-class PlatformUnreachable(ControlError):
-    """Says that no answer came. The command may have been carried out; sending it again is safe (its command_id)."""
+class CommandFailed(ControlError):
+    """Says that a command that was sent was not done, as far as we know.
+
+    attempts: how often it was sent before it was given up. may_have_acted: one of them ended so that nobody here knows
+    whether the platform carried the command out.
+    """
+
+    attempts: int = 1
+    may_have_acted: bool = False
 
 
-class UnexpectedAnswer(ControlError):
+class PlatformUnreachable(CommandFailed):
+    """Says that no answer came. Where `may_have_acted`, the command may have been carried out all the same."""
+
+
+class UnexpectedAnswer(CommandFailed):
     """Says that something answered that is not the platform's API."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Is one entry of the platform's error document. `pointer` (RFC 6901) names the parameter that is wrong."""
+    """Is one entry of the platform's error document.
+
+    pointer: names the parameter that is wrong, by a JSON pointer (RFC 6901), or by its name if it is one of the query.
+    """
 
     code: str
     title: str
@@ -59,11 +81,11 @@ class Problem:
         return words + (f" ({self.pointer})" if self.pointer else "")
 
 
-class CommandRefused(ControlError):
+class CommandRefused(CommandFailed):
     """Says that the platform refused a command, and why.
 
     problems: all that the platform named, at least one; code, title, detail and pointer are those of the first.
-    retry_after_s: how long the platform asks to wait, if it does.
+    retry_after_s: how long the platform asks to wait, counted from its answer, if it does.
     """
 
     def __init__(self, http_status: int, problems: tuple[Problem, ...], retry_after_s: float | None = None) -> None:
@@ -74,7 +96,8 @@ class CommandRefused(ControlError):
 
     def __str__(self) -> str:
         code = f", code {self.code}" if self.code else ""
-        return f"{'; '.join(map(str, self.problems))} [HTTP {self.http_status}{code}]"
+        sent = f", sent {self.attempts} times" if self.attempts > 1 else ""
+        return f"{'; '.join(map(str, self.problems))} [HTTP {self.http_status}{code}{sent}]"
 
     @property
     def code(self) -> str:
@@ -109,16 +132,36 @@ class CallEnded(CommandRefused):
     """Says that the call has ended (code 90018)."""
 
 
+class ConferenceEnded(CommandRefused):
+    """Says that the conference has ended (code 90019)."""
+
+
 class NotAnswered(CommandRefused):
     """Says that the call has not been answered yet (code 90034)."""
+
+
+class AudioNotStarted(CommandRefused):
+    """Says that no audio has flowed on the call yet, so that it cannot be recorded (code 90020)."""
 
 
 class NotForked(CommandRefused):
     """Says that there is no fork of this stream_type to stop (code 90031)."""
 
 
+class AlreadyActive(CommandRefused):
+    """Says that what was asked for goes on already, or that its name is taken (codes 90033, 90038, 90054, 90061)."""
+
+
+class LimitReached(CommandRefused):
+    """Says that the conference or the queue is full (codes 90032, 90036)."""
+
+
 class StreamingInUse(CommandRefused):
     """Says that the command cannot be given while media streaming is used on the call (code 90045)."""
+
+
+class MediaUnavailable(CommandRefused):
+    """Says that the platform cannot fetch the audio file (code 90040)."""
 
 
 class InvalidParameter(CommandRefused):
@@ -137,15 +180,28 @@ _BY_STATUS = {401: NotAuthorised, 403: NotAuthorised, 429: RateLimited}
 _BY_CODE: Mapping[str, type[CommandRefused]] = {
     "10004": InvalidParameter,
     "10005": NotFound,
+    "10009": NotAuthorised,
+    "10010": NotAuthorised,
+    "10011": InvalidParameter,  # the rate limit of the same code has its own status
     "10015": InvalidParameter,
     "10016": InvalidParameter,
+    "10028": InvalidParameter,
     "10032": InvalidParameter,
     "10033": InvalidParameter,
     "90015": InvalidParameter,
     "90018": CallEnded,
+    "90019": ConferenceEnded,
+    "90020": AudioNotStarted,
     "90031": NotForked,
+    "90032": LimitReached,
+    "90033": AlreadyActive,
     "90034": NotAnswered,
+    "90036": LimitReached,
+    "90038": AlreadyActive,
+    "90040": MediaUnavailable,
     "90045": StreamingInUse,
+    "90054": AlreadyActive,
+    "90061": AlreadyActive,
 }
 
 
@@ -155,7 +211,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> CommandRefu
     headers: with names in lower case, or a mapping that ignores case.
     """
     problems = _problems(status, body) or (Problem("", _reason(status), _quote(body.decode("utf-8", "replace"))),)
-    return _kind(status, problems[0])(status, problems, _retry_after_s(headers))
+    return _kind(status, problems[0])(status, problems, _retry_after_s(status, headers))
 
 
 def _kind(status: int, problem: Problem) -> type[CommandRefused]:
@@ -184,7 +240,7 @@ def _problems(status: int, body: bytes) -> tuple[Problem, ...]:
 
 def _problem(status: int, error: dict[str, object]) -> Problem:
     source = error.get("source")
-    pointer = source.get("pointer") if isinstance(source, dict) else None
+    pointer = source.get("pointer") or source.get("parameter") if isinstance(source, dict) else None
     code, title, detail, at = (
         _quote(value) for value in (error.get("code"), error.get("title"), error.get("detail"), pointer)
     )
@@ -205,7 +261,32 @@ def _quote(value: object) -> str:
     return line if len(line) <= _LONGEST_QUOTE else line[:_LONGEST_QUOTE] + "…"
 
 
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After in seconds (RFC 9110 section 10.2.3). Its other form, a date, would need a clock: None."""
-    value = headers.get("retry-after", "")
-    return float(value) if re.fullmatch("[0-9]{1,6}", value) else None
+def _retry_after_s(status: int, headers: Mapping[str, str]) -> float | None:
+    """Read how long to wait: Retry-After in either form (RFC 9110 section 10.2.3), x-ratelimit-reset of a 429.
+
+    The longer of them, if there are both. x-ratelimit-reset is in seconds, and stands in every answer: elsewhere than
+    with a 429 it asks for nothing.
+    """
+    asked = [_seconds(headers.get("retry-after", "")), _until_date_s(headers)]
+    if status == http.HTTPStatus.TOO_MANY_REQUESTS:
+        asked.append(_seconds(headers.get("x-ratelimit-reset", "")))
+    return max((wait for wait in asked if wait is not None), default=None)
+
+
+def _seconds(value: str) -> float | None:
+    return float(value) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", value.strip()) else None
+
+
+def _until_date_s(headers: Mapping[str, str]) -> float | None:
+    """Measure Retry-After's date from the answer's own Date, which needs no clock and holds where clocks differ."""
+    now, then = _date(headers.get("date", "")), _date(headers.get("retry-after", ""))
+    return max((then - now).total_seconds(), 0.0) if now and then else None
+
+
+def _date(value: str) -> datetime | None:
+    """Read a date of HTTP (RFC 9110 section 5.6.7); the year 10000 and the like are none."""
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

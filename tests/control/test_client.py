@@ -26,7 +26,7 @@ PUBLIC, PRIVATE = "udp:8.8.8.8:9000", "udp:192.168.1.5:9000"
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_one_who_runs_this(monkeypatch):
-    for name in ("TELNYX_API_KEY", "TELNYX_BASE_URL"):
+    for name in ("TELNYX_API_KEY", "TELNYX_API_SECRET", "TELNYX_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -47,15 +47,19 @@ class Answers:
         return self._answer
 
 
+async def no_sleep(seconds):
+    """Wait for nothing."""
+
+
 def fork_start_by(kind, answers, **arguments):
     """Start a fork with either client, synchronously."""
     settings = {"base_url": "https://api.example/v2", "transport": answers.transport()}
     if kind is Client:
-        with Client(KEY, **settings) as client:
+        with Client(KEY, **settings, sleep=lambda seconds: None) as client:
             return client.fork_start("v3:x", **arguments)
 
     async def start():
-        async with AsyncClient(KEY, **settings) as client:
+        async with AsyncClient(KEY, **settings, sleep=no_sleep) as client:
             return await client.fork_start("v3:x", **arguments)
 
     return asyncio.run(start())
@@ -189,7 +193,7 @@ def test_a_key_that_fits_no_header_is_refused_and_not_repeated(key):
 
 def test_the_key_is_in_no_repr():
     with Client(KEY) as client:
-        shown = [repr(client), str(client), repr(client._account), repr(client._http), repr(vars(client))]
+        shown = [repr(client), str(client), repr(client._account), repr(client._sender), repr(vars(client))]
     shown.append(repr(AsyncClient(KEY)))
     assert not [text for text in shown if KEY in text]
 
@@ -221,6 +225,6 @@ async def test_the_key_is_in_no_log_of_a_real_exchange(caplog):
 async def test_a_platform_that_is_not_there_is_unreachable():
     async with PlatformServer(Platform()) as server:
         gone = server.base_url
-    async with AsyncClient(KEY, base_url=gone, timeout_s=2) as client:
+    async with AsyncClient(KEY, base_url=gone, timeout_s=2, sleep=no_sleep) as client:
         with pytest.raises(PlatformUnreachable, match=gone):
             await client.fork_stop("v3:x", stream_type="raw")
