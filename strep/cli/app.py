@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from strep.cli.call import call_commands
 from strep.cli.decode import decode
 from strep.cli.demo import demo
 from strep.cli.errors import OneLineErrors
@@ -17,6 +18,7 @@ from strep.cli.inspect import inspect
 from strep.cli.record import record
 from strep.cli.replay import replay
 from strep.cli.signals import ending_signals
+from strep.control.commands import COMMANDS
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -57,6 +59,7 @@ app.command(
     ),
 )(replay)
 app.add_typer(fork, name="fork")
+app.add_typer(call_commands(COMMANDS), name="call")
 
 
 def _show_version(asked: bool) -> None:

@@ -1,4 +1,4 @@
-"""Drive calls on the platform: start and stop forks of their audio.
+"""Drive calls on the platform: every command of its API, with typed parameters and errors by meaning.
 
 with Client() as client:  # the key from TELNYX_API_KEY
     fork = client.fork_start(call_control_id, target="udp:198.51.100.7:9000")
@@ -7,7 +7,16 @@ with Client() as client:  # the key from TELNYX_API_KEY
 """
 
 from strep.control.client import AsyncClient, Client
-from strep.control.commands import CallCommand, CommandResult, ForkStart, ForkStarted, ForkStop, StreamType
+from strep.control.commands import (
+    COMMANDS,
+    CallCommand,
+    Command,
+    CommandResult,
+    ForkStart,
+    ForkStarted,
+    ForkStop,
+    StreamType,
+)
 from strep.control.errors import (
     AlreadyActive,
     AudioNotStarted,
@@ -33,12 +42,14 @@ from strep.control.ledger import SendingCounts
 from strep.control.retries import Outcome, RetryPolicy
 
 __all__ = [
+    "COMMANDS",
     "AlreadyActive",
     "AsyncClient",
     "AudioNotStarted",
     "CallCommand",
     "CallEnded",
     "Client",
+    "Command",
     "CommandFailed",
     "CommandRefused",
     "CommandResult",

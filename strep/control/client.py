@@ -1,11 +1,13 @@
 """Send call commands to the platform: `Client` waits for the answer, `AsyncClient` is awaited.
 
 Both are thin: a command (strep.control.commands) builds the request and reads the answer, here it is only carried.
+Each command is a method too (strep.control.methods).
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 import time
 import warnings
@@ -17,18 +19,18 @@ import httpx
 from pydantic import SecretStr
 
 from strep.control.account import Account, hidden
-from strep.control.commands import CallCommand, CommandResult, ForkStart, ForkStarted, ForkStop, StreamType
+from strep.control.commands import Command
 from strep.control.errors import PrivateAddressWarning
 from strep.control.ledger import SendingCounts
+from strep.control.methods import CommandMethods
 from strep.control.retries import RetryPolicy
 from strep.control.sending import DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT_S, AsyncSender, Sender
-from strep.net.address import UdpAddress
 
-ResultT = TypeVar("ResultT", bound=CommandResult)
+ResultT = TypeVar("ResultT")
 _RETRY = RetryPolicy()
 
 
-class Client:
+class Client(CommandMethods):
     """Drives calls on the platform, one command at a time.
 
     api_key: the platform's API key; from TELNYX_API_KEY when not given. api_secret: the key's secret, for the older API
@@ -78,7 +80,7 @@ class Client:
         """Say what was sent so far, and how it ended."""
         return self._sender.counts
 
-    def send(self, command: CallCommand[ResultT]) -> ResultT:
+    def send(self, command: Command[ResultT]) -> ResultT:
         """Send a command, again where that helps and is safe, and read the answer.
 
         Sending the same value again later is the same command, and cannot act twice: the platform ignores a command_id
@@ -86,43 +88,6 @@ class Client:
         """
         _warn_of_private_destinations(command, self._account)
         return self._sender.send(command)
-
-    def fork_start(
-        self,
-        call_control_id: str,
-        *,
-        target: UdpAddress | str | None = None,
-        rx: UdpAddress | str | None = None,
-        tx: UdpAddress | str | None = None,
-        stream_type: StreamType | str | None = None,
-        client_state: str | bytes | None = None,
-        command_id: str | None = None,
-    ) -> ForkStarted:
-        """Copy a call's audio to `target`, or to `rx` and `tx` ('udp:IP:PORT'). `ForkStart` says what they mean."""
-        return self.send(
-            ForkStart(
-                call_control_id,
-                target=target,
-                rx=rx,
-                tx=tx,
-                stream_type=stream_type,
-                client_state=client_state,
-                command_id=command_id,
-            )
-        )
-
-    def fork_stop(
-        self,
-        call_control_id: str,
-        *,
-        stream_type: StreamType | str,
-        client_state: str | bytes | None = None,
-        command_id: str | None = None,
-    ) -> CommandResult:
-        """End a fork. `stream_type` must be the one it was started with: fork_start returns it."""
-        return self.send(
-            ForkStop(call_control_id, stream_type=stream_type, client_state=client_state, command_id=command_id)
-        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -135,7 +100,7 @@ class Client:
         self.close()
 
 
-class AsyncClient:
+class AsyncClient(CommandMethods):
     """Drives calls on the platform from asyncio; all else is as `Client` says."""
 
     def __init__(
@@ -173,7 +138,7 @@ class AsyncClient:
         """Say what was sent so far, and how it ended."""
         return self._sender.counts
 
-    async def send(self, command: CallCommand[ResultT]) -> ResultT:
+    async def send(self, command: Command[ResultT]) -> ResultT:
         """Send a command, again where that helps and is safe, and read the answer.
 
         Sending the same value again later is the same command, and cannot act twice: the platform ignores a command_id
@@ -181,43 +146,6 @@ class AsyncClient:
         """
         _warn_of_private_destinations(command, self._account)
         return await self._sender.send(command)
-
-    async def fork_start(
-        self,
-        call_control_id: str,
-        *,
-        target: UdpAddress | str | None = None,
-        rx: UdpAddress | str | None = None,
-        tx: UdpAddress | str | None = None,
-        stream_type: StreamType | str | None = None,
-        client_state: str | bytes | None = None,
-        command_id: str | None = None,
-    ) -> ForkStarted:
-        """Copy a call's audio to `target`, or to `rx` and `tx` ('udp:IP:PORT'). `ForkStart` says what they mean."""
-        return await self.send(
-            ForkStart(
-                call_control_id,
-                target=target,
-                rx=rx,
-                tx=tx,
-                stream_type=stream_type,
-                client_state=client_state,
-                command_id=command_id,
-            )
-        )
-
-    async def fork_stop(
-        self,
-        call_control_id: str,
-        *,
-        stream_type: StreamType | str,
-        client_state: str | bytes | None = None,
-        command_id: str | None = None,
-    ) -> CommandResult:
-        """End a fork. `stream_type` must be the one it was started with: fork_start returns it."""
-        return await self.send(
-            ForkStop(call_control_id, stream_type=stream_type, client_state=client_state, command_id=command_id)
-        )
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -232,10 +160,17 @@ class AsyncClient:
         await self.aclose()
 
 
-def _warn_of_private_destinations(command: CallCommand[Any], account: Account) -> None:
+def _warn_of_private_destinations(command: Command[Any], account: Account) -> None:
     """Warn of a destination that the platform has no way to."""
     for address in command.destinations:
         if address.is_private and not account.is_local:
             warning = f"{address} is a private address: {account.base_url} cannot send a fork there"
-            # 4: whoever called fork_start, past send and this function.
-            warnings.warn(warning, PrivateAddressWarning, stacklevel=4)
+            warnings.warn(warning, PrivateAddressWarning, stacklevel=_callers_level())
+
+
+def _callers_level() -> int:
+    """Count the frames from a warning here to the program that uses this package."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("strep.control."):
+        frame, level = frame.f_back, level + 1
+    return level

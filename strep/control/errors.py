@@ -274,7 +274,8 @@ def _retry_after_s(status: int, headers: Mapping[str, str]) -> float | None:
 
 
 def _seconds(value: str) -> float | None:
-    return float(value) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", value.strip()) else None
+    text = value.strip(" \t")  # the white space of HTTP
+    return float(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", text) else None
 
 
 def _until_date_s(headers: Mapping[str, str]) -> float | None:

@@ -5,6 +5,7 @@ from importlib.metadata import entry_points, version
 import pytest
 import typer
 
+from strep import control
 from strep.cli.app import app, main
 
 COMMANDS = [
@@ -16,6 +17,8 @@ COMMANDS = [
     ("fork",),
     ("fork", "start"),
     ("fork", "stop"),
+    ("call",),
+    *(("call", name) for name in control.COMMANDS),
 ]
 
 
@@ -25,7 +28,7 @@ def test_the_version_is_the_package_s(strep):
 
 
 def test_the_commands_are_these():
-    assert list(typer.main.get_command(app).commands) == ["demo", "record", "decode", "inspect", "replay", "fork"]
+    assert list(typer.main.get_command(app).commands) == [name for name, *more in COMMANDS if not more]
 
 
 @pytest.mark.parametrize("command", [(), *COMMANDS], ids=" ".join)

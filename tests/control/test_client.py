@@ -136,7 +136,10 @@ def test_a_command_sent_again_is_the_same_command():
 
 
 def test_a_fork_cannot_be_stopped_without_saying_which():
-    with Client(KEY, transport=Answers().transport()) as client, pytest.raises(TypeError, match="stream_type"):
+    with (
+        Client(KEY, transport=Answers().transport()) as client,
+        pytest.raises(ConfigError, match=r"^stream_type: expected a value"),
+    ):
         client.fork_stop("v3:x")
 
 

@@ -110,7 +110,7 @@ def test_a_fork_tells_its_destinations():
 
 def test_yes_to_a_fork_brings_the_stream_type_to_stop_it_with():
     answer = ForkStart(ID, rx=RX, tx=TX).read_response(200, {}, b'{"data": {"result": "ok"}}')
-    assert answer == ForkStarted("ok", StreamType.DECRYPTED)
+    assert answer == ForkStarted(result="ok", stream_type=StreamType.DECRYPTED)
 
 
 @pytest.mark.parametrize("status", [200, 201])
