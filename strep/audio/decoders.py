@@ -2,6 +2,7 @@
 
 Two kinds: stateless ones (G.711, L16), which decode columns of many payloads at once, and libavcodec's, one decoder a
 stream. Both keep one law: `decode(payload)` gives exactly `packet_samples(format, payload)` samples.
+strep.audio.decoding decodes the payloads of many streams together.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ class Decoder(Protocol):
 
     def decode(self, payload: bytes) -> NDArray[np.int16]:
         """Decode one payload to mono int16[samples]. Never raises for what the bytes are."""
+
+    def decode_into(self, payload: bytes, samples: NDArray[np.int16]) -> None:
+        """Decode one payload into zeros, as many as it measures: for whoever has the room. Else as `decode`."""
 
     def reset(self) -> None:
         """Forget the past, as at a change of source."""
@@ -68,6 +72,10 @@ class StatelessDecoder:
         """Decode one payload to mono int16[samples]; bytes after the last whole sample are left out and counted."""
         self.errors += len(payload) % (self._codec.sample_bytes * self._channels) != 0
         return self._codec.decode(np.frombuffer(payload, np.uint8), self._channels)
+
+    def decode_into(self, payload: bytes, samples: NDArray[np.int16]) -> None:
+        """Decode one payload into int16[samples], as many as it measures."""
+        samples[:] = self.decode(payload)
 
     def reset(self) -> None:
         """Do nothing: there is no past."""
@@ -109,3 +117,22 @@ def packet_samples(format: AudioFormat, payload: bytes) -> int:
     if isinstance(codec, LavcCodec):
         return sum(piece.samples for piece in codec.pieces(payload))
     return len(payload) // (codec.sample_bytes * format.channels) if codec else 0
+
+
+def measure_payloads(format: AudioFormat, payload: NDArray[np.uint8], length: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Measure many payloads as `packet_samples` does one: uint8[n, m] and their lengths, int64[n], to int64[n]."""
+    codec = _codec(format)
+    if isinstance(codec, LavcCodec):
+        return codec.measure(payload, length)
+    return length // (codec.sample_bytes * format.channels) if codec else np.zeros_like(length)
+
+
+def decode_stateless(format: AudioFormat, payload: NDArray[np.uint8], samples: int) -> NDArray[np.int16]:
+    """Decode uint8[n, m], payloads of so many samples each, to int16[n, samples]. Raises ConfigError as `new_decoder`.
+
+    What is behind the last whole sample is left out.
+    """
+    codec = _codec(format)
+    if not isinstance(codec, StatelessCodec):
+        raise ConfigError(f"expected a format whose payloads decode by themselves, got {format}")
+    return codec.decode(payload[:, : samples * codec.sample_bytes * format.channels], format.channels)

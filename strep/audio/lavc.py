@@ -38,7 +38,8 @@ class Piece(NamedTuple):
 class LavcCodec:
     """Is one codec as libavcodec knows it.
 
-    pieces: cuts a payload up without decoding it, leaving out what is no frame.
+    pieces: cuts a payload up without decoding it, leaving out what is no frame. measure: says of many payloads how many
+    samples all their pieces are, int64[n]; uint8[n, m] of them, and their lengths, int64[n].
     """
 
     library_name: str
@@ -46,6 +47,7 @@ class LavcCodec:
     sample_rate_hz: int
     max_channels: int
     pieces: Callable[[bytes], list[Piece]]
+    measure: Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.int64]]
 
     @property
     def is_available(self) -> bool:
@@ -97,11 +99,33 @@ def _opus_pieces(payload: bytes) -> list[Piece]:
     return [Piece(payload, samples)] if 0 < samples <= _OPUS_PACKET_SAMPLES_LIMIT else []
 
 
-G722 = LavcCodec("g722", 8000, 16000, 1, _g722_pieces)
-GSM = LavcCodec("gsm", 8000, 8000, 1, _gsm_pieces)
-G729 = LavcCodec("g729", 8000, 8000, 1, _g729_pieces)
+def _g722_measure(_: NDArray[np.uint8], length: NDArray[np.int64]) -> NDArray[np.int64]:
+    return 2 * length
+
+
+def _gsm_measure(_: NDArray[np.uint8], length: NDArray[np.int64]) -> NDArray[np.int64]:
+    return length // _GSM_FRAME_BYTES * _GSM_FRAME_SAMPLES
+
+
+def _g729_measure(_: NDArray[np.uint8], length: NDArray[np.int64]) -> NDArray[np.int64]:
+    frames, rest = np.divmod(length, _G729_FRAME_BYTES)
+    samples: NDArray[np.int64] = (frames + (rest == _G729_SID_BYTES)) * _G729_FRAME_SAMPLES
+    return samples
+
+
+def _opus_measure(payload: NDArray[np.uint8], length: NDArray[np.int64]) -> NDArray[np.int64]:
+    toc = payload[:, 0].astype(np.int64)
+    code = toc & 3
+    told = np.where(length > 1, payload[:, min(1, payload.shape[1] - 1)] & 0x3F, 0)
+    samples = np.where(code == 3, told, np.minimum(code + 1, 2)) * np.array(_OPUS_FRAME_SAMPLES)[toc >> 3]
+    return np.where((length > 0) & (samples <= _OPUS_PACKET_SAMPLES_LIMIT), samples, 0)
+
+
+G722 = LavcCodec("g722", 8000, 16000, 1, _g722_pieces, _g722_measure)
+GSM = LavcCodec("gsm", 8000, 8000, 1, _gsm_pieces, _gsm_measure)
+G729 = LavcCodec("g729", 8000, 8000, 1, _g729_pieces, _g729_measure)
 #: RFC 7587 section 7 has every Opus stream declare two channels, whatever is in it.
-OPUS = LavcCodec("libopus", 48000, 48000, 2, _opus_pieces)
+OPUS = LavcCodec("libopus", 48000, 48000, 2, _opus_pieces, _opus_measure)
 
 
 class LavcDecoder:
@@ -119,21 +143,28 @@ class LavcDecoder:
         """Decode one payload to int16[samples] at the codec's sample rate. Never raises for what the bytes are."""
         pieces = self._codec.pieces(payload)
         samples = np.zeros(sum(piece.samples for piece in pieces), np.int16)
-        whole = sum(len(piece.data) for piece in pieces) == len(payload)
-        start = 0
-        for piece in pieces:
-            if not piece.silent:
-                whole &= self._decode_into(samples[start : start + piece.samples], piece.data)
-            start += piece.samples
-        self.errors += not whole
+        self._decode(payload, pieces, samples)
         return samples
+
+    def decode_into(self, payload: bytes, samples: NDArray[np.int16]) -> None:
+        """Decode one payload into int16[samples] zeros, as many as it measures. Never raises for what the bytes are."""
+        self._decode(payload, self._codec.pieces(payload), samples)
 
     def reset(self) -> None:
         """Forget the past, as at a change of source. `errors` goes on counting."""
         # A new context: flushing the old one is no reset, as libavcodec's G.722 and G.729 keep their state over it.
         self._context = _open(self._codec)
 
-    def _decode_into(self, samples: NDArray[np.int16], data: bytes) -> bool:
+    def _decode(self, payload: bytes, pieces: list[Piece], samples: NDArray[np.int16]) -> None:
+        whole, start, taken_bytes = True, 0, 0
+        for piece in pieces:
+            stop = start + piece.samples
+            if not piece.silent:
+                whole &= self._decode_piece(piece.data, samples[start:stop])
+            start, taken_bytes = stop, taken_bytes + len(piece.data)
+        self.errors += not whole or taken_bytes != len(payload)
+
+    def _decode_piece(self, data: bytes, samples: NDArray[np.int16]) -> bool:
         """Fill `samples`, or leave them zero and return False. An empty `data` would end the stream: never give one."""
         try:
             frames = self._context.decode(Packet(data))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from strep.audio.block import SampleState
 from strep.audio.conceal import CONCEAL_LIMIT_MS, conceal, history_samples
-from strep.audio.decoders import is_decodable, is_stateless, new_decoder
+from strep.audio.decoders import is_decodable, is_stateless, new_decoder, packet_samples
 from strep.audio.formats import AudioFormat
 from strep.errors import WireError
 from strep.stream import table as t
@@ -88,8 +88,12 @@ class Placer:
             return
         last = int(self._sources.release[stream.active_row, t.CURSOR]) - 1
         payload_type, payload = self._sources.read_sequence(stream.active_row, last)
-        if payload and payload_type == self._streams.release[stream.slot, t.COLUMNAR_TYPE]:
-            stream.last_frame_samples = len(payload)
+        of_columns = (
+            self._streams.release[stream.slot, t.COLUMNAR_TYPE],
+            self._streams.coding[stream.slot, t.CODED_TYPE],
+        )
+        if payload and stream.format is not None and payload_type in of_columns:
+            stream.last_frame_samples = packet_samples(stream.format, payload)
 
     def _packet(self, row: int, sequence: int, timestamp: int, arrival_ns: int, *_: int) -> Packet:
         return Packet(sequence, timestamp, arrival_ns, *self._sources.read_sequence(row, sequence))
@@ -134,9 +138,9 @@ class Placer:
         stream.last_frame_samples = len(samples)
         assert stream.format is not None
         if is_stateless(stream.format):
-            stream.history = stream.history[:0]  # the ring has what comes after it
+            stream.history = b""  # the ring has what comes after it
         else:
-            stream.history = np.concatenate((stream.history, samples))[-history_samples(stream.sample_rate_hz) :]
+            stream.remember(samples)
         overlap = min(max(0, end - position), len(samples))
         stream.overlapped_samples += overlap
         if overlap < len(samples):
@@ -207,8 +211,9 @@ class Placer:
 
     def _history(self, source: t.SourceState, stream: StreamState, sequence: int) -> NDArray[np.int16]:
         """Give the received samples up to the packet `sequence`; the columns keep none, but the ring still has them."""
+        remembered = np.frombuffer(stream.history, np.int16)
         if stream.format is None or not is_stateless(stream.format):
-            return stream.history
+            return remembered
         assert stream.decoder is not None
         needed, frames = history_samples(stream.sample_rate_hz), list[NDArray[np.int16]]()
         for earlier in range(sequence, sequence - t.HISTORY_CELLS, -1):
@@ -217,7 +222,7 @@ class Placer:
                 break
             frames.insert(0, stream.decoder.decode(payload))
             needed -= len(frames[0])
-        return np.concatenate(frames) if frames else stream.history
+        return np.concatenate(frames) if frames else remembered
 
     def _report_gap(
         self, stream: StreamState, packet: Packet, start: int, length: int, lost_packets: int, state: SampleState
@@ -275,7 +280,7 @@ class Placer:
             for state, samples in stream.samples_by_state.items():
                 stream.samples_by_state[state] = samples * rate // stream.sample_rate_hz
             stream.overlapped_samples = stream.overlapped_samples * rate // stream.sample_rate_hz
-            stream.history = stream.history[:0]
+            stream.history = b""
             stream.sample_rate_hz = rate
         stream.payload_type, stream.format = packet.payload_type, meaning
         stream.decoder = new_decoder(meaning) if meaning is not None and is_decodable(meaning) else None
@@ -300,14 +305,22 @@ class Placer:
             self._outbox.event(event)
 
     def _allow_columns(self, source: t.SourceState, stream: StreamState) -> None:
-        """Say whether the next packet may take the columns: G.711 at whole nanoseconds a sample, nothing open."""
-        columns = self._streams.release[stream.slot]
+        """Say whether the next packet may take the columns, which it may while nothing is open.
+
+        They have one way for G.711 at whole nanoseconds a sample, and one for all else that decodes.
+        """
+        columns, coding = self._streams.release[stream.slot], self._streams.coding[stream.slot]
         law = _COLUMNAR.get(stream.format.encoding) if stream.format and stream.decoder else None
         settled = not stream.digits.is_waiting and not source.missing
         plain = law is not None and NS % stream.sample_rate_hz == 0 and settled
         columns[t.COLUMNAR_TYPE] = stream.payload_type if plain else -1
         columns[t.NS_PER_SAMPLE] = NS // stream.sample_rate_hz
         columns[t.LAW] = law or 0
+        coding[t.CODED_TYPE] = -1
+        if stream.format is not None and stream.decoder is not None and not plain:
+            coded = settled and stream.filling is SampleState.SILENCE
+            coding[t.CODED_TYPE] = stream.payload_type if coded else -1
+            coding[t.FORMAT] = self._streams.number_of(stream.format)
 
     def finish(self, stream: StreamState) -> None:
         """Report what still waits for a packet that will not come."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.audio.block import SampleState
+from strep.audio.conceal import history_samples
 from strep.audio.decoders import Decoder
 from strep.audio.formats import AudioFormat, PayloadTypeMap
 from strep.stream.digits import EventFolder
@@ -52,7 +53,9 @@ class StreamState:
         self.format: AudioFormat | None = None
         self.sample_rate_hz = DEFAULT_RATE_HZ
         self.decoder: Decoder | None = None
-        self.history: NDArray[np.int16] = np.zeros(0, np.int16)  # last received samples, for concealment
+        self.history = (
+            b""  # last received samples, int16, for concealment; codecs without a past leave them in the ring
+        )
         self.last_frame_samples = 0
         self.filling = SampleState.SILENCE  # what the next gap without loss is
         self.samples_by_state = dict.fromkeys(SampleState, 0)  # all but RECEIVED, which is what is left
@@ -60,3 +63,8 @@ class StreamState:
         self.digits = EventFolder(slot)
         self.first_window: tuple[int, int] | None = None  # (anchor_ns, at_ns) of the first and last full interval
         self.last_window: tuple[int, int] | None = None
+
+    def remember(self, samples: NDArray[np.int16]) -> None:
+        """Keep the last received samples, as many as concealment looks at."""
+        kept_bytes = history_samples(self.sample_rate_hz) * samples.itemsize
+        self.history = (self.history + samples.tobytes())[-kept_bytes:]

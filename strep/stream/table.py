@@ -15,6 +15,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from strep.audio.formats import AudioFormat
 from strep.stream.payloads import LOOSE, Payloads
 
 #: Packets a source remembers: 1.28 s at 20 ms, more than the RFC 3550 A.1 MAX_MISORDER needs at telephone rates.
@@ -44,6 +45,8 @@ LONG_AGO_NS = -(1 << 62)
 # Columns of Streams.release.
 END_POSITION, ANCHOR_NS, PUBLISHED_ANCHOR_NS, WINDOW_ANCHOR_NS, COLUMNAR_TYPE, NS_PER_SAMPLE, LAW = range(7)
 ACTIVE_ROW, STREAM_COLUMNS = 7, 8
+# Columns of Streams.coding: what the columns need to know of a stream that is not in G.711.
+CODED_TYPE, FORMAT, CODING_COLUMNS = 0, 1, 2
 #: Values of CLAIM_MODE: whether the CC and X bits of a source are to be believed.
 UNDECIDED, BELIEVED, DISBELIEVED = 0, 1, 2
 #: What a source's list of payload types says of one that nobody named.
@@ -173,10 +176,21 @@ class SourceState:
 
 
 class Streams:
-    """Is the columns of all streams: release is int64[rows, columns above]."""
+    """Is the columns of all streams: release and coding are int64[rows, columns above].
+
+    formats: what FORMAT says; as many as streams had, and nobody has more than a few.
+    """
 
     def __init__(self, capacity: int) -> None:
         self.release = np.zeros((capacity, STREAM_COLUMNS), np.int64)
+        self.coding = np.zeros((capacity, CODING_COLUMNS), np.int64)
+        self.formats: list[AudioFormat] = []
+
+    def number_of(self, format: AudioFormat) -> int:
+        """Give a format's number; a new one gets the next."""
+        if format not in self.formats:
+            self.formats.append(format)
+        return self.formats.index(format)
 
 
 def cell_rows(rows: NDArray[np.int64], sequence: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -3,27 +3,28 @@
 Packets wait in their source's ring. When the watermark has passed a packet's arrival by the playout delay, everything
 up to its sequence number is handed on: what is there is placed, what is missing is given up. So what is handed on is a
 function of arrival times and the watermark alone. A packet that simply goes on from the one before, in G.711, is placed
-and decoded here with all others like it; any other goes through strep.stream.placing.
+and decoded here with all others like it, one in another codec by strep.stream.coded, and one behind a plain loss by
+strep.stream.gaps; any other goes through strep.stream.placing.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from strep.stream import table as t
-from strep.stream.clock import STALL_NS, TELL_ANCHOR_NS
+from strep.stream.coded import Coded
+from strep.stream.due import Due, gather
 from strep.stream.gaps import Gaps
 from strep.stream.intake import Accepted
 from strep.stream.outbox import Outbox
 from strep.stream.placed import Placed, decode, kind_of
 from strep.stream.placing import Placer
 from strep.stream.state import StreamState
-from strep.wire.batch import scatter
 
 if TYPE_CHECKING:
     from strep.stream.compiled.straight import StraightPath
@@ -33,23 +34,6 @@ SMALL = 6
 #: How long payloads stay where they are after they were handed on. A stream that goes on has had three more packets by
 #: then (strep.stream.table.HISTORY_CELLS); of the others, those three are kept apart.
 KEPT_NS = 200_000_000
-
-
-class _Due(NamedTuple):
-    """Is packets to hand on, with their sources' and streams' rows of strep.stream.table, copied to be changed."""
-
-    row: NDArray[np.int64]
-    source: NDArray[np.int64]
-    slots: NDArray[np.int64]
-    stream: NDArray[np.int64]
-    cells: NDArray[np.int64]
-    payload: NDArray[np.uint8]
-    length: NDArray[np.int64]
-    anchor_ns: NDArray[np.int64]
-
-    def select(self, some: NDArray[np.int64]) -> _Due:
-        """Copy some of the packets."""
-        return _Due._make(column[some] for column in self)
 
 
 class Timeline:
@@ -69,6 +53,7 @@ class Timeline:
         self._delay_ns = playout_delay_ns
         self._waiting: deque[list[Accepted]] = deque()  # by batch
         self.placer = Placer(sources, streams, streams_state, outbox, playout_delay_ns)
+        self._coded = Coded(sources, streams, streams_state, outbox, self.placer)
         self._gaps = Gaps(sources, streams, streams_state, outbox, self.placer)
 
     def begin_batch(self) -> None:
@@ -160,7 +145,9 @@ class Timeline:
             accepted = accepted.select(left)
             if len(left) < SMALL:
                 break
-            taken = self._gaps.take(accepted)
+            taken = self._coded.take(accepted)
+            if not taken.any():
+                taken = self._gaps.take(accepted)
             if not taken.any():
                 break
             accepted = accepted.select(np.flatnonzero(~taken))
@@ -174,14 +161,9 @@ class Timeline:
                 self.placer.tell_anchor(slot)
             self._put(placed)
             return left
-        due = self._gather(accepted)
-        straight = due.source[:, t.CURSOR] == accepted.sequence
-        straight &= due.cells[:, t.CELL_TIMESTAMP] == due.source[:, t.NEXT_TIMESTAMP]
-        straight &= due.source[:, t.NEXT_POSITION] == due.stream[:, t.END_POSITION]
-        straight &= due.stream[:, t.ACTIVE_ROW] == due.row
-        straight &= due.cells[:, t.CELL_LENGTH_AND_TYPE] >> t.TYPE_SHIFT == due.stream[:, t.COLUMNAR_TYPE]
-        straight &= due.length > 0
-        straight &= due.anchor_ns - due.stream[:, t.ANCHOR_NS] <= STALL_NS
+        due = gather(accepted, self._sources, self._streams)
+        straight = due.cells[:, t.CELL_LENGTH_AND_TYPE] >> t.TYPE_SHIFT == due.stream[:, t.COLUMNAR_TYPE]
+        straight &= due.goes_on()
         if straight.all():
             self._straight(due)
             return np.zeros(0, np.int64)
@@ -193,42 +175,14 @@ class Timeline:
         for row, target in zip(accepted.row.tolist(), accepted.sequence.tolist(), strict=True):
             self.placer.walk(row, target)
 
-    def _gather(self, accepted: Accepted) -> _Due:
-        cells, payload = accepted.cells, accepted.payload
-        assert cells is not None
-        assert payload is not None
-        source = self._sources.release.take(accepted.row, axis=0)
-        slots = source[:, t.STREAM]
-        stream = self._streams.release.take(slots, axis=0)
-        return _Due(
-            row=accepted.row,
-            source=source,
-            slots=slots,
-            stream=stream,
-            cells=cells,
-            payload=payload,
-            length=cells[:, t.CELL_LENGTH_AND_TYPE] & t.LENGTH_MASK,
-            anchor_ns=cells[:, t.CELL_ARRIVAL_NS] - stream[:, t.END_POSITION] * stream[:, t.NS_PER_SAMPLE],
-        )
-
-    def _straight(self, due: _Due) -> None:
+    def _straight(self, due: Due) -> None:
         """Place and decode packets that go on from the one before; one stream may have one row only."""
-        source, stream, length = due.source, due.stream, due.length
-        position = stream[:, t.END_POSITION].copy()
-        source[:, t.CURSOR] += 1
-        source[:, t.NEXT_TIMESTAMP] += length
-        source[:, t.NEXT_POSITION] += length
-        stream[:, t.END_POSITION] += length
-        np.minimum(stream[:, t.ANCHOR_NS], due.anchor_ns, out=stream[:, t.ANCHOR_NS])
-        np.minimum(stream[:, t.WINDOW_ANCHOR_NS], due.anchor_ns, out=stream[:, t.WINDOW_ANCHOR_NS])
-        scatter(self._sources.release, due.row, source)
-        scatter(self._streams.release, due.slots, stream)
-        better = stream[:, t.ANCHOR_NS] < stream[:, t.PUBLISHED_ANCHOR_NS] - TELL_ANCHOR_NS
-        for slot in due.slots[better].tolist():
+        position, moved = due.move_on(self._sources, self._streams)
+        for slot in moved:
             self.placer.tell_anchor(slot)
-        law = stream[:, t.LAW]
-        kind = kind_of(length, law, stream[:, t.NS_PER_SAMPLE])
-        self._put(Placed(kind, due.slots, position, decode(due.payload, law), due.cells[:, t.CELL_ARRIVAL_NS]))
+        law = due.stream[:, t.LAW]
+        kind = kind_of(due.length, law, due.stream[:, t.NS_PER_SAMPLE])
+        self._put(Placed(kind, due.slots, position, decode(due.payload, law), due.arrival_ns))
 
     def _put(self, placed: Placed) -> None:
         for block in placed.blocks():

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strep.audio.decoders import (
+    decode_stateless,
     is_decodable,
     is_stateless,
+    measure_payloads,
     new_decoder,
     packet_samples,
 )
@@ -30,6 +32,42 @@ def test_a_payload_decodes_to_as_many_samples_as_it_measures(name: str, payloads
         assert samples.dtype == np.int16
         assert samples.shape == (packet_samples(format, payload),)
     assert 0 <= decoder.errors <= len(payloads)
+
+
+@pytest.mark.parametrize("name", STATELESS + STATEFUL + ["G723"])
+@given(payloads=st.lists(st.binary(max_size=170), min_size=1, max_size=6), padding=st.binary(min_size=1, max_size=3))
+def test_many_payloads_measure_as_each_does(name: str, payloads: list[bytes], padding: bytes) -> None:
+    format, width = parse_format(name), max(map(len, payloads)) + len(padding) - 1
+    rows = [np.frombuffer((payload + 170 * padding)[: max(1, width)], np.uint8) for payload in payloads]
+    measured = measure_payloads(format, np.stack(rows), np.array([len(payload) for payload in payloads]))
+    assert measured.tolist() == [packet_samples(format, payload) for payload in payloads]
+
+
+@pytest.mark.parametrize("name", STATELESS + STATEFUL)
+@given(payloads=st.lists(st.binary(max_size=170), max_size=6))
+def test_to_decode_into_zeros_is_to_decode(name: str, payloads: list[bytes]) -> None:
+    format = parse_format(name)
+    decoder, twin = new_decoder(format), new_decoder(format)
+    for payload in payloads:
+        samples = np.zeros(packet_samples(format, payload), np.int16)
+        decoder.decode_into(payload, samples)
+        assert samples.tolist() == twin.decode(payload).tolist()
+        assert decoder.errors == twin.errors
+
+
+@pytest.mark.parametrize("name", STATELESS)
+def test_what_has_no_past_decodes_many_at_a_time(name: str) -> None:
+    format = parse_format(name)
+    payloads = np.arange(300, dtype=np.uint16).astype(np.uint8).reshape(3, 100)
+    samples = packet_samples(format, payloads[0, :90].tobytes())
+    decoded = decode_stateless(format, payloads, samples)
+    assert decoded.tolist() == [new_decoder(format).decode(row[:90].tobytes()).tolist() for row in payloads]
+
+
+@pytest.mark.parametrize("name", ["G722", "G723"])
+def test_what_has_a_past_does_not(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"expected a format whose payloads decode by themselves, got {name}"):
+        decode_stateless(parse_format(name), np.zeros((1, 10), np.uint8), 10)
 
 
 @pytest.mark.parametrize(
