@@ -31,13 +31,13 @@ from strep.audio.formats import AudioFormat, PayloadTypeMap
 from strep.errors import ConfigError
 from strep.stream import compiled
 from strep.stream import table as t
-from strep.stream.events import CloseReason, StreamClosed, StreamIdentity, StreamOpened, StreamReport
-from strep.stream.index import UNKNOWN, Key, KeyIndex
+from strep.stream.events import CloseReason, StreamClosed, StreamIdentity, StreamReport
+from strep.stream.index import UNKNOWN
 from strep.stream.intake import Intake, Packets
-from strep.stream.keys import PacketKeys, identity_of, stream_key
+from strep.stream.keys import PacketKeys
+from strep.stream.legs import Legs
 from strep.stream.outbox import Outbox, Output
 from strep.stream.report import report_stream
-from strep.stream.shedding import LeftOut
 from strep.stream.state import StreamState
 from strep.stream.timeline import SMALL, Timeline
 from strep.wire.batch import DatagramBatch, Endpoint
@@ -54,8 +54,6 @@ _PART_NS = 250_000_000
 _WINDOW_S = 10
 #: The longest datagram that is looked at: what the receive slots hold. Audio packets end well below one MTU.
 MAX_DATAGRAM_BYTES = 2048
-#: Sources (SSRCs) of one stream: a call on hold changes its SSRC now and then, an attacker all the time.
-MAX_SOURCES_PER_STREAM = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +63,8 @@ class EngineConfig:
     playout_delay_ms: how long a packet waits for one before it that was overtaken. idle_timeout_s: how long both
     directions of a leg may be silent before it is closed. max_streams: directions of legs at one time.
     payload_types: what payload types mean; payload_types_of may answer for one stream, by its identity and endpoint.
+    admits: is asked about each leg before it begins, by the identity and endpoint of its first packet; what comes of
+    one that it does not admit is counted as rejected_leg, until `Engine.ask_again`. Neither of them may raise.
     compiled: whether to take the compiled path (numba, `pip install strep[fast]`); None: where it is installed.
     """
 
@@ -73,6 +73,7 @@ class EngineConfig:
     max_streams: int = 20_000
     payload_types: PayloadTypeMap = field(default_factory=PayloadTypeMap)
     payload_types_of: Callable[[StreamIdentity, Endpoint], PayloadTypeMap | None] | None = None
+    admits: Callable[[StreamIdentity, Endpoint], bool] | None = None
     compiled: bool | None = None
 
     def __post_init__(self) -> None:
@@ -102,20 +103,14 @@ class Engine:
         delay_ns = self.config.playout_delay_ms * 1_000_000
         self.fates = np.zeros(len(Fate), np.int64)
         self._sources, self._streams = t.Sources(capacity), t.Streams(streams)
-        self._state: list[StreamState | None] = [None] * streams
-        self._free = list(range(streams - 1, -1, -1))
-        self._by_key: dict[Key, StreamState] = {}  # the key of a stream is its sources' with the SSRC left out
-        self._calls: dict[str, list[StreamState]] = {}
-        self._index = KeyIndex(2 * capacity)
-        self._left_out = LeftOut(capacity, capacity)
-        self._takes_new = True
         self._first = np.zeros(streams, np.int64)
         self._endpoints: Sequence[Endpoint] = ()
         self._keys = PacketKeys()
         self._outbox = Outbox()
+        self._legs = Legs(self._sources, self._streams, self._outbox, self._payload_types_of, self.config.admits)
         self._straight_path = self._compile()
         self._timeline = Timeline(
-            self._sources, self._streams, self._state, self._outbox, delay_ns, self._straight_path
+            self._sources, self._streams, self._legs.state, self._outbox, delay_ns, self._straight_path
         )
         self._intake = Intake(self._sources, self.fates, delay_ns, self._map_of, self._timeline.make_room)
         self._second: int | None = None
@@ -126,22 +121,27 @@ class Engine:
             return None
         from strep.stream.compiled.straight import StraightPath
 
-        return StraightPath(self._sources, self._streams, self._keys, self._index, self.fates)
+        return StraightPath(self._sources, self._streams, self._keys, self._legs.index, self.fates)
 
     @property
     def open_streams(self) -> int:
         """Count the streams that are open."""
-        return len(self._by_key)
+        return self._legs.open_streams
 
     @property
     def open_calls(self) -> int:
         """Count the legs that are open."""
-        return len(self._calls)
+        return self._legs.open_calls
 
     @property
     def left_out_calls(self) -> int:
-        """Count the legs that are left out."""
-        return len(self._left_out)
+        """Count the legs that are left out because of the load."""
+        return self._legs.left_out_calls
+
+    @property
+    def refused_calls(self) -> int:
+        """Count the legs that were not admitted, as far as they are remembered: the oldest make room for new ones."""
+        return self._legs.refused_calls
 
     @property
     def is_waiting(self) -> bool:
@@ -154,11 +154,13 @@ class Engine:
 
     def reports(self) -> list[StreamReport]:
         """Report all open streams so far."""
-        return [report_stream(self._sources, self._streams, state, self._endpoints) for state in self._by_key.values()]
+        streams = self._legs.streams()
+        return [report_stream(self._sources, self._streams, state, self._endpoints) for state in streams]
 
     def feed(self, batch: DatagramBatch) -> list[Output]:
         """Take datagrams in order of arrival, none before those of an earlier call. No bytes make it raise."""
         self._endpoints = batch.endpoints
+        self._legs.begin_batch()
         start = 0
         while start < len(batch):
             first_ns = int(batch.arrival_ns[start])
@@ -180,32 +182,32 @@ class Engine:
 
     def end_call(self, call: str, reason: CloseReason = CloseReason.ENDED) -> list[Output]:
         """Close both directions of one leg, by its StreamIdentity.call."""
-        self._close(list(self._calls.get(call, ())), self._watermark_ns, reason)
+        self._close(self._legs.of_call(call), self._watermark_ns, reason)
         return self._outbox.take()
 
     def leave_out(self, calls: int) -> list[Output]:
         """Close the youngest legs, and take nothing of them, nor of new ones, until `take_back`: there is too much."""
         if calls <= 0:
             return []
-        self._takes_new = False
-        states = [state for call in list(self._calls)[-calls:] for state in self._calls[call]]
-        keys = [self._index.key(row) for state in states for row in state.rows]
+        self._legs.takes_new = False
+        states = self._legs.youngest(calls)
+        keys = self._legs.keys_of(states)
         self._close(states, self._watermark_ns, CloseReason.OVERLOADED)
-        rows = {key: row for key in keys if (row := self._left_out.add(key)) is not None}
-        if rows:
-            self._index.add(list(rows), list(rows.values()))
+        self._legs.leave_out(keys)
         return self._outbox.take()
 
     def take_back(self, calls: int) -> None:
         """Take new legs again, and so many of those that were left out, those first that were left out first."""
-        self._takes_new = True
-        rows = self._left_out.take_back(calls)
-        if rows:
-            self._index.remove(rows)
+        self._legs.takes_new = True
+        self._legs.take_back(calls)
+
+    def ask_again(self) -> None:
+        """Forget which legs were not admitted: with its next packet, each is asked about anew."""
+        self._legs.ask_again()
 
     def close(self) -> list[Output]:
         """Hand on everything and close every stream."""
-        self._close(list(self._by_key.values()), self._watermark_ns, CloseReason.STOPPED)
+        self._close(self._legs.streams(), self._watermark_ns, CloseReason.STOPPED)
         return self._outbox.take()
 
     def _take(self, batch: DatagramBatch) -> None:
@@ -216,7 +218,7 @@ class Engine:
             if not len(batch):
                 return
         self._timeline.begin_batch()
-        if self._straight_path is not None and not self._left_out:  # which only what follows can tell
+        if self._straight_path is not None:
             batch = self._take_straight(self._straight_path, batch)
         if len(batch):
             self._take_columns(batch)
@@ -234,10 +236,8 @@ class Engine:
             _, packets = self._identify(batch)
         else:
             packets = self._identify_straight(self._straight_path, batch)
-        if self._left_out:
-            taken = packets.row < self._sources.capacity
-            self.fates[Fate.OVER_LIMIT_LOAD] += np.count_nonzero(~taken)
-            packets = packets.select(np.flatnonzero(taken))
+        if not self._legs.are_all_taken:
+            packets = packets.select(self._legs.taken(packets.row, self.fates))
         if not len(packets.row):
             return
         if self._straight_path is not None:
@@ -257,9 +257,9 @@ class Engine:
         keys = self._keys.of(batch, headers)
         if len(rows) != len(batch):
             keys = keys[rows]
-        source = self._index.look_up(keys)
+        source = self._legs.index.look_up(keys)
         if (source == UNKNOWN).any():
-            self._admit(batch, headers, keys, rows, source)
+            self._legs.admit(batch, headers, keys, rows, source)
             known = source != UNKNOWN
             self.fates[Fate.OVER_LIMIT_STREAMS] += np.count_nonzero(~known)
             rows, source = rows[known], source[known]
@@ -300,72 +300,18 @@ class Engine:
             if sequence is not None:
                 self._timeline.hold_one(int(packets.row[n]), sequence, int(packets.arrival_ns[n]))
 
-    def _admit(
-        self,
-        batch: DatagramBatch,
-        headers: Headers,
-        keys: NDArray[np.uint64],
-        rows: NDArray[np.int64],
-        source: NDArray[np.int64],
-    ) -> None:
-        """Open sources (and streams) for keys not known yet; `source` is filled in where there was room."""
-        added: dict[Key, int] = {}
-        for n in np.flatnonzero(source == UNKNOWN).tolist():
-            a, b, c = keys[n].tolist()
-            if (a, b, c) not in added:
-                row = self._open(batch, headers, int(rows[n]), (a, b, c))
-                if row is None:
-                    continue
-                added[a, b, c] = row
-            source[n] = added[a, b, c]
-        if added:
-            self._index.add(list(added), list(added.values()))
-
-    def _open(self, batch: DatagramBatch, headers: Headers, n: int, key: Key) -> int | None:
-        stream = self._by_key.get(stream_key(key))
-        ssrc, sender, arrival_ns = int(headers.ssrc[n]), int(batch.source[n]), int(batch.arrival_ns[n])
-        identity = identity_of(headers, n, batch.endpoints[sender])
-        if identity.call not in self._calls and (key in self._left_out or not self._takes_new):
-            return self._left_out.add(key)
-        full = not self._free if stream is None else len(stream.rows) >= MAX_SOURCES_PER_STREAM
-        row = None if full else self._sources.take()
-        if row is None:
-            return None
-        if stream is None:
-            stream = self._open_stream(stream_key(key), identity, batch.endpoints[sender], ssrc, arrival_ns)
-        stream.rows.append(row)
-        self._sources.state[row] = t.SourceState(row, stream.slot, ssrc, sender, arrival_ns)
-        self._sources.intake[row, t.STRAIGHT_PAYLOAD_TYPE] = -1
-        self._sources.release[row, t.STREAM] = stream.slot
-        return row
-
-    def _open_stream(
-        self, key: Key, identity: StreamIdentity, endpoint: Endpoint, ssrc: int, arrival_ns: int
-    ) -> StreamState:
-        slot = self._free.pop()
+    def _payload_types_of(self, identity: StreamIdentity, endpoint: Endpoint) -> PayloadTypeMap:
         of_stream = self.config.payload_types_of
-        payload_types = (of_stream and of_stream(identity, endpoint)) or self.config.payload_types
-        state = StreamState(slot, key, identity, payload_types, arrival_ns)
-        columns = self._streams.release[slot]
-        columns[:] = 0
-        columns[[t.ANCHOR_NS, t.PUBLISHED_ANCHOR_NS]] = arrival_ns
-        columns[t.WINDOW_ANCHOR_NS] = t.NEVER
-        columns[[t.COLUMNAR_TYPE, t.ACTIVE_ROW]] = -1
-        self._state[slot] = self._by_key[key] = state
-        self._calls.setdefault(identity.call, []).append(state)
-        self._outbox.event(StreamOpened(arrival_ns, slot, identity, ssrc, endpoint.source, endpoint.destination))
-        return state
+        return (of_stream and of_stream(identity, endpoint)) or self.config.payload_types
 
     def _map_of(self, row: int) -> PayloadTypeMap:
-        state = self._state[int(self._sources.release[row, t.STREAM])]
-        assert state is not None
-        return state.payload_types
+        return self._legs.stream_of(row).payload_types
 
     def _pass_seconds(self, second: int) -> None:
         """Do at each whole second up to `second` what is periodic."""
-        if self._second is None or not self._by_key:
+        if self._second is None or not self.open_streams:
             self._second = max(second, self._second or 0)
-        while self._second < second and self._by_key:
+        while self._second < second and self.open_streams:
             self._second += 1
             self._timeline.advance(self._second * _SECOND_NS, exactly=True)
             if self._second % _WINDOW_S == 0:
@@ -375,7 +321,7 @@ class Engine:
 
     def _watch_clocks(self, now_ns: int) -> None:
         window = self._streams.release[:, t.WINDOW_ANCHOR_NS]
-        for state in self._by_key.values():
+        for state in self._legs.streams():
             anchor_ns = int(window[state.slot])
             if anchor_ns != t.NEVER:
                 state.last_window = (anchor_ns, now_ns)
@@ -384,17 +330,7 @@ class Engine:
 
     def _expire(self, now_ns: int) -> None:
         """Close the legs of which no direction was heard for the idle time-out."""
-        heard_before_ns = now_ns - self.config.idle_timeout_s * _SECOND_NS
-        quiet = self._sources.silent_since(heard_before_ns)
-        slots = self._sources.release[quiet, t.STREAM].tolist()
-        calls = dict.fromkeys(state.identity.call for slot in slots if (state := self._state[slot]))
-        silent = set(quiet.tolist())
-        idle = [
-            state
-            for call in calls
-            if all(row in silent for state in self._calls[call] for row in state.rows)
-            for state in self._calls[call]
-        ]
+        idle = self._legs.silent_since(now_ns - self.config.idle_timeout_s * _SECOND_NS)
         if idle:
             self._close(idle, now_ns, CloseReason.IDLE)
 
@@ -407,16 +343,7 @@ class Engine:
         for state in states:
             report = report_stream(self._sources, self._streams, state, self._endpoints)
             self._outbox.event(StreamClosed(now_ns, state.slot, reason, report))
-            self._calls[state.identity.call].remove(state)
-            if not self._calls[state.identity.call]:
-                del self._calls[state.identity.call]
-            del self._by_key[state.key]
-            self._state[state.slot] = None
-            self._free.append(state.slot)
-        if rows:
-            self._index.remove(sorted(rows))
-        for row in rows:
-            self._sources.give_back(row)
+        self._legs.close(states)
 
 
 def _packets(batch: DatagramBatch, headers: Headers, rows: NDArray[np.int64], source: NDArray[np.int64]) -> Packets:

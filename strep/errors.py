@@ -8,6 +8,7 @@ What a peer sends never raises: it is counted under a `strep.wire.fate.Fate`. Th
     ├── CaptureFileError    a file that is no capture, or is cut short before its first packet
     ├── ReceiveError        a socket that cannot be opened (port in use, no such address)
     ├── SinkError           a recording that cannot be written (no such folder, no permission, disk full)
+    ├── WorkerError         a worker process that failed too often and was given up (strep.workers)
     └── ControlError        the call platform did not do what was asked (see strep.control.errors)
 """
 

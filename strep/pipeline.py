@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from strep.audio.block import AudioBlock
 from strep.engine import Engine
@@ -37,10 +37,12 @@ class Pipeline:
         self._sinks = list(sinks)
         self._listener = listener
         self._closed = False
+        self._busy = False  # the engine runs, or what it put out is being handed on
+        self._to_end: dict[str, None] = {}  # in order, each once
 
     def feed(self, batch: DatagramBatch) -> None:
         """Take datagrams in order of arrival."""
-        self._hand_on(self.engine.feed(batch))
+        self._hand_on(lambda: self.engine.feed(batch))
         self._check()
 
     def advance(self, watermark_ns: int) -> bool:
@@ -48,20 +50,27 @@ class Pipeline:
 
         True says that a sink has more to do, and that this should be called again soon.
         """
-        self._hand_on(self.engine.advance(watermark_ns))
-        busy = self._each(lambda sink: sink.flush(watermark_ns))
+        self._hand_on(lambda: self.engine.advance(watermark_ns))
+        with self._undisturbed():
+            busy = self._each(lambda sink: sink.flush(watermark_ns))
         self._check()
         return busy
 
     def end_call(self, call: str) -> None:
-        """Close both directions of a leg, by StreamIdentity.call, because its fork is over."""
-        self._hand_on(self.engine.end_call(call))
-        self._check()
+        """Close both directions of a leg, by StreamIdentity.call, because its fork is over.
+
+        What is held back of it is handed on before this returns. Only where a sink, or whoever the engine asks, calls
+        this, it is done right after what is being handed on.
+        """
+        self._to_end[call] = None
+        if not self._busy:
+            self._end_calls()
+            self._check()
 
     def leave_out(self, calls: int) -> None:
         """Leave out so many calls, below zero take so many back, because of the load: see strep.overload."""
         if calls > 0:
-            self._hand_on(self.engine.leave_out(calls))
+            self._hand_on(lambda: self.engine.leave_out(calls))
             self._check()
         elif calls < 0:
             self.engine.take_back(-calls)
@@ -72,7 +81,7 @@ class Pipeline:
             return
         self._closed = True
         try:
-            self._hand_on(self.engine.close())
+            self._hand_on(self.engine.close)
         finally:
             sinks, self._sinks = self._sinks, []
             for sink in sinks:
@@ -82,13 +91,30 @@ class Pipeline:
                     self._note(sink, error)
         self._check()
 
-    def _hand_on(self, outputs: list[Output]) -> None:
-        if not outputs:
-            return
-        self._each(lambda sink: _give(sink, outputs))
-        if self._listener is not None:
-            for output in outputs:
-                self._listener(output)
+    def _hand_on(self, run: Callable[[], list[Output]]) -> None:
+        """Let the engine do something, and hand on what it puts out."""
+        with self._undisturbed():
+            outputs = run()
+            if outputs:
+                self._each(lambda sink: _give(sink, outputs))
+                if self._listener is not None:
+                    for output in outputs:
+                        self._listener(output)
+
+    @contextlib.contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Put off to the end what whoever is called meanwhile asks for."""
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+        if self._to_end:
+            self._end_calls()
+
+    def _end_calls(self) -> None:
+        calls, self._to_end = self._to_end, {}
+        self._hand_on(lambda: [output for call in calls for output in self.engine.end_call(call)])
 
     def _each(self, act: Callable[[Sink], bool | None]) -> bool:
         """Let every sink do something, and tell whether one says True; one that raises is left out from now on."""

@@ -163,6 +163,18 @@ class Receiver:
         """Count the messages whose sender was one too many to be told apart; see strep.net.endpoints."""
         return sum(source.overflowed for source in self._sources)
 
+    def end_call(self, call: str) -> None:
+        """Close both directions of a leg now, by its StreamIdentity.call, because its fork is over.
+
+        What is held back of it is handed on first. A packet that comes later begins the leg anew, unless it is not
+        admitted. A leg that is not open is none to close. Raises the error of the sinks when the last one failed.
+        """
+        self.pipeline.end_call(call)
+
+    def readmit(self) -> None:
+        """Forget which legs were not admitted (EngineConfig.admits): with its next packet, each is asked about anew."""
+        self.engine.ask_again()
+
     def counts(self) -> dict[str, int]:
         """Give the fates of all datagrams by name."""
         return self.engine.counts()

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from strep.audio.block import AudioBlock
-from strep.engine import Engine
+from strep.engine import Engine, EngineConfig
 from strep.errors import SinkError
 from strep.pipeline import Pipeline
 from strep.sinks.recordings import RecordingSink
-from strep.stream.events import Direction, StreamClosed, StreamOpened
+from strep.stream.events import CloseReason, Direction, StreamClosed, StreamIdentity, StreamOpened
 from strep.wire.batch import DatagramBatch
 from tests.live import recorded
-from tests.traffic import MS, START_NS, Sender, pcmu
+from tests.traffic import LEG, MS, START_NS, Sender, pcmu
 
 
 class KeepingSink:
@@ -177,3 +177,43 @@ def test_ending_a_call_closes_both_its_directions_and_no_other() -> None:
     closed = [o.report.identity for o in sink.outputs if isinstance(o, StreamClosed)]
     assert {(identity.call, identity.direction) for identity in closed} == {(call, d) for d in Direction}
     assert pipeline.engine.open_streams == 1
+
+
+@pytest.mark.parametrize("place", ["event", "block", "flush"])
+def test_a_sink_may_end_a_call_which_is_done_after_what_is_being_handed_on(place: str) -> None:
+    class Ending(KeepingSink):
+        def _take(self, call: str, value: object) -> None:
+            super()._take(call, value)
+            if call == place and len(self.outputs) > 1 and not any(isinstance(o, StreamClosed) for o in self.outputs):
+                pipeline.end_call(f"{LEG}-A")
+
+    first, second, datagrams = KeepingSink(), KeepingSink(), Sender().packets(40)
+    ending = Ending()
+    pipeline = Pipeline(Engine(), [first, ending, second])
+    for start in (0, 20):  # in two batches, whose outputs are events and many blocks
+        arrival_ns = [START_NS + 20 * MS * n for n in range(start, start + 20)]
+        pipeline.feed(DatagramBatch.from_datagrams(datagrams[start : start + 20], arrival_ns))
+        pipeline.advance(arrival_ns[-1])
+    pipeline.close()
+    assert first.calls == ending.calls == second.calls
+    closed = [o.reason for o in ending.outputs if isinstance(o, StreamClosed)]
+    assert closed == [CloseReason.ENDED, CloseReason.STOPPED]
+    samples = [o.samples.ravel() for o in first.outputs if isinstance(o, AudioBlock)]
+    assert (np.concatenate(samples) == pcmu(datagrams)).all()
+    last_of_it = first.outputs.index(next(o for o in first.outputs if isinstance(o, StreamClosed)))
+    assert first.calls[last_of_it + 1 :].count("event") == 3  # opened anew, format, closed
+
+
+def test_whoever_the_engine_asks_may_end_a_call() -> None:
+    def admits(identity: StreamIdentity, endpoint: object) -> bool:
+        pipeline.end_call(f"{LEG}-A")
+        return True
+
+    sink = KeepingSink()
+    pipeline = Pipeline(Engine(EngineConfig(admits=admits)), [sink])
+    feed(pipeline, Sender().packets(3))
+    feed(pipeline, Sender(leg=1, ssrc=2).packets(3), start_ms=60)
+    pipeline.close()
+    assert pipeline.engine.counts()["accepted"] == 6
+    opened = sum(isinstance(o, StreamOpened) for o in sink.outputs)
+    assert opened == sum(isinstance(o, StreamClosed) for o in sink.outputs) == 4  # each packet of leg A begins it anew

@@ -14,6 +14,7 @@ import pytest
 import strep
 from strep import Direction, Leg
 from strep.emulator import Impairments, Platform
+from strep.engine import EngineConfig
 from strep.errors import ConfigError, ReceiveError, SinkError
 from strep.net.address import UdpAddress
 from strep.net.source import bind_udp
@@ -316,6 +317,38 @@ async def test_calls_are_left_out_as_the_load_demands_unless_that_is_declined(
     counts = receiver.counts()
     assert (counts["accepted"], counts["over_limit_load"]) == ((3, 1) if shed_calls else (4, 0))
     assert {len(recorded(made, Direction.INBOUND)) for made in sink.recordings} == ({160, 320} if shed_calls else {320})
+
+
+async def test_a_call_that_is_ended_is_closed_at_once_with_all_that_came_of_it(tmp_path: Path) -> None:
+    sink, senders = strep.RecordingSink(tmp_path), legs(2)
+    streams = [sender.packets(30) for sender in senders]
+    async with receiver_on(LOOPBACK, sinks=[sink], config=EngineConfig(playout_delay_ms=500)) as receiver:
+        events = receiver.events()
+        await deliver(receiver, interleave(*streams))
+        receiver.end_call(f"{senders[0].call_leg_id}-{Leg(senders[0].leg).name}")
+        assert receiver.engine.open_streams == 2
+        receiver.end_call("nobody")
+        await until(lambda: sink.recording_count == 1)  # while the others go on
+        (recording,) = sink.recordings
+        for sender, stream in zip(senders[:2], streams[:2], strict=True):
+            assert (recorded(recording, Direction(sender.direction)) == pcmu(stream)).all()
+        await receiver.stop()
+    closed = [event async for event in events if isinstance(event, StreamClosed)]
+    assert [event.reason for event in closed] == [CloseReason.ENDED] * 2 + [CloseReason.STOPPED] * 2
+
+
+async def test_a_leg_that_is_not_admitted_is_counted_until_it_is_asked_about_again() -> None:
+    wanted: set[Leg] = {Leg.A}
+    config = EngineConfig(admits=lambda identity, endpoint: identity.leg in wanted)
+    first, second = Sender(), Sender(leg=1, ssrc=2)
+    async with receiver_on(LOOPBACK, config=config) as receiver:
+        await deliver(receiver, interleave(first.packets(10), second.packets(10)))
+        wanted.add(Leg.B)
+        receiver.readmit()
+        await deliver(receiver, interleave(first.packets(10), second.packets(10)))
+    counts = receiver.counts()
+    assert (counts["accepted"], counts["rejected_leg"]) == (30, 10)
+    assert receiver.received == sum(counts.values()) == 40
 
 
 async def test_stopping_and_waiting_may_be_done_in_any_order_and_often() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from strep.audio.formats import parse_format
 from strep.cli.errors import say
 from strep.cli.news import News
 from strep.cli.options import KEPT_RECORDINGS
@@ -42,11 +43,18 @@ class NewsLedger(Ledger):
         super().take(index, message)
         if isinstance(message, Counts):
             self._news.tick()
-        elif message.kind is EntryKind.RECORDING:
-            made = message.document
-            self._news.recording(Path(made["path"]).name, made["duration_s"], lambda: self.total.calls)
-        else:
-            self._news.failure(message.document["call"], message.document["reason"])
+            return
+        told = message.document
+        match message.kind:
+            case EntryKind.RECORDING:
+                self._news.recording(Path(told["path"]).name, told["duration_s"], lambda: self.total.calls)
+            case EntryKind.FAILURE:
+                self._news.failure(told["call"], told["reason"])
+            case EntryKind.FORMAT:
+                meaning = parse_format(told["format"]) if told["format"] else None
+                self._news.format(told["call"], told["payload_type"], meaning)
+            case EntryKind.LEFT_OUT:
+                self._news.left_out(told["call"])
 
 
 class Crew:
@@ -135,7 +143,6 @@ def bind_crew(
     """Bind the sockets of a crew, and close them in the end. Raises ConfigError, ReceiveError and SinkError."""
     if target is None:
         raise ConfigError("--workers needs --target: rx and tx carry one call")
-    Recorder(options, target, rx, tx)  # what is wrong with the options is said here, not by each worker
     with ExitStack() as stack:
 
         def bind(text: str, sockets: int = 1) -> list[BoundSocket]:
@@ -147,6 +154,7 @@ def bind_crew(
         inputs = [{"target": bound} for bound in bind(target, workers)]
         if rx is not None and tx is not None:
             inputs[0] |= {"rx": bind(rx)[0], "tx": bind(tx)[0]}
+        Recorder(options, target, rx, tx)  # what is wrong with the options is said here, not by each worker
         if len(inputs) < workers:
             say("warning: this system cannot steer call legs to workers (Linux can): one worker receives all")
         warn_of_receive_buffer(inputs[0]["target"])

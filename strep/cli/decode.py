@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from strep.audio.formats import AudioFormat
+from strep.cli.compiling import compile_ahead
 from strep.cli.errors import say
 from strep.cli.folder import no_empty_folder
 from strep.cli.options import (
@@ -47,6 +48,7 @@ def decode(
     packets. SDP in the capture says what payload types mean; --pt goes first.
     """
     told = payload_types(pt)
+    compile_ahead()
     config = EngineConfig(playout_delay_ms=playout_delay_ms)
     with no_empty_folder(out):
         sink = new_sink(out, layout, encoding, file_format)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from strep.cli.compiling import compile_ahead
 from strep.cli.options import CaptureFile, JsonOption, PayloadTypes, payload_types
 from strep.cli.output import fates_line, print_json, print_line
 from strep.cli.progress import Bar
@@ -16,8 +17,10 @@ def inspect(file: CaptureFile, pt: PayloadTypes = None, as_json: JsonOption = Fa
     One row for each SSRC. Loss and jitter are those of RFC 3550; delta is the
     longest time from one packet to the next.
     """
+    told = payload_types(pt)
+    compile_ahead()
     with Bar() as bar:
-        result = read_capture(file, payload_types=payload_types(pt), indexed=bar.indexed, fed=bar.fed)
+        result = read_capture(file, payload_types=told, indexed=bar.indexed, fed=bar.fed)
     streams = describe_streams(result.streams)
     if as_json:
         print_json({"streams": streams, "datagrams": result.datagrams, "file": describe_capture(result)})

@@ -21,19 +21,17 @@ class News:
     """Tells one line of each thing that is new, through `tell`; all that follows of the same kind is silent.
 
     shows_recordings: tell also of each that is finished; by default where stderr is no terminal, for there the status
-    line shows that we live. shows_failures: tell of what could not be written.
+    line shows that we live.
     """
 
     def __init__(
         self,
         *,
         shows_recordings: bool | None = None,
-        shows_failures: bool = True,
         tell: Callable[[str], None] = say,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._shows_recordings = not errors_console().is_terminal if shows_recordings is None else shows_recordings
-        self._shows_failures = shows_failures
         self._tell, self._clock_s = tell, clock_s
         self._recordings = Paced("recording", tell)
         self._failures = Paced("call with write errors", tell, "calls with write errors")
@@ -56,7 +54,7 @@ class News:
 
     def failure(self, call: str, reason: str) -> None:
         """Take something that could not be written: news once a call."""
-        if not self._shows_failures or call in self._failed_calls or self._ended:
+        if call in self._failed_calls or self._ended:
             return
         self._failed_calls[call] = None
         if len(self._failed_calls) > _MOST_FAILED_CALLS:

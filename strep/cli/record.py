@@ -23,13 +23,14 @@ from strep.cli.options import (
     PlayoutDelay,
 )
 from strep.cli.output import Document
-from strep.cli.recorder import Recorder, RecorderOptions, check_addresses, until
+from strep.cli.recorder import Recorder, RecorderOptions, bind_inputs, check_addresses, until
 from strep.cli.recordings import describe_sink
 from strep.cli.results import print_results
 from strep.cli.signals import stop_event
 from strep.cli.status import status_line
 from strep.net.source import RECEIVE_BUFFER_BYTES
 from strep.net.steering import MAX_SOCKETS
+from strep.receiver import warn_of_receive_buffer
 from strep.sinks.recordings import Encoding, Layout
 
 _ADDRESS = "udp:IP:PORT"
@@ -95,8 +96,10 @@ def record(
             with bind_crew(options, workers, target, rx, tx, receive_buffer_bytes) as crew:
                 document = asyncio.run(record_in_workers(crew, duration_s))
         else:
-            recorder = Recorder(options, target, rx, tx, receive_buffer_bytes)
-            document = asyncio.run(_record(recorder, out, duration_s))
+            with bind_inputs(receive_buffer_bytes, target=target, rx=rx, tx=tx) as inputs:
+                recorder = Recorder(options, inputs.get("target"), inputs.get("rx"), inputs.get("tx"))
+                warn_of_receive_buffer(next(iter(inputs.values())))
+                document = asyncio.run(_record(recorder, out, duration_s))
     error = document.get("error")
     if error:
         say(error)

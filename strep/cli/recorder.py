@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+import contextlib
+from collections.abc import Awaitable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from strep.cli.compiling import compile_ahead
 from strep.cli.news import News
 from strep.cli.options import FileFormat, new_sink, payload_types
 from strep.cli.output import Document
@@ -14,7 +16,8 @@ from strep.cli.status import Tally
 from strep.engine import EngineConfig
 from strep.errors import ConfigError
 from strep.net.address import UdpAddress
-from strep.net.source import RECEIVE_BUFFER_BYTES
+from strep.net.source import BoundSocket
+from strep.net.steering import bind_group
 from strep.receiver import Input, Receiver
 from strep.sinks.recordings import Encoding, Layout
 
@@ -58,11 +61,11 @@ class Recorder:
         target: Input | None,
         rx: Input | None,
         tx: Input | None,
-        receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
         *,
         news: News | None = None,
     ) -> None:
         told = payload_types(options.pt)
+        compile_ahead()
         config = EngineConfig(playout_delay_ms=options.playout_delay_ms, idle_timeout_s=options.idle_timeout_s)
         self.sink = new_sink(options.out, options.layout, options.encoding, options.file_format)
         self.news = news or News()
@@ -74,8 +77,23 @@ class Recorder:
             sinks=[self.sink, self.tally],
             config=config,
             payload_types=told,
-            receive_buffer_bytes=receive_buffer_bytes,
         )
+
+
+@contextlib.contextmanager
+def bind_inputs(receive_buffer_bytes: int, **inputs: str | None) -> Iterator[dict[str, BoundSocket]]:
+    """Bind a socket for each input that has an address, and close them in the end.
+
+    What arrives before anybody reads waits in them, and keeps its time of arrival.
+    Raises ConfigError and ReceiveError.
+    """
+    with contextlib.ExitStack() as stack:
+        bound: dict[str, BoundSocket] = {}
+        for name, text in inputs.items():
+            if text is not None:
+                (bound[name],) = bind_group(UdpAddress.parse(text), 1, receive_buffer_bytes)
+                stack.callback(bound[name].socket.close)
+        yield bound
 
 
 def check_addresses(target: str | None, rx: str | None, tx: str | None) -> None:

@@ -21,21 +21,23 @@ _NO_AUDIO = ("CN", "TELEPHONE-EVENT")
 
 def describe_recording(recording: Recording) -> Document:
     """Make a document of a recording; its sidecar says more."""
-    streams = describe_streams(recording.reports)
+    streams = describe_streams(sorted(recording.reports, key=lambda report: report.identity.direction))
+    directions = sorted(identity.direction for identity in recording.identities)
     return {
         "path": str(recording.path),
         "sidecar": str(recording.sidecar_path),
         "parts": [str(part) for part in recording.parts],
         "call": recording.identities[0].call,
-        "directions": [_DIRECTIONS[identity.direction] for identity in recording.identities],
+        "directions": [_DIRECTIONS[direction] for direction in directions],
         "start": utc_text(recording.start_ns),
         "duration_s": round(recording.duration_s, 6),
         "sample_rate_hz": recording.sample_rate_hz,
         "channels": recording.channels,
-        "formats": sorted({name for stream in streams for name in stream["payload_types"].values()}),
+        "formats": list(dict.fromkeys(name for stream in streams for name in stream["payload_types"].values())),
         "packets": sum(stream["packets"] for stream in streams),
         "lost_packets": sum(stream["lost"] for stream in streams),
         "gap_s": round(_gap_s(recording), 6),
+        "unwritten_s": round(recording.unwritten_samples / recording.sample_rate_hz, 6),
         "streams": streams,
     }
 
@@ -79,15 +81,17 @@ def _gap_s(recording: Recording) -> float:
 
 
 def _formats(recording: Document) -> str:
-    encodings = {name.partition("/")[0] for name in recording["formats"]}
-    return ", ".join(sorted(encodings.difference(_NO_AUDIO) or encodings))
+    """List encodings, those of the inbound direction first."""
+    encodings = dict.fromkeys(name.partition("/")[0] for name in recording["formats"])
+    return ", ".join([name for name in encodings if name not in _NO_AUDIO] or encodings)
 
 
 def _gaps(recording: Document) -> str:
-    """Say how long audio is missing, and below that how many packets there were that we made no sound of."""
+    """Say how long audio is missing; below that, of how many packets we made no sound, and what the disk refused."""
     undecoded = sum(stream["undecoded"] for stream in recording["streams"])
     lines = [duration(recording["gap_s"])] if recording["gap_s"] else []
     lines += [f"{undecoded} undecoded"] if undecoded else []
+    lines += [f"{duration(recording['unwritten_s'])} unwritten"] if recording["unwritten_s"] else []
     return "\n".join(lines) or "none"
 
 

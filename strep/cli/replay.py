@@ -63,6 +63,7 @@ def _report(
         "left_out": len(reader) - sender.sent - sender.refused,
         "refused": sender.refused,
         "retried": sender.retried,
+        "unheard": sender.unheard,
         "duration_s": round(elapsed_s, 3),
     }
     if not sender.sent + sender.refused:
@@ -74,5 +75,8 @@ def _report(
             f"sent {counted(sender.sent, 'datagram')} ({sender.sent_bytes} bytes) to {address} "
             f"in {duration(elapsed_s)}; {document['left_out']} others left out"
         )
+    if sender.unheard:
+        who = f"{counted(sender.unheard, 'datagram')} {'was' if sender.unheard == 1 else 'were'} refused by {address}"
+        (fail if sender.unheard >= sender.sent else say)(f"{who}: is anybody listening there?")
     if sender.refused:
         fail(f"the system refused {counted(sender.refused, 'datagram')}, the first because of: {sender.first_refusal}")

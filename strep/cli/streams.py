@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from strep.audio.formats import parse_format
 from strep.cli.options import is_of_use
 from strep.cli.output import Column, Document, duration, print_table
-from strep.sinks.sidecar import utc_text
+from strep.sinks.sidecar import ssrc_text, utc_text
 from strep.stream.diagnosis import audio_payload_type, problems
 from strep.stream.events import SourceReport, StreamReport
 from strep.stream.intake import EVENT, NOISE
@@ -31,7 +31,7 @@ def _describe(report: StreamReport, source: SourceReport) -> Document:
         "call": identity.call,
         "leg": identity.leg.name if identity.call_leg_id else None,
         "direction": direction,
-        "ssrc": f"0x{source.ssrc:08x}",
+        "ssrc": ssrc_text(source.ssrc),
         "source": source.source,
         "destination": source.destination,
         "payload_type": payload_type,
@@ -47,8 +47,8 @@ def _describe(report: StreamReport, source: SourceReport) -> Document:
         "undecoded": source.undecoded,
         "restarts": source.restarts,
         "payload_bytes": source.payload_bytes,
-        "max_jitter_ms": round(source.max_jitter_ms, 3),
-        "mean_jitter_ms": round(source.mean_jitter_ms, 3),
+        "max_jitter_ms": _rounded(source.max_jitter_ms),
+        "mean_jitter_ms": _rounded(source.mean_jitter_ms),
         "max_delta_ms": round(source.max_delta_ms, 3),
         "first_arrival": utc_text(source.first_arrival_ns),
         "duration_s": round((source.last_arrival_ns - source.first_arrival_ns) / 1e9, 3),
@@ -88,6 +88,15 @@ def suggested_meaning(streams: Iterable[Document], payload_type: int) -> str:
     return f"{payload_type}=opus/48000/2"
 
 
+def _rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 3)
+
+
+def _jitter(milliseconds: float | None, unit: str = "") -> str:
+    """Write a jitter; an en dash for none, as where nobody knows the clock."""
+    return "\N{EN DASH}" if milliseconds is None else f"{milliseconds:.2f}{unit}"
+
+
 def _lost(stream: Document) -> str:
     share = 100 * stream["lost"] / stream["expected"] if stream["expected"] else 0
     return f"{stream['lost']} ({share:.1f} %)" if stream["lost"] else "0"
@@ -121,8 +130,8 @@ _WIDE: Sequence[Column[Document]] = (
     Column("dup", lambda s: str(s["duplicates"]), is_number=True),
     Column("late", lambda s: str(s["late"]), is_number=True),
     Column("reord", lambda s: str(s["reordered"]), is_number=True),
-    Column("jitter max", lambda s: f"{s['max_jitter_ms']:.2f} ms", is_number=True),
-    Column("mean", lambda s: f"{s['mean_jitter_ms']:.2f} ms", is_number=True),
+    Column("jitter max", lambda s: _jitter(s["max_jitter_ms"], " ms"), is_number=True),
+    Column("mean", lambda s: _jitter(s["mean_jitter_ms"], " ms"), is_number=True),
     Column("max delta", lambda s: f"{s['max_delta_ms']:.1f} ms", is_number=True),
     Column("duration", lambda s: duration(s["duration_s"]), is_number=True),
     Column("problems", lambda s: ", ".join(s["problems"])),
@@ -132,7 +141,9 @@ _NARROW: Sequence[Column[Document]] = (
     Column("stream", lambda s: f"{_name(s)}\n{s['ssrc']} {_direction(s)}"),
     Column("codec", lambda s: f"{s['payload_type']} {s['codec']}\n{duration(s['duration_s'])}"),
     Column("packets", lambda s: f"{s['packets']}\n{s['lost']} lost", is_number=True),
-    Column("jitter ms", lambda s: f"max {s['max_jitter_ms']:.2f}\nmean {s['mean_jitter_ms']:.2f}", is_number=True),
+    Column(
+        "jitter ms", lambda s: f"max {_jitter(s['max_jitter_ms'])}\nmean {_jitter(s['mean_jitter_ms'])}", is_number=True
+    ),
     Column("delta ms", lambda s: f"max {s['max_delta_ms']:.1f}", is_number=True),
     Column("problems", _counted_problems),
 )

@@ -5,22 +5,48 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
 
+from strep.audio.formats import AudioFormat
 from strep.cli.news import News
-from strep.cli.output import Document, errors_console
+from strep.cli.output import Document
 from strep.cli.recorder import Recorder, RecorderOptions
 from strep.cli.recordings import describe_failure, describe_recording, newest
 from strep.net.source import BoundSocket
 from strep.net.steering import adopt_socket
 from strep.workers import Counts, Entry, EntryKind, serve
 
+#: News that waits to be told. Calls that are left out together are thousands; more than these would not be read.
+_MOST_NEWS = 1000
+
+
+class Dispatch(News):
+    """Keeps for the supervisor, which tells it, what is news beside recordings and failures: the sink keeps those."""
+
+    def __init__(self) -> None:
+        super().__init__(shows_recordings=False, tell=lambda line: None)
+        self.entries: deque[Entry] = deque(maxlen=_MOST_NEWS)
+        self._sent: set[tuple[int, AudioFormat | None]] = set()  # 128 payload types, each unknown or told
+
+    def format(self, call: str, payload_type: int, format: AudioFormat | None) -> None:
+        """Keep what a payload type means, the first time."""
+        if (payload_type, format) not in self._sent:
+            self._sent.add((payload_type, format))
+            document = {"call": call, "payload_type": payload_type, "format": str(format) if format else None}
+            self.entries.append(Entry(EntryKind.FORMAT, document))
+
+    def left_out(self, call: str) -> None:
+        """Keep a call that was left out."""
+        self.entries.append(Entry(EntryKind.LEFT_OUT, {"call": call}))
+
 
 class RecordingJob:
     """Is a strep.workers.Job: receives on the sockets of its task, and records."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, dispatch: Dispatch) -> None:
+        self._dispatch = dispatch
         self._receiver, self._sink, self._tally = recorder.receiver, recorder.sink, recorder.tally
         self._told_recordings = self._told_failures = 0
 
@@ -51,7 +77,9 @@ class RecordingJob:
         )
 
     def entries(self) -> Iterator[Entry]:
-        """Give the recordings and failures that were not given before, as far as the sink remembers them."""
+        """Give what is news, and the recordings and failures that were not given before, as far as remembered."""
+        while self._dispatch.entries:
+            yield self._dispatch.entries.popleft()
         sink = self._sink
         self._told_recordings = max(self._told_recordings, sink.recording_count - len(sink.recordings))
         for recording in newest(sink.recordings, sink.recording_count - self._told_recordings):
@@ -67,15 +95,9 @@ def begin(task: Document) -> RecordingJob:
     """Make the job of a task: see strep.cli.crew."""
     inputs = {name: _adopt(place) for name, place in task["inputs"].items()}
     options = RecorderOptions.read(task["options"])
-    return RecordingJob(Recorder(options, inputs.get("target"), inputs.get("rx"), inputs.get("tx"), news=_own_news()))
-
-
-def _own_news() -> News:
-    """Tell of formats alone: the rest goes to the supervisor. A terminal is left to its status line."""
-    news = News(shows_recordings=False, shows_failures=False)
-    if errors_console().is_terminal:
-        news.end()
-    return news
+    dispatch = Dispatch()
+    recorder = Recorder(options, inputs.get("target"), inputs.get("rx"), inputs.get("tx"), news=dispatch)
+    return RecordingJob(recorder, dispatch)
 
 
 def _adopt(place: Document) -> BoundSocket:

@@ -1,6 +1,9 @@
 """Send the datagrams of a schedule over UDP at their pace.
 
 What the system refuses is counted, and sending goes on: a replay that stopped at the first full buffer would be worse.
+So is what comes to a port where nobody listens, as far as we are told: the sockets are connected, and so the next use
+of one raises the ICMP message about what was sent before (RFC 1122 section 4.1.3.3). This machine tells of every
+datagram, another one of some a second (RFC 1812 section 4.3.2.8).
 """
 
 from __future__ import annotations
@@ -45,7 +48,8 @@ class Replay:
 
     speed: how many times as fast as scheduled; infinity does not wait at all. sent, sent_bytes: what the system took.
     retried: times that a full buffer was tried again. refused: datagrams that the system did not take, and
-    first_refusal: why it did not take the first of these.
+    first_refusal: why it did not take the first of these. unheard: of those sent, how many are known to have come to a
+    port where nobody listens.
 
     Raises ConfigError when nothing can be sent to the address at all.
     """
@@ -61,7 +65,7 @@ class Replay:
         if not speed > 0:
             raise ConfigError(f"expected a speed above 0, found {speed}")
         _check_route(destination)
-        self.sent = self.sent_bytes = self.retried = self.refused = 0
+        self.sent = self.sent_bytes = self.retried = self.refused = self.unheard = 0
         self.first_refusal = ""
         self._where = (destination.host, destination.port)
         self._family = _family(destination)
@@ -87,6 +91,8 @@ class Replay:
             self._send(due)
             if progress is not None:
                 progress(done)
+        for sock in self._sockets.values():
+            self.unheard += sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
 
     def close(self) -> None:
         """Close the sockets."""
@@ -98,12 +104,15 @@ class Replay:
         retries = 0
         while True:
             try:
-                self._socket_of(due.flow).sendto(due.data, self._where)
+                self._socket_of(due.flow).send(due.data)
             except OSError as error:
-                if error.errno in _FULL and retries < _MOST_RETRIES:
+                is_earlier_one = error.errno == errno.ECONNREFUSED
+                self.unheard += is_earlier_one
+                if (is_earlier_one or error.errno in _FULL) and retries < _MOST_RETRIES:
                     retries += 1
-                    self.retried += 1
-                    self._sleep(_RETRY_AFTER_S)
+                    if not is_earlier_one:
+                        self.retried += 1
+                        self._sleep(_RETRY_AFTER_S)
                     continue
                 self.refused += 1
                 self.first_refusal = self.first_refusal or error.strerror or str(error)
@@ -115,12 +124,18 @@ class Replay:
     def _socket_of(self, flow: int) -> socket.socket:
         sock = self._sockets.get(flow % MOST_SOCKETS)
         if sock is None:
-            sock = self._sockets[flow % MOST_SOCKETS] = socket.socket(self._family, socket.SOCK_DGRAM)
+            sock = socket.socket(self._family, socket.SOCK_DGRAM)
+            try:
+                sock.connect(self._where)
+            except OSError:
+                sock.close()
+                raise
+            self._sockets[flow % MOST_SOCKETS] = sock
         return sock
 
 
 def _check_route(destination: UdpAddress) -> None:
-    """Ask the system for a way there, on a socket that is thrown away: a connected one would report closed ports."""
+    """Ask the system for a way there, on a socket that is thrown away."""
     if not destination.is_destination:
         raise ConfigError(f"expected the address of one host and a port from 1, found '{destination}'")
     try:

@@ -4,7 +4,7 @@ The form is stable; keys may be added, and `sidecar_version` goes up when one ch
 8601 with microseconds; `_s` is seconds, and `at_s` seconds from the beginning of the recording; `position` counts
 samples of the stream at the `sample_rate_hz` beside it. What is not known is null.
 
-    sidecar_version     1
+    sidecar_version     2
     complete            false while the recording goes on (or when its program was killed), true when it was finished
     written             when all this was so; of a complete one, when its last stream ended. While a recording goes on
                         this is written when its file is begun and then once a minute (less often with more than 6,000
@@ -12,7 +12,9 @@ samples of the stream at the `sample_rate_hz` beside it. What is not known is nu
                         length_samples, duration_s and end are those of that moment (the file that a killed program
                         leaves is longer); and no more than 1000 gaps a stream are listed.
     files               the audio, in order; more than one only when a WAV file would have grown too large
-    call, call_leg_id, leg, conversation     whose recording it is; call_leg_id and leg are null for plain RTP
+    call                what the program that records knows of the platform's call (strep.sinks.recordings.CallAbout):
+                        call_control_id, from, to and so on; null where it knows nothing
+    call_leg_id, leg, conversation           whose recording it is; call_leg_id and leg are null for plain RTP
     start, end, duration_s, length_samples   of the audio; `start` is the wall time of its first sample
     layout              "stereo": inbound is left, outbound is right; "mono": one direction
     container, encoding "wav", "flac", "ogg_opus"; "pcm16", "ulaw", "alaw", "opus"
@@ -33,12 +35,13 @@ samples of the stream at the `sample_rate_hz` beside it. What is not known is nu
       clipped_samples             lay before the beginning of the recording and are not in it
       rewritten_samples           came after their place had been written as silence, and were written over it
       refused_samples             claimed to lie more than ten minutes in the future, and are not in it
-      ssrc, source, destination   of its first packet
+      ssrc, source, destination   of its first packet; an SSRC is text, "0x1a2b3c4d", here and below
       opened, closed, close_reason
       sample_rate_hz, length_samples, skew_ppm, samples_by_state, fates, overlapped_samples, start, end
                                   as in strep.stream.events.StreamReport; null until the stream has closed
       packets, expected_packets, lost_packets, loss_percent, mean_jitter_ms, max_jitter_ms
-                                  all its sources together; mean jitter is weighted by packets
+                                  all its sources together; mean jitter is weighted by packets, and jitter is null
+                                  where nobody knows the clock of a payload type that was heard
       sources[]                   strep.stream.events.SourceReport of every SSRC, with first_arrival and last_arrival
       formats, source_changes, gaps, telephone_events
                                   {count, listed[]}; each has at_s, position, sample_rate_hz, and
@@ -75,7 +78,7 @@ from strep.stream.events import (
     TelephoneEvent,
 )
 
-SIDECAR_VERSION = 1
+SIDECAR_VERSION = 2
 #: Of format changes, source changes and telephone events: nobody presses more keys in a call, and a peer that changes
 #: its source with every packet must not fill our memory.
 MAX_LISTED = 1000
@@ -121,7 +124,7 @@ class StreamNotes:
             case FormatChanged():
                 self._note_format(event)
             case SourceChanged():
-                self._keep("source_changes", self._sources, event.position, ssrc=event.ssrc)
+                self._keep("source_changes", self._sources, event.position, ssrc=ssrc_text(event.ssrc))
             case TelephoneEvent():
                 self._keep(
                     "telephone_events",
@@ -149,7 +152,7 @@ class StreamNotes:
         closed = self.closed
         document: Document = {
             "direction": self.opened.identity.direction.name.lower(),
-            "ssrc": self.opened.ssrc,
+            "ssrc": ssrc_text(self.opened.ssrc),
             "source": self.opened.source,
             "destination": self.opened.destination,
             "opened": utc_text(self.opened.time_ns),
@@ -224,6 +227,11 @@ def utc_text(time_ns: int) -> str:
     return time.isoformat(timespec="microseconds") + "Z"
 
 
+def ssrc_text(ssrc: int) -> str:
+    """Write an SSRC as it is usually written."""
+    return f"0x{ssrc:08x}"
+
+
 def _describe_report(report: StreamReport | None) -> Document:
     """Give the totals of a stream; all null before it has closed."""
     if report is None:
@@ -233,7 +241,9 @@ def _describe_report(report: StreamReport | None) -> Document:
     packets = sum(source.packets for source in report.sources)
     expected = sum(source.expected for source in report.sources)
     lost = sum(source.lost for source in report.sources)
-    jitter = sum(source.mean_jitter_ms * source.packets for source in report.sources)
+    clocked = [source for source in report.sources if source.mean_jitter_ms is not None]
+    jitter_packets = sum(source.packets for source in clocked)
+    jitter = sum((source.mean_jitter_ms or 0) * source.packets for source in clocked)
     return {
         "sample_rate_hz": report.sample_rate_hz,
         "length_samples": report.length_samples,
@@ -247,14 +257,15 @@ def _describe_report(report: StreamReport | None) -> Document:
         "expected_packets": expected,
         "lost_packets": lost,
         "loss_percent": round(100 * lost / expected, 3) if expected else None,
-        "mean_jitter_ms": round(jitter / packets, 3) if packets else None,
-        "max_jitter_ms": max((source.max_jitter_ms for source in report.sources), default=None),
+        "mean_jitter_ms": round(jitter / jitter_packets, 3) if jitter_packets else None,
+        "max_jitter_ms": max((source.max_jitter_ms or 0 for source in clocked), default=None),
         "sources": [_describe_source(source) for source in report.sources],
     }
 
 
 def _describe_source(source: SourceReport) -> Document:
     document = {name: getattr(source, name) for name in _SOURCE_FIELDS}
+    document["ssrc"] = ssrc_text(source.ssrc)
     document["first_arrival"] = utc_text(document.pop("first_arrival_ns"))
     document["last_arrival"] = utc_text(document.pop("last_arrival_ns"))
     return document

@@ -29,6 +29,7 @@ class Problem(enum.StrEnum):
 
 def problems(source: SourceReport) -> dict[Problem, int]:
     """List a source's problems, with how many packets (restarts, payload types, milliseconds of jitter) each has."""
+    jitter_ms = int(source.max_jitter_ms or 0)
     unknown = sum(name == UNKNOWN_TYPE for name in source.payload_types.values())
     counts = {
         Problem.LOSS: source.lost,
@@ -40,7 +41,7 @@ def problems(source: SourceReport) -> dict[Problem, int]:
         Problem.UNKNOWN_TYPE: unknown,
         Problem.UNDECODED: 0 if unknown else source.undecoded,
         Problem.FALSE_CLAIMS: int(source.false_header_claims),
-        Problem.HIGH_JITTER: int(source.max_jitter_ms) if source.max_jitter_ms > HIGH_JITTER_MS else 0,
+        Problem.HIGH_JITTER: jitter_ms if (source.max_jitter_ms or 0) > HIGH_JITTER_MS else 0,
     }
     return {problem: count for problem, count in counts.items() if count}
 

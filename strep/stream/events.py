@@ -113,7 +113,10 @@ class TelephoneEvent:
 
 @dataclass(frozen=True, slots=True)
 class SourceReport:
-    """Is what one SSRC did (RFC 3550 A.3 and A.8): packets counts every valid one, duplicates and late included."""
+    """Is what one SSRC did (RFC 3550 A.3 and A.8): packets counts every valid one, duplicates and late included.
+
+    mean_jitter_ms, max_jitter_ms: None where nobody knows the clock of any payload type that was heard.
+    """
 
     ssrc: int
     payload_types: dict[int, str]
@@ -130,8 +133,8 @@ class SourceReport:
     reordered: int
     rejected: int
     undecoded: int
-    mean_jitter_ms: float
-    max_jitter_ms: float
+    mean_jitter_ms: float | None
+    max_jitter_ms: float | None
     max_delta_ms: float
     restarts: int
     false_header_claims: bool

@@ -1,4 +1,4 @@
-"""Leave whole legs out, so that the others stay whole, when more arrives than can be carried.
+"""Leave whole legs out: so that the others stay whole when more arrives than can be carried, or as nobody wants them.
 
 The sources of a leg that is left out stay in the index, under rows that no table has: their packets are known by a
 look-up like all others, and cost nothing more.
@@ -33,6 +33,16 @@ class LeftOut:
         row = self._free.pop()
         self._rows.setdefault(leg_key(key), []).append(row)
         return row
+
+    def make_room(self, sources: int) -> list[int]:
+        """Forget the oldest legs until so many sources fit or none is left; give the rows that they had.
+
+        An eighth of the legs at a time: whoever makes up a leg with each packet costs their own look-ups, hardly ours.
+        """
+        rows: list[int] = []
+        while len(self._free) < sources and self._rows:
+            rows += self.take_back(-(-len(self._rows) // 8))
+        return rows
 
     def take_back(self, legs: int) -> list[int]:
         """Forget so many legs, those first that were left out first; give the rows that they had."""

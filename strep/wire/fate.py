@@ -25,6 +25,8 @@ class Fate(enum.IntEnum):
 
     OVER_LIMIT_LOAD = 14  #: its call was left out, because more came than could be carried
 
+    REJECTED_LEG = 15  #: its leg was not admitted by whoever was asked (EngineConfig.admits)
+
     @property
     def label(self) -> str:
         """Give the name that reports use."""

@@ -29,7 +29,7 @@ class Ledger:
             self._latest[index] = message
         elif message.kind is EntryKind.RECORDING:
             self.recordings.append(message.document)
-        else:
+        elif message.kind is EntryKind.FAILURE:
             self.failures.append(message.document)
 
     def end(self, index: int) -> Counts:

@@ -1,9 +1,9 @@
 """Say what a worker tells its supervisor, each message as one line of JSON.
 
 A worker reports its Counts often, each time all of them since it started, so that a report may be left out; and it
-sends an Entry once for every recording that it finished and every failure. The supervisor says one thing only: what to
-do, as a Document on the first line. That its end of the channel closes, because the worker is to stop or because the
-supervisor died, means stop.
+sends an Entry once for every recording that it finished, for every failure, and for what else is news. The supervisor
+says one thing only: what to do, as a Document on the first line. That its end of the channel closes, because the worker
+is to stop or because the supervisor died, means stop.
 """
 
 from __future__ import annotations
@@ -63,11 +63,13 @@ class EntryKind(enum.StrEnum):
 
     RECORDING = "recording"
     FAILURE = "failure"
+    FORMAT = "format"  #: what a payload type means, or that nobody knows
+    LEFT_OUT = "left_out"  #: a call that was left out because more came than could be carried
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Is one thing that a worker finished, or failed to."""
+    """Is one thing that a worker finished, failed to, or came across."""
 
     kind: EntryKind
     document: Document

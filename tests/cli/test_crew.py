@@ -17,7 +17,8 @@ import pytest
 import soundfile
 
 from strep.cli import crew as crew_module
-from strep.cli.crew import bind_crew
+from strep.cli.crew import NewsLedger, bind_crew
+from strep.cli.news import News
 from strep.cli.options import FileFormat
 from strep.cli.recorder import RecorderOptions
 from strep.cli.status import StatusLine
@@ -26,7 +27,7 @@ from strep.net.steering import socket_of
 from strep.sinks.recordings import Encoding, Layout
 from strep.stream.events import Direction
 from strep.wire.strep import StrepHeader
-from strep.workers import Counts, RestartPolicy, Supervisor
+from strep.workers import Counts, Entry, EntryKind, RestartPolicy, Supervisor
 from tests.cli.test_record import BOUND_S, Recording, holds
 from tests.live import interleave
 from tests.traffic import Sender, pcmu
@@ -179,6 +180,17 @@ def test_sigterm_prints_the_table_of_all_workers(record, tmp_path):
     assert out.splitlines()[-1] == f"{4 * HALF} datagrams: {4 * HALF} accepted; the kernel dropped 0"
 
 
+def test_an_unknown_payload_type_is_told_while_it_is_heard(record):
+    recording = record()
+    (leg,) = legs_of(1, 1)
+    recording.send(Sender(payload_type=100, call_leg_id=leg.call_leg_id).packets(HALF))
+    told = f"strep: {leg.name}: payload type 100 is unknown, name it with --pt; its recording is silent there\n"
+    assert recording.process.stderr.readline() == told
+    code, _, err = recording.stop(signal.SIGINT)
+    assert code == 0
+    assert told not in err
+
+
 def test_workers_that_never_work_end_the_command_with_an_error(strep, tmp_path, monkeypatch):
     monkeypatch.setattr(crew_module, "WORKER_MODULE", "strep.cli.no_such_worker")
     impatient = partial(Supervisor, policy=RestartPolicy(delays_s=(0.0,)))
@@ -244,6 +256,22 @@ def test_the_status_line_says_what_all_workers_do(crew):
     crew.ledger.take(1, Counts(received=300, lost_packets=1, calls=1, streams=1))
     now_s[0] = 2.0
     assert line.text() == "4 calls, 7 streams, 200 packets/s, 3 lost, 0 kernel drops"
+
+
+def test_what_workers_come_across_is_told_when_it_is_and_once_for_all_of_them():
+    said = []
+    ledger = NewsLedger(2, 9, News(shows_recordings=False, tell=said.append, clock_s=lambda: 0.0))
+    for worker in (0, 1):
+        for meaning in (None, "G728/8000", "PCMU/8000", "opus/48000/2"):
+            document = {"call": f"call-{worker}", "payload_type": 100, "format": meaning}
+            ledger.take(worker, Entry(EntryKind.FORMAT, document))
+        ledger.take(worker, Entry(EntryKind.LEFT_OUT, {"call": f"call-{worker}"}))
+    assert said == [
+        "call-0: payload type 100 is unknown, name it with --pt; its recording is silent there",
+        "call-0: G728 is not decoded here; its recording is silent there",
+        "call-0: left out, more calls came than can be carried",
+        "call-1: left out, more calls came than can be carried",
+    ]
 
 
 def test_what_overflows_while_no_worker_is_there_is_counted(crew):

@@ -48,6 +48,17 @@ def test_the_document_says_what_was_recorded(strep, capture):
     assert document["kernel_drops"] is None
 
 
+def test_what_is_said_of_directions_begins_with_inbound_whoever_spoke_first(strep, tmp_path):
+    outbound, inbound = Sender(direction=1, payload_type=8), Sender(ssrc=2, payload_type=0)
+    packets = [*outbound.packets(20), *inbound.packets(30)]
+    path = write_capture(tmp_path / "two.pcap", [(20 * n, A, B, packet) for n, packet in enumerate(packets)])
+    (recording,) = strep("decode", path, "--out", "calls", "--json").json["recordings"]
+    assert recording["directions"] == ["in", "out"]
+    assert recording["formats"] == ["PCMU/8000", "PCMA/8000"]
+    assert [stream["direction"] for stream in recording["streams"]] == ["inbound", "outbound"]
+    assert recording["unwritten_s"] == 0
+
+
 def test_the_fates_add_up_to_the_datagrams(strep, capture):
     document = strep("decode", capture, "--out", "calls", "--json").json
     assert set(document["datagrams"]) == {fate.label for fate in Fate}

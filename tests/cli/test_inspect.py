@@ -116,10 +116,19 @@ def test_an_unknown_payload_type_is_said_to_be_that(strep, tmp_path):
     packets = Sender(payload_type=100).packets(10)
     stream = one_stream(strep, tmp_path, packets)
     assert (stream["payload_type"], stream["codec"]) == (100, "unknown")
-    assert (stream["mean_jitter_ms"], stream["max_jitter_ms"]) == (0, 0)
+    assert stream["mean_jitter_ms"] is stream["max_jitter_ms"] is None
     assert stream["problems"] == ["unknown payload type"]
     told = one_stream(strep, tmp_path, packets, "--pt", "100=l16/16000")
     assert (told["codec"], told["problems"]) == ("L16", [])
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_the_table_has_a_dash_where_nobody_knows_the_clock(strep, tmp_path, columns):
+    packets = [*Sender(payload_type=100).packets(10), *Sender(ssrc=2, direction=1).packets(10)]
+    path = write_capture(tmp_path / "two.pcap", [(20 * n, A, B, packet) for n, packet in enumerate(packets)])
+    table = strep("inspect", path, columns=columns).stdout
+    assert table.count("\N{EN DASH}") == 2
+    assert table.count("0.00") == 2
 
 
 def test_jitter_and_delta_are_milliseconds_with_three_decimals(strep, tmp_path):

@@ -1,5 +1,6 @@
 import signal
 import socket
+import sys
 
 import pytest
 
@@ -35,6 +36,7 @@ def test_the_media_of_a_capture_goes_out_as_it_is(strep, capture, listener):
         "left_out": 1,
         "refused": 0,
         "retried": 0,
+        "unheard": 0,
         "duration_s": 0,
     }
 
@@ -75,6 +77,29 @@ def test_what_cannot_work_is_one_line(strep, capture, destination, options, mess
     outcome = strep("replay", capture, destination, *options)
     assert (outcome.exit_code, outcome.stdout) == (1, "")
     assert outcome.error.startswith(message)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="whether one is told depends on the system")
+def test_a_port_where_nobody_listens_is_noticed_and_makes_it_fail(strep, capture, listener):
+    where = address(listener)
+    listener.close()
+    outcome = strep("replay", capture, where, "--speed", "max", "--json")
+    assert outcome.exit_code == 1
+    assert (outcome.json["sent"], outcome.json["unheard"], outcome.json["refused"]) == (200, 200, 0)
+    assert outcome.error == f"200 datagrams were refused by {where}: is anybody listening there?"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="whether one is told depends on the system")
+def test_a_listener_that_ends_in_between_is_noticed_and_makes_nothing_fail(strep, capture, listener, monkeypatch):
+    def end(self, description, done, total):
+        if description == "sending" and done == 199:
+            listener.close()
+
+    monkeypatch.setattr(command.Bar, "show", end)
+    where = address(listener)
+    outcome = strep("replay", capture, where, "--speed", "max")
+    assert outcome.exit_code == 0
+    assert outcome.error == f"1 datagram was refused by {where}: is anybody listening there?"
 
 
 def test_what_the_system_refuses_makes_it_fail(strep, tmp_path):

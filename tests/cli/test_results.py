@@ -14,9 +14,10 @@ RECORDING = {
     "directions": ["in", "out"],
     "duration_s": 61.5,
     "sample_rate_hz": 8000,
-    "formats": ["CN/8000", "PCMU/8000", "TELEPHONE-EVENT/8000"],
+    "formats": ["PCMU/8000", "TELEPHONE-EVENT/8000", "CN/8000"],
     "lost_packets": 3,
     "gap_s": 0.06,
+    "unwritten_s": 0.0,
     "streams": [],
 }
 
@@ -35,6 +36,18 @@ def test_a_recording_is_a_row(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "1 recording in calls"
     assert lines[3].split() == ["one.wav", "one", "in+out", "1:01.5", "8000", "Hz", "PCMU", "3", "0.06", "s"]
+
+
+def test_what_could_not_be_written_is_told_of_its_recording(capsys):
+    print_recordings([RECORDING | {"unwritten_s": 1.5}, RECORDING | {"gap_s": 0.0}], 2, Path("calls"))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[4].split() == ["1.50", "s", "unwritten"]
+    assert "unwritten" not in "".join(lines[5:])
+
+
+def test_formats_are_those_of_the_inbound_direction_first(capsys):
+    print_recordings([RECORDING | {"formats": ["PCMU/8000", "CN/8000", "G722/8000", "PCMA/8000"]}], 1, Path("calls"))
+    assert " PCMU, G722, PCMA " in capsys.readouterr().out
 
 
 def test_recordings_that_are_not_remembered_are_not_passed_over(capsys):

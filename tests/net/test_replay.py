@@ -1,6 +1,7 @@
 import errno
 import math
 import socket
+import sys
 
 import pytest
 
@@ -36,6 +37,7 @@ class FakeSocket:
 
     answers = ()
     connecting = None
+    error = 0
     made = 0
 
     def __init__(self, family, kind):
@@ -45,7 +47,10 @@ class FakeSocket:
         if self.connecting:
             raise self.connecting
 
-    def sendto(self, data, where):
+    def getsockopt(self, level, option):
+        return self.error
+
+    def send(self, data):
         answer = self.answers.pop(0) if self.answers else None
         if answer:
             raise OSError(answer, "reason")
@@ -58,6 +63,7 @@ class FakeSocket:
 def fake_socket(monkeypatch):
     monkeypatch.setattr(FakeSocket, "answers", [])
     monkeypatch.setattr(FakeSocket, "connecting", None)
+    monkeypatch.setattr(FakeSocket, "error", 0)
     monkeypatch.setattr(FakeSocket, "made", 0)
     monkeypatch.setattr(replay.socket, "socket", FakeSocket)
     return FakeSocket
@@ -150,12 +156,39 @@ def test_what_the_system_refuses_is_counted_and_the_rest_goes_out(fake_socket):
     assert (sender.sent, sender.retried, sender.refused) == (1, 0, 1)
 
 
+def test_a_way_that_is_lost_for_a_while_costs_what_was_due_meanwhile(fake_socket):
+    sender = Replay(NOWHERE, speed=math.inf)
+    schedule = iter([Due(0, b"a", 0), Due(0, b"b", 0), Due(0, b"c", 1)])
+    fake_socket.connecting = OSError(errno.ENETUNREACH, "Network is unreachable")
+    sender.run([next(schedule)])
+    fake_socket.connecting = None
+    sender.run(schedule)
+    assert (sender.sent, sender.refused, sender.first_refusal) == (2, 1, "Network is unreachable")
+
+
 def test_a_closed_port_does_not_stop_a_replay(listener):
     where = address(listener)
     listener.close()
     with Replay(where, speed=math.inf) as sender:
-        sender.run([Due(0, b"a", 0)] * 20)
-    assert (sender.sent, sender.refused) == (20, 0)
+        sender.run([Due(0, b"a", flow) for flow in (0, 1)] * 10)
+    assert (sender.sent, sender.refused, sender.retried) == (20, 0, 0)
+    if sys.platform == "linux":
+        assert sender.unheard == 20
+
+
+def test_what_one_is_told_of_an_earlier_datagram_is_counted_and_this_one_goes_out(fake_socket):
+    fake_socket.answers = [None, errno.ECONNREFUSED, None, None]
+    fake_socket.error = errno.ECONNREFUSED
+    with Replay(NOWHERE, speed=math.inf) as sender:
+        sender.run([Due(0, b"a", 0)] * 3)
+    assert (sender.sent, sender.unheard, sender.refused) == (3, 2, 0)
+
+
+def test_whoever_refuses_without_end_costs_a_bounded_time(fake_socket):
+    fake_socket.answers = [errno.ECONNREFUSED] * 11
+    with Replay(NOWHERE, speed=math.inf) as sender:
+        sender.run([Due(0, b"a", 0), Due(0, b"b", 0)])
+    assert (sender.sent, sender.refused, sender.retried) == (1, 1, 0)
 
 
 def test_an_address_without_a_route_is_refused_before_anything_is_sent(fake_socket):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def test_every_event_is_listed_with_its_place_in_the_recording() -> None:
         ],
     }
     assert document["source_changes"]["listed"] == [
-        {"at_s": 12.0, "position": 32_000, "sample_rate_hz": 16_000, "ssrc": 99}
+        {"at_s": 12.0, "position": 32_000, "sample_rate_hz": 16_000, "ssrc": "0x00000063"}
     ]
     assert notes.encodings == {"PCMU", "G722", ""}
 
@@ -132,6 +133,7 @@ def test_all_of_a_stream_report_is_told() -> None:
     }
     assert expected.items() <= document.items()
     source = document["sources"][0]
+    assert document["ssrc"] == source["ssrc"] == "0x00000007"
     assert source["payload_types"] == {0: PCMU.__str__()}
     assert source["last_arrival"] == "2023-11-14T22:13:21.000000Z"
     assert set(source) == {
@@ -139,6 +141,22 @@ def test_all_of_a_stream_report_is_told() -> None:
         "late", "reordered", "rejected", "undecoded", "mean_jitter_ms", "max_jitter_ms", "max_delta_ms", "restarts",
         "false_header_claims", "first_arrival", "last_arrival",
     }  # fmt: skip
+
+
+def test_jitter_is_that_of_the_sources_whose_clock_is_known_and_null_where_none_is() -> None:
+    def described(*jitters: tuple[float | None, float | None]) -> tuple[object, object]:
+        event = closed(0)
+        sources = [
+            replace(event.report.sources[0], mean_jitter_ms=mean, max_jitter_ms=most, packets=10 * (n + 1))
+            for n, (mean, most) in enumerate(jitters)
+        ]
+        notes = StreamNotes(opened(0), 3)
+        notes.note(replace(event, report=replace(event.report, sources=sources)))
+        document = notes.describe(place)
+        return document["mean_jitter_ms"], document["max_jitter_ms"]
+
+    assert described((1.0, 4.0), (None, None), (2.0, 3.0)) == (1.75, 4.0)
+    assert described((None, None)) == (None, None)
 
 
 def test_an_open_stream_has_the_same_keys_and_no_totals() -> None:

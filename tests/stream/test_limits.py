@@ -4,9 +4,10 @@ import uuid
 
 import pytest
 
-from strep.engine import MAX_DATAGRAM_BYTES, MAX_SOURCES_PER_STREAM, Engine, EngineConfig
+from strep.engine import MAX_DATAGRAM_BYTES, Engine, EngineConfig
 from strep.errors import ConfigError
 from strep.stream.events import StreamClosed, StreamOpened
+from strep.stream.legs import MAX_SOURCES_PER_STREAM
 from tests.traffic import Sender, every, feed, pcmu, play, result, run
 
 

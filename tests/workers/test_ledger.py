@@ -32,5 +32,6 @@ def test_the_last_entries_are_kept_by_kind():
     for n in range(3):
         ledger.take(n % 2, Entry(EntryKind.RECORDING, {"n": n}))
     ledger.take(0, Entry(EntryKind.FAILURE, {"call": "one"}))
+    ledger.take(0, Entry(EntryKind.FORMAT, {"call": "two"}))
     assert list(ledger.recordings) == [{"n": 1}, {"n": 2}]
     assert list(ledger.failures) == [{"call": "one"}]

@@ -1,8 +1,9 @@
 """Record calls: `RecordingSink` is the sink, the other modules are its parts."""
 
+from strep.sinks.recordings.about import CallAbout
 from strep.sinks.recordings.recording import Failure, Layout, Recording
 from strep.sinks.recordings.sink import RecordingSink
 from strep.sinks.sndfile import Container
 from strep.sinks.wav_file import Encoding
 
-__all__ = ["Container", "Encoding", "Failure", "Layout", "Recording", "RecordingSink"]
+__all__ = ["CallAbout", "Container", "Encoding", "Failure", "Layout", "Recording", "RecordingSink"]

@@ -33,7 +33,7 @@ def describe(
         "complete": take.finished,
         "written": utc_text(take.ended_ns if take.finished else now_ns),
         "files": [path.name for path in file.paths],
-        "call": take.call,
+        "call": dict(take.about.document) if take.about else None,
         "call_leg_id": str(identity.call_leg_id) if identity.call_leg_id else None,
         "leg": identity.leg.name if identity.call_leg_id else None,
         "conversation": identity.conversation,
@@ -73,6 +73,7 @@ def conclude(take: Take, file: WavParts, wav_format: WavFormat) -> Recording:
         channels=wav_format.channels,
         parts=tuple(file.paths),
         reports=tuple(track.notes.closed.report for track in take.tracks if track.notes.closed),
+        unwritten_samples=take.unwritten.frames,
     )
 
 

@@ -21,6 +21,7 @@ class Recording:
     """Is one finished recording. parts: all its files in order, nearly always just `path`.
 
     start_ns: wall time of its first sample, nanoseconds since the Unix epoch. reports: of each stream that has closed.
+    unwritten_samples: frames that the system refused to write.
     """
 
     path: Path
@@ -32,11 +33,12 @@ class Recording:
     channels: int
     parts: tuple[Path, ...]
     reports: tuple[StreamReport, ...]
+    unwritten_samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Is something that the system refused for one recording; the others are not affected."""
+    """Is something that went wrong with one recording, mostly because the system refused; no other is affected."""
 
     call: str
     reason: str

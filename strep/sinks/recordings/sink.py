@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from strep.audio.block import AudioBlock
 from strep.errors import ConfigError, SinkError
 from strep.sinks.descriptors import DescriptorCache
+from strep.sinks.recordings.about import CallAbout
 from strep.sinks.recordings.allowance import Allowance
 from strep.sinks.recordings.conversion import MOST_PENDING, Converted, Converter
 from strep.sinks.recordings.document import conclude, describe, listed_count, sidecar_path
@@ -23,7 +25,7 @@ from strep.sinks.recordings.track import Track
 from strep.sinks.sidecar import Document, write_sidecar
 from strep.sinks.sndfile import Container
 from strep.sinks.wav_file import MAX_PART_BYTES, Encoding
-from strep.stream.events import Event, FormatChanged, StreamClosed, StreamOpened
+from strep.stream.events import Event, FormatChanged, StreamClosed, StreamIdentity, StreamOpened
 
 #: With the engine's own delay and a late tick, this keeps what a kill can cost below 1 s; the ring bounds it above.
 FLUSH_INTERVAL_MS = 750
@@ -52,6 +54,8 @@ class RecordingSink:
     the call; other calls become pcm16, as their sidecar says.
     flush_interval_ms: how often each recording goes to disk. max_part_bytes: where a WAV file goes on in `-part2`.
     max_gaps: how many gaps a sidecar lists per stream. keep: how many finished `recordings` and `failures` to remember.
+    about: is asked what is known of the call that a leg belongs to, when its file is begun (which fixes the subfolder)
+    and whenever its sidecar is written. None says nothing: what it said before holds. What it raises is in `failures`.
 
     What is much work when thousands of calls begin or end at once (creating files, sidecars, finishing recordings) is
     spread over the calls of `flush`, in order; see `strep.sinks.recordings.schedule`. A recording that waits to be
@@ -75,6 +79,7 @@ class RecordingSink:
         max_part_bytes: int = MAX_PART_BYTES,
         max_gaps: int = 10_000,
         keep: int = 1000,
+        about: Callable[[StreamIdentity], CallAbout | None] | None = None,
     ) -> None:
         if encoding is not Encoding.PCM16 and container is not Container.WAV:
             raise ConfigError(f"{encoding.value} needs a WAV file, got {container.value}")
@@ -96,6 +101,7 @@ class RecordingSink:
             descriptors=DescriptorCache(),
             rings_for=self._rings_for,
             failed=self._note_failure,
+            about=about,
         )
         self._converter = None if container is Container.WAV else Converter(container)
         self._takes: dict[str, Take] = {}
@@ -241,6 +247,7 @@ class RecordingSink:
         assert take.format is not None
         self._changed.pop(take, None)
         take.described_ns = self._now_ns
+        take.ask()
         document = describe(take, take.file, take.format, self._studio.layout, self._studio.encoding, self._now_ns)
         try:
             write_sidecar(sidecar_path(take.file.paths[0]), document)

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.sinks.descriptors import DescriptorCache
+from strep.sinks.recordings.about import CallAbout
 from strep.sinks.recordings.intervals import Intervals
 from strep.sinks.recordings.naming import create_recording, safe_stem
 from strep.sinks.recordings.recording import Failure, Layout
@@ -31,7 +32,7 @@ from strep.sinks.recordings.track import Track
 from strep.sinks.sidecar import MAX_LISTED
 from strep.sinks.sndfile import Container
 from strep.sinks.wav_file import Encoding, WavFormat, WavParts
-from strep.stream.events import StreamClosed, StreamOpened
+from strep.stream.events import StreamClosed, StreamIdentity, StreamOpened
 
 #: By now the least delayed of 45 packets has told where the stream lies, and a file that may lack the last second may
 #: still be missing altogether.
@@ -66,6 +67,7 @@ class Studio:
     descriptors: DescriptorCache
     rings_for: Callable[[int], Rings]
     failed: Callable[[Failure], None]
+    about: Callable[[StreamIdentity], CallAbout | None] | None = None
 
 
 class Take:
@@ -73,7 +75,7 @@ class Take:
 
     on_change: called when there is a file, and again when another stream has found its place in it: time for a sidecar.
     unwritten: the frames of the file that the system refused. described_ns: when its sidecar was written.
-    ended_ns: when the last stream ended that did.
+    ended_ns: when the last stream ended that did. about: what was last said of its call.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Take:
         self.write_errors = 0
         self.unwritten = Intervals(MAX_LISTED)
         self.first_error: str | None = None
+        self.about: CallAbout | None = None
         self._studio = studio
         self._on_change = on_change
         self._channels: list[Track | None] = [None] * (2 if studio.layout is Layout.STEREO else 1)
@@ -195,6 +198,15 @@ class Take:
         except OSError as error:
             self.fail(error)
             self.unwritten.add(self.file.frames if self.file else 0, self.length)
+
+    def ask(self) -> CallAbout | None:
+        """Ask what is known of the call now; what was said before holds where nothing is, and where asking fails."""
+        if self._studio.about:
+            try:
+                self.about = self._studio.about(self.tracks[0].identity) or self.about
+            except Exception as error:  # the fault of whoever was asked must cost no recording
+                self._studio.failed(Failure(self.call, f"what it is about could not be asked: {error!r}"))
+        return self.about
 
     def fail(self, error: OSError) -> None:
         """Count what the system refused."""
@@ -354,6 +366,11 @@ class Take:
 
     def _create_file(self, wav_format: WavFormat) -> WavParts:
         studio = self._studio
-        first = create_recording(studio.directory, safe_stem(self.name), wav_format, studio.descriptors)
+        about = self.ask()
+        directory = studio.directory
+        if about and about.subfolder:
+            directory /= about.subfolder
+            directory.mkdir(parents=True, exist_ok=True)
+        first = create_recording(directory, safe_stem(self.name), wav_format, studio.descriptors)
         self.file = WavParts(first, studio.max_part_bytes)
         return self.file

@@ -59,7 +59,7 @@ def take(
     payload_start: Ints,
     payload_length: Ints,
 ) -> Pair:
-    """Take packets up to a block that has one which is not identified, or too long for accepted_payload.
+    """Take packets up to a block that has one which is not identified, left out, or too long for accepted_payload.
 
     block: how many packets at a time. identified: the columns from `row` on, and `claim`, are filled in already.
     rest: those that were not accepted, in order. seen: int64[streams], all 0 before and after.
@@ -88,7 +88,8 @@ def take(
                 payload_start[begin:stop],
                 payload_length[begin:stop],
             )
-            if missed > 0 or payload_length[begin:stop].max() > accepted_payload.shape[1]:
+            left_out = row[begin:stop].max() >= len(intake)
+            if missed > 0 or left_out or payload_length[begin:stop].max() > accepted_payload.shape[1]:
                 break
         taken += account(
             row[begin:stop],

@@ -47,11 +47,11 @@ def test_a_finished_recording_tells_everything(tmp_path: Path) -> None:
     found = document(tmp_path)
     streams = found.pop("streams")
     assert found == {
-        "sidecar_version": 1,
+        "sidecar_version": 2,
         "complete": True,
         "written": "2023-11-14T22:13:21.000000Z",
         "files": [f"{name()}.wav"],
-        "call": name(),
+        "call": None,
         "call_leg_id": str(identity().call_leg_id),
         "leg": "A",
         "conversation": "",

@@ -90,7 +90,7 @@ def test_a_disk_that_is_full_for_a_while_costs_what_could_not_be_written_and_not
     assert 8_000 <= len(lost) <= 20_000, "3 s, less what the rings still held, and what had been due before"
     assert np.array_equal(np.delete(frames[:, 0], lost), np.delete(first, lost))
     document = json.loads((tmp_path / f"{name(1)}.json").read_text())
-    assert document["unwritten_samples"] == len(lost)
+    assert document["unwritten_samples"] == sink.recordings[0].unwritten_samples == len(lost)
     assert document["unwritten"] == {
         "count": 1,
         "samples": len(lost),

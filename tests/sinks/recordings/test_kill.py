@@ -54,6 +54,18 @@ def report(tick: int) -> None:
         os.read(0, 1)  # whoever is to kill us was slow: wait
 
 
+def record_and_kill(folder: Path, ticks: int, encoding: Encoding) -> int:
+    """Let another program record, and kill it after so many ticks or some more; give how many it had done."""
+    command = [sys.executable, "-m", "tests.sinks.recordings.test_kill", str(folder), encoding.value]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        done = next(tick for line in program.stdout if (tick := int(line)) >= ticks)
+        program.send_signal(signal.SIGKILL)
+        done = max([done, *map(int, program.stdout.read().split()[:-1])])
+    assert program.returncode == -signal.SIGKILL
+    return done
+
+
 @pytest.mark.parametrize(
     ("ticks", "encoding"),
     [
@@ -68,13 +80,7 @@ def report(tick: int) -> None:
 def test_what_a_killed_program_leaves_opens_and_lacks_at_most_a_second(
     tmp_path: Path, ticks: int, encoding: Encoding
 ) -> None:
-    command = [sys.executable, "-m", "tests.sinks.recordings.test_kill", str(tmp_path), encoding.value]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
-        assert program.stdout is not None
-        done = next(tick for line in program.stdout if (tick := int(line)) >= ticks)
-        program.send_signal(signal.SIGKILL)
-        done = max([done, *map(int, program.stdout.read().split()[:-1])])
-    assert program.returncode == -signal.SIGKILL
+    done = record_and_kill(tmp_path, ticks, encoding)
     for call in range(CALLS):
         path = tmp_path / f"{name(call + 1)}.wav"
         frames, rate_hz = soundfile.read(path, dtype="int16")
@@ -89,7 +95,21 @@ def test_what_a_killed_program_leaves_opens_and_lacks_at_most_a_second(
             assert np.abs(frames[:, 0].astype(int) - spoken).max() <= 512
         document = json.loads(path.with_suffix(".json").read_text())
         assert not document["complete"]
-        assert document["call"] == name(call + 1)
+        assert f"{document['call_leg_id']}-{document['leg']}" == name(call + 1)
+
+
+def test_who_goes_on_after_a_kill_leaves_what_there_is_as_it_is(tmp_path: Path) -> None:
+    record_and_kill(tmp_path, 100, Encoding.PCM16)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for _ in range(2):
+        record(tmp_path, Encoding.PCM16, 60, lambda tick: None)
+    assert {path: path.read_bytes() for path in before} == before
+    for call in range(CALLS):
+        for number in ("-2", "-3"):
+            path = tmp_path / f"{name(call + 1)}{number}.wav"
+            frames, _ = soundfile.read(path, dtype="int16")
+            assert np.array_equal(frames[:, 0], voice(2 * call)[: 60 * 160])
+            assert json.loads(path.with_suffix(".json").read_text())["complete"]
 
 
 def test_the_files_are_valid_before_and_after_every_system_call(

@@ -65,11 +65,11 @@ def test_any_bytes_are_identified_as_by_the_columns_or_left_to_them(bytes_: list
     keys, headers = PacketKeys().of(batch, parse_headers(batch)), parse_headers(batch)
     known = sorted({tuple(key) for key, fate in zip(keys.tolist(), headers.fate, strict=True) if not fate})[:4]
     if known:
-        engine._index.add(known, list(range(len(known))))
+        engine._legs.index.add(known, list(range(len(known))))
     assert engine._straight_path is not None
     packets, missed = engine._straight_path.identify(batch)
     assert missed == np.count_nonzero(packets.row == UNKNOWN)
-    expected = engine._index.look_up(keys)
+    expected = engine._legs.index.look_up(keys)
     plain = (headers.fate == Fate.ACCEPTED) & (headers.claim == 0)
     for n in range(len(batch)):
         if packets.row[n] == UNKNOWN:
