@@ -11,6 +11,7 @@ import typer
 from strep.cli.call import call_commands
 from strep.cli.decode import decode
 from strep.cli.demo import demo
+from strep.cli.emulate import emulate
 from strep.cli.errors import OneLineErrors
 from strep.cli.fork import fork
 from strep.cli.help import Command, examples
@@ -35,6 +36,15 @@ app.command(
     cls=Command,
     epilog=examples("strep demo", "strep demo --codec OPUS --seconds 10 --out /tmp/demo"),
 )(demo)
+app.command(
+    cls=Command,
+    epilog=examples(
+        "strep emulate",
+        "strep emulate --webhook-url http://127.0.0.1:8080/webhooks --calls 50",
+        "strep emulate --calls 3 --codec OPUS --impair loss=0.02 --seed 1",
+        "strep emulate --fault server_error=0.2 --fault webhook_late=0.1",
+    ),
+)(emulate)
 app.command(
     cls=Command,
     epilog=examples(

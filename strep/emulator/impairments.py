@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from strep.errors import ConfigError
@@ -34,6 +34,10 @@ class Impairments:
     clock_drift_ppm: float = 0.0
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ConfigError(f"{field.name}: expected a number, found {value!r}")
         for name in ("loss", "duplicate", "reorder"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name}: expected a probability of 0 to 1, found {getattr(self, name)}")

@@ -132,11 +132,15 @@ class RtpStream:
 
         Raises ConfigError for comfort noise with a codec whose RTP clock is not 8 kHz: payload type 13 has that.
         """
+        self.check_pause(kind)
+        at = self._begin_change(at)
+        self._change_pause(at, kind)
+
+    def check_pause(self, kind: Pause) -> None:
+        """Raise the ConfigError that `pause` would."""
         clock_hz = self.codec.format.rtp_clock_hz
         if kind is Pause.COMFORT_NOISE and clock_hz != 8000:
             raise ConfigError(f"comfort noise: expected a codec with an RTP clock of 8000 Hz, found {clock_hz} Hz")
-        at = self._begin_change(at)
-        self._change_pause(at, kind)
 
     def resume(
         self, *, at: int = 0, ssrc: int | None = None, sequence_number_jump: int = 0, timestamp_jump: int = 0

@@ -10,6 +10,7 @@ from strep.cli.app import app, main
 
 COMMANDS = [
     ("demo",),
+    ("emulate",),
     ("record",),
     ("decode",),
     ("inspect",),

@@ -35,6 +35,11 @@ class Recording:
         self.addresses = [(host, int(port)) for host, port in re.findall(r"udp:([\d.]+):(\d+)", line)]
         assert self.addresses, line
 
+    def read_listening(self):
+        """Wait until it listens; on a busy machine it tells first that it compiles."""
+        line = self.process.stderr.readline()
+        self.wait_listening(self.process.stderr.readline() if line.startswith("strep: compiling") else line)
+
     def send(self, datagrams, address=0):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             for datagram in datagrams:
@@ -59,7 +64,7 @@ def record(tmp_path):
     def start(*args):
         recording = Recording(tmp_path, *args)
         running.append(recording)
-        recording.wait_listening(recording.process.stderr.readline())
+        recording.read_listening()
         return recording
 
     yield start

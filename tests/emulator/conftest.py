@@ -84,3 +84,21 @@ async def receive():
     yield receive
     for transport in transports:
         transport.close()
+
+
+@pytest.fixture
+def told(platform):
+    """Give what the platform has told since it was last asked: [(event type, payload)]."""
+
+    def told():
+        events = [(event["data"]["event_type"], event["data"]["payload"]) for event in platform.events]
+        platform.events.clear()
+        return events
+
+    return told
+
+
+@pytest.fixture
+def types(told):
+    """Give the types of the events since it, or `told`, was last asked."""
+    return lambda: [event_type for event_type, _ in told()]

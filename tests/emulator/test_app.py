@@ -194,10 +194,16 @@ async def test_an_unknown_action_is_not_found(platform, post):
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (404, "10005")
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b'"x"', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"{", b"[]", b'"x"', b"[" * 100_000, b" " * (1 << 20) + b"{}"])
 async def test_a_body_that_is_no_json_object_is_a_bad_request(platform, post, content):
     answer = await post(f"/calls/{platform.add_call().call_control_id}/actions/fork_start", content=content)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "10015")
+
+
+async def test_a_body_that_is_no_text_is_a_bad_request_that_says_where(platform, post):
+    answer = await post(f"/calls/{platform.add_call().call_control_id}/actions/fork_start", content=b'{"a": "\xff"}')
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "10028")
+    assert answer.json()["errors"][0]["detail"].endswith("position 7")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from strep.emulator import CallState, Impairments
-from strep.emulator.call import RecentCommands
 from strep.emulator.speech import conversation
 from strep.errors import ConfigError
 from strep.stream.events import Direction, Leg
@@ -146,7 +145,7 @@ def test_a_call_that_cannot_be_is_refused(platform, wrong, message):
 
 
 def test_a_platform_holds_so_many_calls(platform, monkeypatch):
-    monkeypatch.setattr("strep.emulator.platform.MAX_CALLS", 2)
+    monkeypatch.setattr("strep.emulator.exchange.MAX_CALLS", 2)
     platform.add_call()
     platform.add_call()
     with pytest.raises(ConfigError, match="at most 2 calls"):
@@ -157,28 +156,3 @@ def test_another_payload_type_goes_on_the_wire(platform, sender):
     call = platform.add_call("OPUS", payload_type=111)
     datagram = next(forked(platform, sender, call).media())
     assert datagram.data[24 + 1] & 0x7F == 111
-
-
-def test_a_command_is_remembered_for_a_minute():
-    recent = RecentCommands()
-    recent.add("one", 0)
-    assert recent.has("one", 59_999_999_999)
-    assert not recent.has("one", 60_000_000_000)
-    assert not recent.has("two", 0)
-
-
-def test_so_many_commands_are_remembered_and_the_oldest_go_first():
-    recent = RecentCommands()
-    for number in range(1001):
-        recent.add(str(number), 0)
-    assert not recent.has("0", 0)
-    assert recent.has("1", 0) and recent.has("1000", 0)
-
-
-def test_a_command_carried_out_again_after_its_minute_is_the_newest():
-    recent = RecentCommands()
-    for number in range(1000):
-        recent.add(str(number), 0)
-    recent.add("0", 61)
-    recent.add("1000", 61)
-    assert recent.has("0", 61) and not recent.has("1", 61)
