@@ -18,6 +18,7 @@ from strep.cli.help import Command, examples
 from strep.cli.inspect import inspect
 from strep.cli.record import record
 from strep.cli.replay import replay
+from strep.cli.serve import serve
 from strep.cli.signals import ending_signals
 from strep.control.commands import COMMANDS
 
@@ -68,6 +69,10 @@ app.command(
         "strep replay sip.pcap udp:127.0.0.1:9000 --encapsulate --speed max",
     ),
 )(replay)
+app.command(
+    cls=Command,
+    epilog=examples("strep serve --example > strep.toml", "strep serve --config strep.toml"),
+)(serve)
 app.add_typer(fork, name="fork")
 app.add_typer(call_commands(COMMANDS), name="call")
 

@@ -15,6 +15,7 @@ COMMANDS = [
     ("decode",),
     ("inspect",),
     ("replay",),
+    ("serve",),
     ("fork",),
     ("fork", "start"),
     ("fork", "stop"),

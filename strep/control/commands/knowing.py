@@ -67,4 +67,6 @@ class ListActiveCalls(Command[ActiveCalls]):
         meta = meta if isinstance(meta, dict) else {}
         cursors = meta.get("cursors")
         after = cursors.get("after") if isinstance(cursors, dict) and len(calls) < meta.get("total_items", 0) else None
-        return self._result({**document, "calls": calls, "after": after, "total": meta.get("total_items")})
+        page = self._result({"calls": calls, "after": after, "total": meta.get("total_items")})
+        page._raw = document
+        return page

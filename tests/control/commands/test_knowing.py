@@ -54,6 +54,7 @@ def test_calls_are_listed_a_page_at_a_time():
     assert command.request("u").url == "u/connections/12%2F3/active_calls?page%5Blimit%5D=2&page%5Bafter%5D=a%3Db&new=1"
     page = answer(command, {"data": [CALL, CALL], "meta": {"total_items": 5, "cursors": {"after": "c"}}})
     assert ([call.call_control_id for call in page.calls], page.after, page.total) == (["v3:x", "v3:x"], "c", 5)
+    assert page.raw.keys() == {"data", "meta"}
     assert ListActiveCalls("1").request("u").url == "u/connections/1/active_calls"
 
 

@@ -1,0 +1,245 @@
+"""Follow one call from its first webhook to its end: a state machine without clock and I/O.
+
+    INITIATED ──answered──> ANSWERED ──a rule says fork──> FORKING ──ok, fork.started──> FORKED ──stop──> STOPPING
+        │                      │  ^                           │                             │                │
+        │                      │  └────── fork refused ───────┘                             │                │
+        └──────────────────────┴──────── hangup, fork.stopped, found to be gone ────────────┴────────────────┴──> ENDED
+
+Webhooks come late, twice and in any order, and all of that gives the same end:
+
+1. A phase is only ever left forwards, but for a fork that was refused. What comes for a call that has ENDED adds to
+   what is known of it, and nothing else.
+2. A call is told to fork once at most: `Act.FORK` is given once, and the command that is sent for it keeps its id.
+3. A fork that somebody else started before ours is not ours: the call is then not forked again.
+4. After its end the media of a call is taken until `close`: what is on its way still belongs to it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from strep.control import StreamType
+from strep.control.webhooks import WebhookEvent
+from strep.service.facts import CallFacts
+from strep.service.rules import Decision, ForkMode, Rule, decide
+
+_SECOND_NS = 1_000_000_000
+#: How long a call that was answered waits for the webhook that says what a rule asks for. Webhooks are some hundred
+#: milliseconds late, seldom seconds; what is said meanwhile is not recorded.
+DECIDE_WITHIN_NS = 2 * _SECOND_NS
+#: What says that a call was answered, whichever of them comes first.
+_ANSWERED = frozenset({"call.answered", "call.bridged", "call.fork.started"})
+
+
+class Phase(enum.StrEnum):
+    """Is how far we are with a call."""
+
+    INITIATED = "initiated"
+    ANSWERED = "answered"
+    FORKING = "forking"
+    FORKED = "forked"
+    STOPPING = "stopping"
+    ENDED = "ended"
+
+
+class Act(enum.Enum):
+    """Is what is to be done about a call now."""
+
+    FORK = "fork"  #: send fork_start
+    STOP = "stop"  #: send fork_stop
+    CHECK = "check"  #: ask the platform whether the call is alive
+    CLOSE = "close"  #: close its recordings, when the last packets have come
+
+
+#: Phases in which media should come.
+_WITH_MEDIA = frozenset({Phase.FORKED, Phase.STOPPING})
+
+
+class Call:
+    """Is one call. Every method gives the acts that follow from it.
+
+    since_ns: when it came to its phase. decision: what the rules say, once they can. is_ours: we have it forked, or
+    try to. is_resumed: it was forked by a service before this one. pair: the ports that it was allotted, for rx and tx.
+    command_id, sent_ns: of its fork command. failure: why its fork failed. ended_by: what ended it.
+    """
+
+    def __init__(self, facts: CallFacts, now_ns: int) -> None:
+        self.facts = facts
+        self.phase = Phase.INITIATED
+        self.since_ns = now_ns
+        self.decision: Decision | None = None
+        self.is_ours = self.is_resumed = self.is_closed = False
+        self.pair: tuple[int, int] | None = None
+        self.command_id: str | None = None
+        self.sent_ns = 0
+        self.failure: str | None = None
+        self.ended_by: str | None = None
+        self.open_streams = 0
+        self._heard_ns = now_ns
+        self._is_forked_elsewhere = False
+
+    @property
+    def call_control_id(self) -> str:
+        """Give its id for commands."""
+        return self.facts.call_control_id
+
+    @property
+    def takes_media(self) -> bool:
+        """Tell whether its media is recorded in its place."""
+        return not self.is_closed and (self.is_ours or bool(self.decision and self.decision.accept))
+
+    @property
+    def is_forked(self) -> bool:
+        """Tell whether it counts as a fork of ours that goes on."""
+        return self.is_ours and self.phase is not Phase.ENDED
+
+    def take(self, event: WebhookEvent, rules: Sequence[Rule], now_ns: int) -> list[Act]:
+        """Take a webhook."""
+        self.facts = self.facts.with_event(event)
+        kind = event.event_type
+        if kind == "call.hangup":
+            return self._end("hangup", now_ns)
+        if kind == "call.fork.stopped" and self.is_ours:
+            return self._end("fork.stopped", now_ns)
+        if kind == "call.fork.started":
+            self._note_fork(now_ns)
+        if kind in _ANSWERED and self.phase is Phase.INITIATED:
+            self._move(Phase.ANSWERED, now_ns)
+        return self._decide(rules, now_ns)
+
+    def pass_time(self, rules: Sequence[Rule], silence_ns: int, now_ns: int) -> list[Act]:
+        """Do what is due: decide without what has not come, and look after a call that was not heard for so long."""
+        acts = self._decide(rules, now_ns)
+        if self.phase in _WITH_MEDIA and not self.open_streams and now_ns - self._heard_ns >= silence_ns:
+            self._heard_ns = now_ns
+            acts.append(Act.CHECK)
+        return acts
+
+    def fork_done(self, now_ns: int) -> list[Act]:
+        """Take the platform's yes to the fork."""
+        if self.phase is Phase.FORKING:
+            self._move(Phase.FORKED, now_ns)
+        return []
+
+    def fork_failed(self, reason: str, now_ns: int, *, is_gone: bool = False, was_sent: bool = True) -> list[Act]:
+        """Take the platform's last no to the fork; `is_gone`: because there is no such call any more.
+
+        Should the platform have done it all the same, the media is taken, and its fork.started tells us; but not if the
+        command never was sent.
+        """
+        if self.phase is Phase.FORKING:
+            self.failure = reason
+            self.is_ours = was_sent
+            self._move(Phase.ANSWERED, now_ns)
+        return self._end("gone", now_ns) if is_gone else []
+
+    def stop(self, now_ns: int) -> list[Act]:
+        """End its fork."""
+        if not self.is_ours or self.phase not in (Phase.FORKING, Phase.FORKED):
+            return []
+        self._move(Phase.STOPPING, now_ns)
+        return [Act.STOP]
+
+    def stop_done(self, now_ns: int) -> list[Act]:
+        """Take the platform's answer to the end of the fork, whichever it was: nothing more is expected."""
+        return self._end("stopped", now_ns) if self.phase is Phase.STOPPING else []
+
+    def checked(self, *, is_alive: bool, now_ns: int) -> list[Act]:
+        """Take what the platform says of the call."""
+        self._heard_ns = now_ns
+        return [] if is_alive else self._end("gone", now_ns)
+
+    def stream_opened(self, now_ns: int) -> None:
+        """Take note of media."""
+        self._heard_ns = now_ns
+        self.open_streams += 1
+
+    def stream_closed(self, now_ns: int, *, is_idle: bool) -> list[Act]:
+        """Take note that a stream has closed; silence on all of them has us ask whether the call is alive."""
+        self.open_streams = max(self.open_streams - 1, 0)
+        self._heard_ns = now_ns
+        return [Act.CHECK] if is_idle and not self.open_streams and self.is_forked else []
+
+    def close(self) -> None:
+        """Take no media from now on."""
+        self.is_closed = True
+
+    def document(self) -> dict[str, Any]:
+        """Describe it for the state file."""
+        decision = self.decision or Decision()
+        return self.facts.document() | {
+            "phase": self.phase.value,
+            "rule": decision.rule,
+            "fork": decision.fork.value,
+            "stream_type": decision.stream_type.value if decision.stream_type else None,
+            "command_id": self.command_id,
+            "sent_ns": self.sent_ns,
+            "pair": list(self.pair) if self.pair else None,
+            "ended_by": self.ended_by,
+        }
+
+    @classmethod
+    def resume(cls, document: Mapping[str, Any], now_ns: int) -> Call:
+        """Make a call of what `document` made. Raises ValueError, TypeError or KeyError for anything else."""
+        call = cls(CallFacts.read(document), now_ns)
+        stream_type = document["stream_type"]
+        call.decision = Decision(
+            str(document["rule"]), ForkMode(document["fork"]), StreamType(stream_type) if stream_type else None
+        )
+        call.phase = Phase(document["phase"])
+        call.command_id = None if document["command_id"] is None else str(document["command_id"])
+        call.sent_ns = int(document["sent_ns"])
+        call.pair = _pair(document["pair"])
+        call.ended_by = None if document["ended_by"] is None else str(document["ended_by"])
+        call.is_ours = call.is_resumed = True
+        return call
+
+    def resumed(self, give_up_ns: int, now_ns: int) -> list[Act]:
+        """Go on with a call of a service before this one, once it was found alive."""
+        if self.phase is Phase.STOPPING:
+            return [Act.STOP]
+        if self.phase is not Phase.FORKING:
+            return []
+        if self.command_id and now_ns - self.sent_ns < give_up_ns:
+            return [Act.FORK]  # the same command: the platform does it once
+        return self.fork_failed("the service was down while it was to be forked", now_ns)
+
+    def _note_fork(self, now_ns: int) -> None:
+        if self.is_ours and self.phase in (Phase.ANSWERED, Phase.FORKING):
+            self._move(Phase.FORKED, now_ns)
+        elif not self.is_ours:
+            self._is_forked_elsewhere = True
+
+    def _decide(self, rules: Sequence[Rule], now_ns: int) -> list[Act]:
+        if self.phase is not Phase.ANSWERED or self.decision is not None:
+            return []
+        is_late = now_ns - self.since_ns >= DECIDE_WITHIN_NS
+        decision = decide(rules, self.facts, final=is_late)
+        if decision is not None and self._is_forked_elsewhere:
+            decision = replace(decision, fork=ForkMode.NO)
+        self.decision = decision
+        if decision is None or decision.fork is ForkMode.NO:
+            return []
+        self.is_ours = True
+        self._move(Phase.FORKING, now_ns)
+        return [Act.FORK]
+
+    def _end(self, reason: str, now_ns: int) -> list[Act]:
+        if self.phase is Phase.ENDED:
+            return []
+        self.ended_by = reason
+        self._move(Phase.ENDED, now_ns)
+        return [Act.CLOSE]
+
+    def _move(self, phase: Phase, now_ns: int) -> None:
+        self.phase, self.since_ns = phase, now_ns
+
+
+def _pair(value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    rx, tx = map(int, value)
+    return rx, tx

@@ -1,0 +1,98 @@
+"""Send the service's commands, some at a time, and again where that makes sense.
+
+The client below tries a command again by itself for a while; this goes on for as long as the platform knows the command
+again by its id, so that it is carried out once however often it is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from strep.control.client import AsyncClient
+from strep.control.commands import ForkStart, ForkStop
+from strep.control.errors import (
+    AlreadyActive,
+    CallEnded,
+    InvalidParameter,
+    NotAnswered,
+    NotFound,
+    PlatformUnreachable,
+    RateLimited,
+    ServerError,
+)
+from strep.errors import ConfigError, ControlError
+
+#: What may go well the next time: the platform is busy, cannot be reached, or is behind with its own state.
+_PASSING = (RateLimited, ServerError, PlatformUnreachable, NotAnswered)
+#: Between tries, doubled each time: beyond what the client itself waits, short against a call.
+_FIRST_DELAY_S, _LAST_DELAY_S = 0.25, 4.0
+_POINTS_TO_CALL = "call_control_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Is why a fork did not come about. is_gone: there is no such call any more."""
+
+    reason: str
+    is_gone: bool = False
+
+
+class Commander:
+    """Sends at most `at_once` commands at a time. retries: how often one was sent again by this."""
+
+    def __init__(self, client: AsyncClient, at_once: int) -> None:
+        self._client = client
+        self._turn = asyncio.Semaphore(at_once)
+        self.retries = 0
+
+    async def fork(self, command: ForkStart, is_wanted: Callable[[], bool], give_up_s: float) -> Refusal | None:
+        """Send a fork command until it is carried out, is not wanted any more (None both), or must be given up."""
+        delay_s, is_repeated = _FIRST_DELAY_S, False
+        refusal = Refusal(f"no answer within {give_up_s:.0f} s")
+        deadline_s = asyncio.get_running_loop().time() + give_up_s
+        while True:
+            try:
+                async with self._turn, asyncio.timeout_at(deadline_s):
+                    if is_wanted():
+                        await self._client.send(command)
+                return None
+            except TimeoutError:
+                return refusal
+            except _PASSING as error:
+                refusal = Refusal(str(error))
+            except AlreadyActive as error:
+                # After a repetition it was the first one that did it.
+                return None if is_repeated or error.attempts > 1 else Refusal(str(error))
+            except (ControlError, ConfigError) as error:
+                return Refusal(str(error), is_gone=says_gone(error))
+            if asyncio.get_running_loop().time() + delay_s >= deadline_s:
+                return refusal
+            await asyncio.sleep(delay_s)
+            delay_s, is_repeated = min(2 * delay_s, _LAST_DELAY_S), True
+            self.retries += 1
+
+    async def stop(self, command: ForkStop) -> str | None:
+        """Send a fork_stop; give the reason why it was refused, if it was."""
+        try:
+            async with self._turn:
+                await self._client.send(command)
+        except (ControlError, ConfigError) as error:
+            return str(error)
+        return None
+
+    async def is_alive(self, call_control_id: str) -> bool | None:
+        """Ask the platform whether a call is alive; None: it did not say."""
+        try:
+            async with self._turn:
+                return (await self._client.retrieve_call(call_control_id)).is_alive
+        except (ControlError, ConfigError) as error:
+            return False if says_gone(error) else None
+
+
+def says_gone(error: Exception) -> bool:
+    """Tell whether an answer means that there is no such call, or none any more."""
+    if isinstance(error, InvalidParameter):
+        return _POINTS_TO_CALL in error.pointer
+    return isinstance(error, CallEnded | NotFound)

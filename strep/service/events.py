@@ -1,0 +1,53 @@
+"""Say what a service does: to hooks, and as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from strep.service.calls import Call, Phase
+from strep.service.facts import CallFacts
+from strep.sinks.sidecar import utc_text
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """Is a call as it is at one moment: what hooks get.
+
+    rule: which one decided, empty while or if none did. failure: why its fork failed. ended_by: what ended it.
+    """
+
+    facts: CallFacts
+    phase: Phase
+    rule: str
+    failure: str | None
+    ended_by: str | None
+
+    @classmethod
+    def of(cls, call: Call) -> CallView:
+        """Take a view of a call."""
+        return cls(call.facts, call.phase, call.decision.rule if call.decision else "", call.failure, call.ended_by)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEvent:
+    """Is one thing that happened.
+
+    kind: `service.started` and `.stopped`; `call.initiated`, `.answered`, `.forking`, `.forked`, `.stopping`,
+    `.ended` (a call came to that phase), `.fork_failed`, `.resumed`; `stream.opened` and `.closed`; `digit`;
+    `leg.quarantined`, `.released` and `.cut_off`; `recording.finished`. call: what is known of it, empty for none.
+    """
+
+    time_ns: int
+    kind: str
+    call: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def line(self) -> str:
+        """Write it as a line of JSON, without the end of line."""
+        document: dict[str, Any] = {"time": utc_text(self.time_ns), "event": self.kind}
+        if self.call:
+            document["call"] = dict(self.call)
+        return json.dumps(document | dict(self.detail), default=str)

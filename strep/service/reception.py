@@ -1,0 +1,236 @@
+"""Receive what is forked: one receiver for `target`, and one for each call that has two ports of its own.
+
+All of them record into the same folder. A pair of ports is open while its call is: a port that is not allotted
+receives nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
+
+from strep.audio.block import AudioBlock
+from strep.audio.formats import PayloadTypeMap
+from strep.engine import EngineConfig
+from strep.errors import StrepError
+from strep.listening import Stream
+from strep.net.address import UdpAddress
+from strep.receiver import Receiver
+from strep.service.config import ServiceConfig
+from strep.sinks.recordings import CallAbout, Recording, RecordingSink
+from strep.stream.events import Event, StreamIdentity
+from strep.wire.batch import Endpoint
+
+_log = logging.getLogger(__name__)
+#: A pair is one call: two directions, and what a false sender might add.
+_STREAMS_OF_PAIR = 8
+_BUFFER_OF_PAIR_BYTES = 1 << 20
+#: Finished recordings that wait to be told of.
+_KEPT_RECORDINGS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Is what receivers ask and tell: see EngineConfig and RecordingSink.
+
+    watch: gets every event of the streams, with the number of the receiver, for each receiver numbers its slots itself.
+    stream: gets every stream to listen to, if somebody will.
+    """
+
+    admits: Callable[[StreamIdentity, Endpoint], bool]
+    payload_types_of: Callable[[StreamIdentity, Endpoint], PayloadTypeMap | None]
+    about: Callable[[StreamIdentity], CallAbout | None]
+    watch: Callable[[int, Event], None]
+    stream: Callable[[Stream], None] | None = None
+
+
+class _Watch:
+    """Is a sink that hands events on. What goes wrong behind it must not have it left out as a sink that failed."""
+
+    def __init__(self, number: int, watch: Callable[[int, Event], None]) -> None:
+        self._number, self._watch = number, watch
+
+    def event(self, event: Event) -> None:
+        """Hand an event on."""
+        try:
+            self._watch(self._number, event)
+        except Exception:
+            _log.exception("an event of a stream could not be taken note of")
+
+    def block(self, block: AudioBlock) -> None:
+        """Do nothing."""
+
+    def flush(self, now_ns: int) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """Is one receiver with its sink. told: how many of its recordings were told of."""
+
+    receiver: Receiver
+    sink: RecordingSink
+    told: int = 0
+    listening: asyncio.Task[None] | None = None
+
+    async def start(self, stream: Callable[[Stream], None] | None) -> None:
+        """Receive, and hand the streams to whoever will listen to them."""
+        await self.receiver.__aenter__()
+        if stream is not None:
+            self.listening = asyncio.create_task(_hand_on(aiter(self.receiver), stream), name="strep streams")
+
+    async def stop(self) -> None:
+        """Close everything. Raises the error of a sink that failed."""
+        try:
+            await self.receiver.stop()
+        finally:
+            if self.listening is not None:  # the end of the receiver was its end
+                await asyncio.gather(self.listening, return_exceptions=True)
+
+    def finished(self) -> list[Recording]:
+        """Give the recordings that were finished since the last time."""
+        new = self.sink.recording_count - self.told
+        self.told = self.sink.recording_count
+        return list(self.sink.recordings)[-new:] if new else []
+
+
+class Reception:
+    """Holds the receivers, from `start` to `stop`.
+
+    finished: recordings that were finished; whoever takes them empties it.
+    """
+
+    def __init__(self, config: ServiceConfig, answers: Answers) -> None:
+        self._config, self._answers = config, answers
+        self._target: _Line | None = None
+        self._pairs: dict[tuple[int, int], _Line] = {}
+        self._numbers = 0
+        self._gone: list[Recording] = []
+
+    async def start(self) -> None:
+        """Open the target. Raises ReceiveError and SinkError."""
+        media = self._config.media
+        if media.target is not None:
+            line = self._line(target=media.target)
+            await line.start(self._answers.stream)
+            self._target = line
+
+    @property
+    def announced(self) -> UdpAddress:
+        """Give the address that the platform is told to send to."""
+        announce = self._config.media.announce
+        assert self._target is not None, "only calls with two ports of their own are forked without a target"
+        return announce if announce.port else UdpAddress(announce.host, self._target.receiver.addresses[0].port)
+
+    @property
+    def address(self) -> UdpAddress | None:
+        """Give the address that is listened on for all calls, if there is one."""
+        return self._target.receiver.addresses[0] if self._target else None
+
+    @property
+    def receivers(self) -> list[Receiver]:
+        """Give all receivers, that of the target first."""
+        return [line.receiver for line in self._lines()]
+
+    async def open_pair(self, pair: tuple[int, int]) -> tuple[UdpAddress, UdpAddress]:
+        """Open two ports; give the addresses that the platform is told. Raises ReceiveError and SinkError."""
+        media = self._config.media
+        host = media.target.host if media.target else "::" if ":" in media.announce.host else "0.0.0.0"
+        rx, tx = (UdpAddress(host, port) for port in pair)
+        line = self._line(rx=rx, tx=tx)
+        await line.start(self._answers.stream)
+        self._pairs[pair] = line
+        return UdpAddress(media.announce.host, pair[0]), UdpAddress(media.announce.host, pair[1])
+
+    async def close_pair(self, pair: tuple[int, int]) -> None:
+        """Close two ports, and finish what was recorded from them."""
+        line = self._pairs.pop(pair, None)
+        if line is not None:
+            await _stop(line)
+            self._gone += line.finished()
+
+    def end_leg(self, leg: str) -> None:
+        """Close both directions of a leg of the target, by StreamIdentity.call."""
+        if self._target is not None:
+            self._target.receiver.end_call(leg)
+
+    def readmit(self) -> None:
+        """Ask again about legs that were refused."""
+        if self._target is not None:
+            self._target.receiver.readmit()
+
+    def finished(self) -> list[Recording]:
+        """Give the recordings that were finished since the last time."""
+        gone, self._gone = self._gone, []
+        return gone + [recording for line in self._lines() for recording in line.finished()]
+
+    async def wait(self) -> None:
+        """Wait until receiving has ended by itself; raise why."""
+        if self._target is None:
+            await asyncio.get_running_loop().create_future()
+        else:
+            await self._target.receiver.wait()
+
+    async def stop(self) -> None:
+        """Close everything and finish every recording. Raises the error of a sink that failed."""
+        for pair in tuple(self._pairs):
+            await self.close_pair(pair)
+        if self._target is not None:
+            try:
+                await self._target.stop()
+            finally:
+                self._gone += self._target.finished()
+
+    def _lines(self) -> Iterator[_Line]:
+        if self._target is not None:
+            yield self._target
+        yield from self._pairs.values()
+
+    def _line(
+        self, target: UdpAddress | None = None, rx: UdpAddress | None = None, tx: UdpAddress | None = None
+    ) -> _Line:
+        media, recordings, is_pair = self._config.media, self._config.recordings, target is None
+        self._numbers += 1
+        sink = RecordingSink(
+            recordings.out,
+            layout=recordings.layout,
+            encoding=recordings.encoding,
+            container=recordings.format,
+            keep=_KEPT_RECORDINGS,
+            about=self._answers.about,
+        )
+        config = EngineConfig(
+            playout_delay_ms=media.playout_delay_ms,
+            idle_timeout_s=media.idle_timeout_s,
+            payload_types_of=self._answers.payload_types_of,
+            admits=self._answers.admits,
+        )
+        if is_pair:  # the compiled path pays with many streams only
+            config = replace(config, max_streams=_STREAMS_OF_PAIR, compiled=False)
+        receiver = Receiver(
+            target,
+            rx=rx,
+            tx=tx,
+            sinks=[sink, _Watch(self._numbers, self._answers.watch)],
+            config=config,
+            payload_types=media.payload_types,
+            receive_buffer_bytes=_BUFFER_OF_PAIR_BYTES if is_pair else media.receive_buffer_bytes,
+        )
+        return _Line(receiver, sink)
+
+
+async def _stop(line: _Line) -> None:
+    try:
+        await line.stop()
+    except StrepError:
+        _log.exception("what came to two ports could not be recorded")
+
+
+async def _hand_on(streams: AsyncIterator[Stream], take: Callable[[Stream], None]) -> None:
+    async for stream in streams:
+        take(stream)

@@ -1,0 +1,149 @@
+"""Decide what to do with a call: the first rule that matches says it. A pure function of the rules and the call.
+
+Webhooks come in any order, and call.answered does not say all that call.initiated does. So a criterion can be unknown
+yet: then there is no decision until it is known, or until the caller will not wait any longer (`final`), when it counts
+as not met.
+"""
+
+from __future__ import annotations
+
+import enum
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
+
+from strep.control import StreamType
+from strep.service.facts import CallFacts
+from strep.service.part import Part
+
+_REGEX = "re:"
+
+
+class ForkMode(enum.StrEnum):
+    """Is how a call is forked."""
+
+    NO = "no"
+    TARGET = "target"  #: both directions, in STREP, to one port for all calls
+    RX_TX = "rx_tx"  #: plain RTP, to two ports of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Is a text to match, with * and ? for any characters; with `re:` in front, a regular expression for all of it."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if self.text.startswith(_REGEX):
+            try:
+                re.compile(self.text.removeprefix(_REGEX))
+            except (re.error, RecursionError, OverflowError) as error:
+                raise ValueError(
+                    f"expected a regular expression after {_REGEX}, found {self.text!r} ({error})"
+                ) from None
+
+    def matches(self, value: str) -> bool:
+        """Tell whether it matches all of the value. Both kinds are kept compiled by `re` and `fnmatch`."""
+        if self.text.startswith(_REGEX):
+            return re.fullmatch(self.text.removeprefix(_REGEX), value) is not None
+        return fnmatch.fnmatchcase(value, self.text)
+
+
+def _one_pattern(value: Any) -> Pattern:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"expected a text to match, found {value!r}")
+    return Pattern(value)
+
+
+def _many(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _not_empty(patterns: tuple[Pattern, ...]) -> tuple[Pattern, ...]:
+    if not patterns:
+        raise ValueError("expected at least one text to match, found none")
+    return patterns
+
+
+def _fork_mode(value: Any) -> ForkMode:
+    if isinstance(value, bool):
+        return ForkMode.TARGET if value else ForkMode.NO
+    try:
+        return ForkMode(value)
+    except ValueError:
+        raise ValueError(f'expected true, false, "target" or "rx_tx", found {value!r}') from None
+
+
+OnePattern = Annotated[Pattern, PlainValidator(_one_pattern)]
+Patterns = Annotated[tuple[OnePattern, ...], BeforeValidator(_many), Field(strict=False), AfterValidator(_not_empty)]
+
+
+class Rule(Part):
+    """Is a [[rules]] table: which calls it selects (all criteria must be met), and what is done with them.
+
+    connection_id, from, to: one pattern or several, of which one must match. direction: "incoming" or "outgoing".
+    headers: patterns by header name. fork: how. stream_type: if not the platform's default. accept: whether to record
+    the media of such a call in its place too when it was somebody else who forked it.
+    """
+
+    name: str = ""
+    connection_id: Patterns | None = None
+    from_: Patterns | None = Field(default=None, alias="from")
+    to: Patterns | None = None
+    direction: Literal["incoming", "outgoing"] | None = None
+    headers: dict[str, OnePattern] = Field(default_factory=dict)
+    fork: Annotated[ForkMode, PlainValidator(_fork_mode)] = ForkMode.TARGET
+    stream_type: StreamType | None = None
+    accept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Is what the rules say of a call. rule: the name or number of the one that did, empty if none matched."""
+
+    rule: str = ""
+    fork: ForkMode = ForkMode.NO
+    stream_type: StreamType | None = None
+    accept: bool = False
+
+
+def decide(rules: Sequence[Rule], facts: CallFacts, *, final: bool = False) -> Decision | None:
+    """Find the first rule that matches; None: it depends on what is not known yet, and `final` is not set."""
+    for number, rule in enumerate(rules, 1):
+        answers = list(_criteria(rule, facts))
+        if False in answers:
+            continue
+        if None not in answers:
+            return Decision(rule.name or f"rules[{number - 1}]", rule.fork, rule.stream_type, rule.accept)
+        if not final and not facts.is_complete:
+            return None
+    return Decision()
+
+
+def _criteria(rule: Rule, facts: CallFacts) -> Iterable[bool | None]:
+    """Answer each criterion of a rule: met, not met, or (None) not known."""
+    for patterns, value in (
+        (rule.connection_id, facts.connection_id),
+        (rule.from_, facts.from_),
+        (rule.to, facts.to),
+    ):
+        if patterns is not None:
+            yield None if value is None else any(pattern.matches(value) for pattern in patterns)
+    if rule.direction is not None:
+        yield None if facts.direction is None else facts.direction == rule.direction
+    yield from _header_criteria(rule.headers, facts.headers)
+
+
+def _header_criteria(wanted: Mapping[str, Pattern], headers: Sequence[tuple[str, str]]) -> Iterable[bool | None]:
+    for name, pattern in wanted.items():
+        values = [value for other, value in headers if other == name.lower()]
+        met = _any_match(values, pattern.matches)
+        yield met or None  # another webhook may still name it
+
+
+def _any_match(values: Iterable[str], matches: Callable[[str], bool]) -> bool:
+    return any(map(matches, values))

@@ -1,0 +1,249 @@
+"""Tie streams to calls: what webhooks say decides whose a leg is, and whether it is recorded in its place.
+
+No sockets and no tasks: webhooks and events of streams come in, acts (strep.service.calls) and events go out, and the
+time comes from `clock_ns`. What a leg that is heard for the first time comes to:
+
+1. Its call was forked here, or a rule accepts it: it is recorded in its place.
+2. Its call is over: it is refused; that is the rest of what was on its way.
+3. Otherwise `service.unknown` says: quarantined within bounds, refused, or accepted.
+
+When a call becomes one of the first kind, its legs in quarantine go on in their place, and those that were refused are
+asked about again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from strep.audio.formats import PayloadTypeMap
+from strep.control.webhooks import WebhookEvent
+from strep.service.calls import Act, Call, Phase
+from strep.service.codecs import payload_types_from
+from strep.service.config import ServiceConfig
+from strep.service.directory import CallDirectory
+from strep.service.events import CallView, ServiceEvent
+from strep.service.quarantine import Quarantine
+from strep.sinks.recordings import CallAbout
+from strep.stream.events import CloseReason, Event, Leg, StreamClosed, StreamIdentity, StreamOpened, TelephoneEvent
+from strep.wire.batch import Endpoint
+
+QUARANTINE_FOLDER = "quarantine"
+_SECOND_NS = 1_000_000_000
+#: Ended calls are looked for this often: there may be tens of thousands.
+_EXPIRE_EVERY_NS = 60 * _SECOND_NS
+_LOOK_EVERY_NS = _SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """Is where the switchboard's decisions go. None of them may raise.
+
+    act: something is to be done about a call. tell: something happened. show: a call came to another phase.
+    end_leg: a leg's recordings are to be closed. readmit: legs that were refused are to be asked about again.
+    """
+
+    act: Callable[[Call, Act], None]
+    tell: Callable[[ServiceEvent], None]
+    show: Callable[[CallView], None]
+    end_leg: Callable[[str], None]
+    readmit: Callable[[], None]
+
+
+class Switchboard:
+    """Holds the calls. counts: how many of what happened, by the kind of event."""
+
+    def __init__(self, config: ServiceConfig, wires: Wires, clock_ns: Callable[[], int]) -> None:
+        limits = config.limits
+        self.calls = CallDirectory(limits.calls)
+        self.quarantine = Quarantine(limits.quarantine_legs, limits.quarantine_s * _SECOND_NS, limits.quarantine_total)
+        self.counts: dict[str, int] = {}
+        self._config, self._wires, self._clock_ns = config, wires, clock_ns
+        self._unknown = config.service.unknown
+        self._silence_ns = config.media.idle_timeout_s * _SECOND_NS
+        self._streams: dict[tuple[int, int], tuple[StreamIdentity, Call | None]] = {}
+        self._undecided: dict[Call, None] = {}
+        self._refused_any = False
+        self._looked_ns = self._expired_ns = 0
+
+    def take(self, event: WebhookEvent) -> None:
+        """Take a webhook."""
+        now_ns = self._clock_ns()
+        is_new = self.calls.get(event.call_control_id or "") is None
+        call = self.calls.of_event(event, now_ns)
+        if call is None:
+            return
+        if is_new:
+            self._show(call, "call.initiated")
+        self.apply(call, lambda: call.take(event, self._config.rules, now_ns))
+        if call.phase is Phase.ANSWERED and call.decision is None:
+            self._undecided[call] = None
+
+    def apply(self, call: Call, change: Callable[[], Iterable[Act]]) -> None:
+        """Change a call, and do and tell what follows from that."""
+        phase, took, failure = call.phase, call.takes_media, call.failure
+        acts = list(change())
+        self.calls.index(call)
+        if call.decision is not None or call.phase is Phase.ENDED:
+            self._undecided.pop(call, None)
+        if call.failure is not None and failure is None:
+            self._show(call, "call.fork_failed", reason=call.failure)
+        if call.phase is not phase:
+            self._show(call, f"call.{call.phase.value}")
+        if call.takes_media and not took:
+            self._release(call)
+        for act in acts:
+            self._wires.act(call, act)
+
+    def close(self, call: Call) -> None:
+        """Close the recordings of a call, whose last packets have come."""
+        call.close()
+        for leg in legs_of(call):
+            self._wires.end_leg(leg)
+
+    def tick(self) -> None:
+        """Do what is due. To be called several times a second."""
+        now_ns = self._clock_ns()
+        for leg in self.quarantine.over(now_ns):
+            self._tell("leg.cut_off", leg=leg)
+            self._refused_any = True
+            self._wires.end_leg(leg)
+        for call in list(self._undecided):
+            self._pass_time(call, now_ns)
+        if not 0 <= now_ns - self._looked_ns < _LOOK_EVERY_NS:
+            self._looked_ns = now_ns
+            for call in self.calls:
+                if call.is_forked:
+                    self._pass_time(call, now_ns)
+        if not 0 <= now_ns - self._expired_ns < _EXPIRE_EVERY_NS:
+            self._expired_ns = now_ns
+            self.calls.expire(now_ns)
+
+    def admits(self, identity: StreamIdentity, endpoint: Endpoint) -> bool:
+        """Tell the engine whether a leg that it did not know is to be received."""
+        call = self.calls.of_stream(identity)
+        if call is not None and call.takes_media:
+            return True
+        is_over = call is not None and call.is_closed
+        admitted = not is_over and (
+            self._unknown == "accept"
+            or (self._unknown == "quarantine" and self.quarantine.admit(identity.call, self._clock_ns()))
+        )
+        self._refused_any |= not admitted
+        return admitted
+
+    def payload_types_of(self, identity: StreamIdentity, endpoint: Endpoint) -> PayloadTypeMap | None:
+        """Tell the engine what payload types mean in a stream, if more is known than the configuration says."""
+        call = self.calls.of_stream(identity)
+        told = self._config.media.payload_types
+        hints = payload_types_from(call.facts.codecs, told) if call else {}
+        return PayloadTypeMap(hints) if hints else None
+
+    def about(self, identity: StreamIdentity) -> CallAbout | None:
+        """Tell the sink whose recording it is, and whether it belongs into quarantine."""
+        call = self.calls.of_stream(identity)
+        folder = QUARANTINE_FOLDER if self.is_quarantined(call) else ""
+        if call is None:
+            return CallAbout({}, folder) if folder else None
+        return CallAbout(self.describe(call), folder)
+
+    def is_quarantined(self, call: Call | None) -> bool:
+        """Tell whether what is recorded of a call (None: of one that is not known) belongs into quarantine."""
+        is_wanted = call is not None and (call.is_ours or bool(call.decision and call.decision.accept))
+        return not is_wanted and self._unknown != "accept"
+
+    def describe(self, call: Call) -> dict[str, Any]:
+        """Give what a sidecar says of a call."""
+        decision = call.decision
+        return call.facts.describe() | {"rule": decision.rule if decision else "", "ended_by": call.ended_by}
+
+    def watch(self, receiver: int, event: Event) -> None:
+        """Take an event of a stream."""
+        key = receiver, event.slot
+        if isinstance(event, StreamOpened):
+            self._open(key, event)
+        elif isinstance(event, StreamClosed):
+            self._close(key, event)
+        elif isinstance(event, TelephoneEvent):
+            identity, call = self._streams.get(key, (None, None))
+            if identity is not None:
+                self._tell("digit", call, **_words(identity), digit=event.name, duration_ms=event.duration_ms)
+
+    def tell(self, kind: str, call: Call | None = None, **detail: Any) -> None:
+        """Tell that something happened."""
+        self._tell(kind, call, **detail)
+
+    def _open(self, key: tuple[int, int], event: StreamOpened) -> None:
+        identity = event.identity
+        call = self.calls.of_stream(identity)
+        self._streams[key] = identity, call
+        if call is not None:
+            call.stream_opened(self._clock_ns())
+        self._tell("stream.opened", call, **_words(identity), source=event.source, ssrc=event.ssrc)
+        if identity.call in self.quarantine:
+            self._tell("leg.quarantined", call, leg=identity.call, source=event.source)
+
+    def _close(self, key: tuple[int, int], event: StreamClosed) -> None:
+        identity, call = self._streams.pop(key, (event.report.identity, None))
+        report = event.report
+        self._tell(
+            "stream.closed",
+            call,
+            **_words(identity),
+            reason=event.reason.value,
+            packets=sum(source.packets for source in report.sources),
+            lost_packets=sum(source.lost for source in report.sources),
+            duration_s=round(report.length_samples / max(report.sample_rate_hz, 1), 3),
+        )
+        if not any(other.call == identity.call for other, _ in self._of_receiver(key[0])):
+            self.quarantine.leave(identity.call)
+        if call is not None:
+            is_idle = event.reason is CloseReason.IDLE
+            self.apply(call, lambda: call.stream_closed(self._clock_ns(), is_idle=is_idle))
+
+    def _of_receiver(self, receiver: int) -> Iterator[tuple[StreamIdentity, Call | None]]:
+        # Only legs in quarantine are looked for, and of these there are few; but all streams are looked at.
+        if self.quarantine:
+            yield from (entry for (number, _), entry in self._streams.items() if number == receiver)
+
+    def _release(self, call: Call) -> None:
+        """Let the media of a call that it is known now go on in its place."""
+        for leg in legs_of(call):
+            if self.quarantine.release(leg):
+                self._tell("leg.released", call, leg=leg)
+        for key, (identity, known) in list(self._streams.items()) if self.quarantine.released else ():
+            if known is None and self.calls.of_stream(identity) is call:
+                self._streams[key] = identity, call
+                call.stream_opened(self._clock_ns())
+        if self._refused_any:
+            self._refused_any = False
+            self._wires.readmit()
+
+    def _pass_time(self, call: Call, now_ns: int) -> None:
+        self.apply(call, lambda: call.pass_time(self._config.rules, self._silence_ns, now_ns))
+
+    def _show(self, call: Call, kind: str, **detail: Any) -> None:
+        self._tell(kind, call, **detail)
+        self._wires.show(CallView.of(call))
+
+    def _tell(self, kind: str, call: Call | None = None, **detail: Any) -> None:
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        known = self.describe(call) if call else {}
+        self._wires.tell(ServiceEvent(self._clock_ns(), kind, known, detail))
+
+
+def legs_of(call: Call) -> list[str]:
+    """Name the legs that a call's media can come as, as StreamIdentity.call does."""
+    if call.pair is not None:
+        return [conversation_of(call.pair)]
+    return [f"{call.facts.call_leg_id}-{leg.name}" for leg in Leg] if call.facts.call_leg_id else []
+
+
+def conversation_of(pair: tuple[int, int]) -> str:
+    """Name what comes to a pair of ports, as a receiver with rx and tx does."""
+    return f"rx-{pair[0]}+tx-{pair[1]}"
+
+
+def _words(identity: StreamIdentity) -> dict[str, Any]:
+    return {"leg": identity.call, "direction": identity.direction.name.lower()}

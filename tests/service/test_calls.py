@@ -1,0 +1,223 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strep.service.calls import DECIDE_WITHIN_NS, Act, Call, Phase
+from strep.service.facts import CallFacts
+from strep.service.rules import ForkMode, Rule
+from tests.service.notices import SECOND_NS, answered, hangup, initiated, notice
+
+ALL = (Rule(),)
+INCOMING = (Rule(direction="incoming"),)
+SILENCE_NS = 60 * SECOND_NS
+
+
+def new_call() -> Call:
+    return Call(CallFacts("v3:one"), 0)
+
+
+def take(call: Call, *events, rules=ALL, now_ns: int = 0) -> list[Act]:
+    return [act for event in events for act in call.take(event, rules, now_ns)]
+
+
+def forked() -> Call:
+    call = new_call()
+    take(call, initiated(), answered())
+    call.fork_done(SECOND_NS)
+    return call
+
+
+def test_a_call_goes_its_way_from_initiated_to_ended():
+    call = new_call()
+    assert take(call, initiated()) == []
+    assert call.phase is Phase.INITIATED
+    assert take(call, answered()) == [Act.FORK]
+    assert call.phase is Phase.FORKING
+    assert call.takes_media
+    call.fork_done(SECOND_NS)
+    assert call.phase is Phase.FORKED
+    assert call.stop(2 * SECOND_NS) == [Act.STOP]
+    assert call.phase is Phase.STOPPING
+    assert call.stop_done(3 * SECOND_NS) == [Act.CLOSE]
+    assert call.phase is Phase.ENDED
+    assert call.takes_media, "what is on its way still belongs to it"
+    call.close()
+    assert not call.takes_media
+
+
+def test_a_call_that_no_rule_selects_is_left_alone():
+    call = new_call()
+    assert take(call, initiated(), answered(), rules=(Rule(fork=ForkMode.NO),)) == []
+    assert call.phase is Phase.ANSWERED
+    assert not call.takes_media
+    assert take(call, hangup()) == [Act.CLOSE]
+
+
+def test_a_webhook_that_comes_twice_forks_once():
+    call = new_call()
+    assert take(call, answered(), answered(), initiated(), answered()) == [Act.FORK]
+
+
+def test_a_hangup_before_all_else_is_the_end():
+    call = new_call()
+    assert take(call, hangup()) == [Act.CLOSE]
+    assert take(call, initiated(), answered(), hangup()) == []
+    assert call.phase is Phase.ENDED
+    assert call.facts.direction == "incoming"
+
+
+def test_a_hangup_while_the_fork_command_is_under_way_is_the_end():
+    call = new_call()
+    assert take(call, answered(), hangup()) == [Act.FORK, Act.CLOSE]
+    assert call.fork_done(SECOND_NS) == []
+    assert call.phase is Phase.ENDED
+
+
+def test_fork_started_tells_that_the_command_was_carried_out():
+    call = new_call()
+    take(call, answered(), notice("call.fork.started"))
+    assert call.phase is Phase.FORKED
+
+
+def test_fork_stopped_is_the_end_in_whichever_order_it_comes():
+    call = new_call()
+    assert take(call, answered(), notice("call.fork.stopped")) == [Act.FORK, Act.CLOSE]
+    assert take(call, notice("call.fork.started")) == []
+    assert call.phase is Phase.ENDED
+
+
+def test_a_fork_that_was_refused_is_not_tried_by_the_next_webhook():
+    call = new_call()
+    take(call, answered())
+    assert call.fork_failed("refused", SECOND_NS) == []
+    assert call.phase is Phase.ANSWERED
+    assert call.failure == "refused"
+    assert take(call, answered(), initiated()) == []
+
+
+def test_a_fork_that_was_carried_out_after_all_is_taken():
+    call = new_call()
+    take(call, answered())
+    call.fork_failed("no answer", SECOND_NS)
+    assert call.takes_media
+    take(call, notice("call.fork.started"))
+    assert call.phase is Phase.FORKED
+
+
+def test_a_fork_of_a_call_that_is_gone_is_the_end():
+    call = new_call()
+    take(call, answered())
+    assert call.fork_failed("call has ended", SECOND_NS, is_gone=True) == [Act.CLOSE]
+
+
+def test_a_call_that_somebody_else_forked_is_not_forked_again():
+    call = new_call()
+    assert take(call, notice("call.fork.started"), answered()) == []
+    assert not call.takes_media
+    assert take(call, notice("call.fork.stopped")) == []
+    assert call.phase is Phase.ANSWERED
+
+
+def test_media_of_a_call_that_somebody_else_forked_is_taken_if_a_rule_accepts_it():
+    call = new_call()
+    assert take(call, notice("call.fork.started"), answered(), rules=(Rule(accept=True),)) == []
+    assert call.takes_media
+
+
+def test_a_rule_that_asks_for_the_direction_waits_for_it():
+    call = new_call()
+    assert take(call, answered(), rules=INCOMING) == []
+    assert call.phase is Phase.ANSWERED
+    assert take(call, initiated(), rules=INCOMING, now_ns=SECOND_NS) == [Act.FORK]
+
+
+def test_it_does_not_wait_for_ever():
+    call = new_call()
+    take(call, answered(), rules=INCOMING)
+    assert call.pass_time(INCOMING, SILENCE_NS, DECIDE_WITHIN_NS - 1) == []
+    assert call.decision is None
+    assert call.pass_time((*INCOMING, Rule()), SILENCE_NS, DECIDE_WITHIN_NS) == [Act.FORK]
+
+
+def test_a_forked_call_that_is_silent_is_looked_after_once_a_while():
+    call = forked()
+    assert call.pass_time(ALL, SILENCE_NS, SILENCE_NS - 1) == []
+    assert call.pass_time(ALL, SILENCE_NS, SILENCE_NS) == [Act.CHECK]
+    assert call.pass_time(ALL, SILENCE_NS, SILENCE_NS + 1) == []
+    assert call.pass_time(ALL, SILENCE_NS, 2 * SILENCE_NS) == [Act.CHECK]
+    assert call.checked(is_alive=True, now_ns=2 * SILENCE_NS) == []
+    assert call.checked(is_alive=False, now_ns=3 * SILENCE_NS) == [Act.CLOSE]
+    assert call.ended_by == "gone"
+
+
+def test_a_call_whose_streams_are_heard_is_not_looked_after():
+    call = forked()
+    call.stream_opened(SECOND_NS)
+    call.stream_opened(SECOND_NS)
+    assert call.pass_time(ALL, SILENCE_NS, 10 * SILENCE_NS) == []
+    assert call.stream_closed(SILENCE_NS, is_idle=True) == []
+    assert call.stream_closed(SILENCE_NS, is_idle=True) == [Act.CHECK]
+
+
+def test_only_what_is_forked_can_be_stopped():
+    call = new_call()
+    assert call.stop(0) == []
+    take(call, answered(), hangup())
+    assert call.stop(0) == []
+
+
+@pytest.mark.parametrize("phase", [Phase.FORKING, Phase.FORKED, Phase.STOPPING])
+def test_a_call_is_taken_up_again_from_its_document(phase):
+    call = new_call()
+    take(call, initiated(), answered(), rules=(Rule(name="all", fork=ForkMode.TARGET),))
+    call.command_id, call.sent_ns, call.pair = "id", 7 * SECOND_NS, (9100, 9101)
+    if phase is not Phase.FORKING:
+        call.fork_done(0)
+    if phase is Phase.STOPPING:
+        call.stop(0)
+    again = Call.resume(json.loads(json.dumps(call.document())), 0)
+    assert again.document() == call.document()
+    assert again.takes_media
+    assert again.is_resumed
+
+
+def test_a_fork_command_that_was_under_way_is_sent_again_while_the_platform_knows_it():
+    for now_ns, acts in ((50 * SECOND_NS, [Act.FORK]), (80 * SECOND_NS, [])):
+        call = new_call()
+        take(call, answered())
+        call.command_id, call.sent_ns = "id", 20 * SECOND_NS
+        again = Call.resume(call.document(), now_ns)
+        assert again.resumed(50 * SECOND_NS, now_ns) == acts
+        assert again.command_id == "id"
+        assert again.phase is (Phase.FORKING if acts else Phase.ANSWERED)
+
+
+@pytest.mark.parametrize("change", [{"phase": "odd"}, {"pair": [1]}, {"call_control_id": None}, {"sent_ns": "x"}])
+def test_a_document_of_no_sense_is_refused(change):
+    call = new_call()
+    take(call, answered())
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        Call.resume(call.document() | change, 0)
+
+
+COMMON = [initiated(), answered(), notice("call.fork.started", at_s=2), notice("call.fork.stopped", at_s=8)]
+
+
+@given(st.permutations([*COMMON, *COMMON]), st.integers(0, 8))
+def test_after_hangup_every_order_comes_to_the_same_end(events, place):
+    """However webhooks come: at most one fork command, exactly one close, and nothing after the end."""
+    call = new_call()
+    acts = take(call, *events[:place], hangup(), *events[place:], hangup())
+    assert acts.count(Act.FORK) <= 1
+    assert acts.count(Act.CLOSE) == 1
+    assert acts[-1] is Act.CLOSE
+    assert call.phase is Phase.ENDED
+    assert call.facts.direction == "incoming"
+
+
+@given(st.permutations([initiated(), initiated(), answered(), answered()]))
+def test_in_every_order_an_answered_call_is_forked_once(events):
+    call = new_call()
+    assert take(call, *events, rules=INCOMING) == [Act.FORK]
