@@ -21,6 +21,7 @@ ROOMS = [
     "pipeline",
     "net",
     "offline",
+    "pictures",
     "listening",
     "receiver",
     "workers",

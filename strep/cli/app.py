@@ -16,6 +16,7 @@ from strep.cli.errors import OneLineErrors
 from strep.cli.fork import fork
 from strep.cli.help import Command, examples
 from strep.cli.inspect import inspect
+from strep.cli.plot import plot
 from strep.cli.record import record
 from strep.cli.replay import replay
 from strep.cli.serve import serve
@@ -73,6 +74,10 @@ app.command(
     cls=Command,
     epilog=examples("strep serve --example > strep.toml", "strep serve --config strep.toml"),
 )(serve)
+app.command(
+    cls=Command,
+    epilog=examples("strep plot call.pcap --out call.png", "strep plot calls/2dc6fc34-A.wav --out call.svg"),
+)(plot)
 app.add_typer(fork, name="fork")
 app.add_typer(call_commands(COMMANDS), name="call")
 

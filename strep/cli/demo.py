@@ -17,6 +17,8 @@ from strep.cli.output import Document, fates_line, print_json, print_line
 from strep.cli.progress import Bar
 from strep.cli.recordings import describe_sink, print_recordings
 from strep.cli.streams import print_streams
+from strep.pictures.draw import draw
+from strep.pictures.of_recording import sheet_of_recording
 from strep.sinks.recordings import RecordingSink
 
 _FOLDER = "strep-demo"
@@ -42,6 +44,9 @@ def demo(
     seconds: Annotated[
         float, typer.Option("--seconds", min=1, max=_LONGEST_S, help="How long the call is forked.")
     ] = 20,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the call too, as strep plot does.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show that it works: fork a call, record it, check the recording.
@@ -59,6 +64,8 @@ def demo(
         sink = RecordingSink(folder)
         with Bar(patience_s=0) as bar:
             run = asyncio.run(fork_and_record(codec, seconds, sink, lambda done: bar.show("the call", done, seconds)))
+    if plot is not None:
+        draw(sheet_of_recording(sink.recordings[0].path), plot)
     findings = check_recordings(tuple(sink.recordings), run.sent)
     findings.append(check_datagrams(run.sent, run.datagrams, run.kernel_drops))
     document = describe_sink(sink) | {
@@ -68,6 +75,7 @@ def demo(
         "datagrams": run.datagrams,
         "kernel_drops": run.kernel_drops,
         "checks": [asdict(finding) for finding in findings],
+        "picture": str(plot) if plot else None,
         "passed": all(finding.passed for finding in findings),
     }
     if as_json:

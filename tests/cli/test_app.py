@@ -16,6 +16,7 @@ COMMANDS = [
     ("inspect",),
     ("replay",),
     ("serve",),
+    ("plot",),
     ("fork",),
     ("fork", "start"),
     ("fork", "stop"),
