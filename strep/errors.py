@@ -17,6 +17,10 @@ class StrepError(Exception):
     """Is the root of every exception that strep raises on purpose."""
 
 
+class StrepWarning(UserWarning):
+    """Is the root of every warning: something works, but not as whoever asked for it may think."""
+
+
 class WireError(StrepError, ValueError):
     """Says that bytes given to a scalar parser are not such a packet: what was expected, what was found."""
 

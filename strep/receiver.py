@@ -13,7 +13,7 @@ import numpy as np
 
 from strep.audio.formats import AudioFormat
 from strep.engine import MAX_DATAGRAM_BYTES, Engine, EngineConfig
-from strep.errors import ConfigError
+from strep.errors import ConfigError, StrepWarning
 from strep.listening import BoundedQueue, Listeners, Stream
 from strep.net.address import UdpAddress
 from strep.net.endpoints import EndpointTable
@@ -42,7 +42,7 @@ _BATCHES_A_TURN = 4
 Input = str | UdpAddress | BoundSocket
 
 
-class ReceiveBufferWarning(UserWarning):
+class ReceiveBufferWarning(StrepWarning):
     """Says that the system granted a smaller receive buffer than was asked for."""
 
 

@@ -15,6 +15,20 @@ settings.load_profile("strep")
 CAPTURES = Path(__file__).resolve().parents[2] / "shared" / "captures"
 
 
+#: Tests that are run only when they are asked for by name of their marker, and why.
+LEFT_OUT = {"soak": "takes tens of seconds", "bench": "wants the machine for itself"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not for every run, unless it is asked for by -m."""
+    for marker, reason in LEFT_OUT.items():
+        if marker not in config.getoption("-m"):
+            skip = pytest.mark.skip(reason=f"{reason}: ask for it by -m {marker}")
+            for item in items:
+                if item.get_closest_marker(marker):
+                    item.add_marker(skip)
+
+
 @pytest.fixture
 def need() -> Callable[..., None]:
     """Skip a peer's test where the peer is missing, or fail it where peers are required (CI)."""

@@ -13,6 +13,7 @@ from strep.cli.help import Command, Group, examples
 from strep.cli.options import JsonOption
 from strep.cli.output import Document
 from strep.cli.platform import ApiKey, ApiSecret, BaseUrl, new_client, print_answer
+from strep.control.commands import COMMANDS
 
 _EXAMPLE_ID = "v3:MdI"
 _EXAMPLE_IDS = {"call_control_id": _EXAMPLE_ID, "connection_id": "1234567890"}
@@ -105,3 +106,6 @@ def _example(name: str, model: Any) -> str:
 
 def _example_value(field: CommandField) -> str:
     return field.words[0] if field.words else str(field.metavar)
+
+
+call = call_commands(COMMANDS)

@@ -17,9 +17,7 @@ from rich.text import Text
 from strep.cli.help import Group
 from strep.cli.output import errors_console, printable
 from strep.cli.signals import Interrupted
-from strep.control.errors import PrivateAddressWarning
-from strep.errors import StrepError
-from strep.receiver import ReceiveBufferWarning
+from strep.errors import StrepError, StrepWarning
 
 _INTERRUPTED = 130
 
@@ -69,8 +67,7 @@ def _reason(error: OSError) -> str:
 def _warnings_in_one_line() -> Iterator[None]:
     """Show our own warnings as `strep: warning: ...`; all others as Python does."""
     with warnings.catch_warnings():
-        for category in (ReceiveBufferWarning, PrivateAddressWarning):
-            warnings.simplefilter("always", category)
+        warnings.simplefilter("always", StrepWarning)
         show = warnings.showwarning
 
         def show_in_one_line(
@@ -81,7 +78,7 @@ def _warnings_in_one_line() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if issubclass(category, ReceiveBufferWarning | PrivateAddressWarning):
+            if issubclass(category, StrepWarning):
                 say(f"warning: {message}")
             else:
                 show(message, category, filename, lineno, file, line)

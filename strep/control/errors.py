@@ -35,13 +35,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from strep.errors import ControlError
+from strep.errors import ControlError, StrepWarning
 
 #: A peer's words are shown up to here: a problem fits, a proxy's page of HTML need not.
 _LONGEST_QUOTE = 500
 
 
-class PrivateAddressWarning(UserWarning):
+class PrivateAddressWarning(StrepWarning):
     """Says that a fork is to go to an address that a platform on the public internet has no way to."""
 
 

@@ -131,6 +131,7 @@ def test_a_stream_that_is_missing_or_too_many_is_found() -> None:
     }
 
 
+@pytest.mark.bench
 @pytest.mark.skipif(sys.platform != "linux", reason="the generator is Linux's")
 def test_calls_are_delivered_to_the_meter_completely() -> None:
     outcome = analyse(Load(2, 1, "G722", gso=True))

@@ -18,6 +18,7 @@ from bench.recording import Recorded, Usage
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the generator is Linux's")
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize("codec", ["PCMU", "OPUS"])
 def test_a_few_calls_are_recorded_completely(tmp_path: Path, codec: str) -> None:
     outcome = record(Load(2, 1, codec), tmp_path)

@@ -82,6 +82,7 @@ def test_linux_tells_how_long_a_process_was_kept_from_its_core() -> None:
     assert waited_ns is None or waited_ns >= 0
 
 
+@pytest.mark.bench
 @pytest.mark.skipif(sys.platform != "linux", reason="the generator is Linux's")
 @pytest.mark.parametrize("recorded", [False, True])
 def test_every_packet_that_was_waited_for_has_a_latency(tmp_path: Path, recorded: bool) -> None:

@@ -38,6 +38,7 @@ def test_a_generator_that_fails_is_noticed() -> None:
         send(Load(1, 1), UdpAddress("127.0.0.1", 0), cpu=None)
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize("load", [Load(2, 1, "OPUS", gso=True), Load(2, 1, plain=True)])
 def test_the_generator_is_told_all_of_a_load(load: Load) -> None:
     port = free_ports(4)

@@ -68,6 +68,7 @@ def test_memory_that_was_written_to_is_resident() -> None:
     assert len(written)
 
 
+@pytest.mark.bench
 @linux_only
 def test_a_process_holds_streams_and_ends_them(tmp_path: Path) -> None:
     held = Held.of(4, 3, 2, tmp_path)

@@ -79,6 +79,7 @@ def test_what_nobody_counted_is_told(drops: int, gso: bool, found: int) -> None:
     assert unaccounted(4600, replace(RECORDED, kernel_drops=drops), gso=gso) == found
 
 
+@pytest.mark.bench
 @pytest.mark.skipif(sys.platform != "linux", reason="the generator is Linux's")
 def test_more_calls_come_and_go_while_the_others_are_recorded(tmp_path: Path) -> None:
     outcome = overload(Load(2, 1), Phases(before=0, during=1, after=3), tmp_path, pinned=False)

@@ -18,6 +18,7 @@ FILES = Files(4, 9.9, 10.0, 99.0)
 LOAD = Load(2, 30)
 
 
+@pytest.mark.bench
 @pytest.mark.peer
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
 def test_a_peer_records_every_sample(peer: Peer, need: Callable[..., None]) -> None:
@@ -28,6 +29,7 @@ def test_a_peer_records_every_sample(peer: Peer, need: Callable[..., None]) -> N
     assert turn.files == Files(4 // peer.channels, 1.0, 1.0, 100.0)
 
 
+@pytest.mark.bench
 def test_strep_records_every_sample() -> None:
     turn = take_strep_turn(Load(2, 1), pinned=False)
     assert turn.fault == ""

@@ -29,6 +29,7 @@ def sending() -> Iterator[SendingProcess]:
         yield process
 
 
+@pytest.mark.bench
 def test_every_contender_takes_all_that_it_is_sent(sending: SendingProcess) -> None:
     with ExitStack() as stack:
         entries = list(make_entries(STREAMS, 6, stack))

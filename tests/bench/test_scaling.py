@@ -24,6 +24,7 @@ from tools.traffic import Traffic
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="recvmmsg and steering are Linux's")
 
 
+@pytest.mark.bench
 def test_sizes_take_turns_at_the_same_number_of_packets() -> None:
     rounds = measure_sizes((2, 20), 1)
     assert {name: turns[0].packets for name, turns in rounds.turns.items()} == {
@@ -35,6 +36,7 @@ def test_sizes_take_turns_at_the_same_number_of_packets() -> None:
     assert not rounds.invalid
 
 
+@pytest.mark.bench
 def test_packets_that_were_sent_at_once_come_on_time_to_the_engine() -> None:
     traffic = Traffic(3, seed=5)
     with closing(ScheduledDrain(traffic, 60)) as drain, SendingProcess(6, seed=5) as sending:
@@ -81,6 +83,7 @@ def test_each_address_is_sent_to_by_its_own_sender() -> None:
     assert (first.told, second.told) == ([(1, True, False), 3], [(2, True, False), 6])
 
 
+@pytest.mark.bench
 def test_workers_take_all_that_is_queued_between_them() -> None:
     rounds = measure_workers((None, None), 40, 4, 1)
     assert {name: turns[0].packets for name, turns in rounds.turns.items()} == {"1": 160, "2": 160}

@@ -78,6 +78,7 @@ def test_a_sender_that_never_keeps_pace_spoils_the_turn() -> None:
     assert "keep pace" in take_turn(Entry("a", Counter("a", []), 4), Sender(late=10**6)).fault
 
 
+@pytest.mark.bench
 def test_contenders_are_interleaved_and_the_first_round_does_not_count() -> None:
     log: list[str] = []
     entries = [Entry(name, Counter(name, log), 1, prelude_periods=0) for name in "abc"]
@@ -95,6 +96,7 @@ SPOILS = {
 }
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize("fault", SPOILS)
 def test_a_round_in_which_something_is_missing_is_repeated_as_a_whole(fault: str) -> None:
     log: list[str] = []
@@ -112,6 +114,7 @@ def test_a_round_in_which_something_is_missing_is_repeated_as_a_whole(fault: str
     assert [len(turns) for turns in rounds.turns.values()] == [1, 1]
 
 
+@pytest.mark.bench
 def test_a_few_packets_may_come_out_in_the_next_turn() -> None:
     def hold_five_back(drain: int, progress: Progress) -> Progress:
         kept = 5 if drain == 1 else 0
@@ -120,6 +123,7 @@ def test_a_few_packets_may_come_out_in_the_next_turn() -> None:
     assert not take_turn(Entry("a", Counter("a", [], hold_five_back), 10, prelude_periods=0), Sender()).fault
 
 
+@pytest.mark.bench
 def test_too_many_invalid_rounds_end_the_measurement() -> None:
     def always(drain: int, progress: Progress) -> Progress:
         return SPOILS["the kernel dropped 1"](progress)

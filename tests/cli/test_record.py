@@ -37,8 +37,9 @@ class Recording:
 
     def read_listening(self):
         """Wait until it listens; on a busy machine it tells first that it compiles."""
-        line = self.process.stderr.readline()
-        self.wait_listening(self.process.stderr.readline() if line.startswith("strep: compiling") else line)
+        while (line := self.process.stderr.readline()).startswith("strep: compiling"):
+            pass
+        self.wait_listening(line)
 
     def send(self, datagrams, address=0):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
