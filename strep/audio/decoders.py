@@ -16,8 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.audio import g711, l16, lavc
+from strep.audio.amr import amr
 from strep.audio.formats import AudioFormat
+from strep.audio.g723 import G723
+from strep.audio.g726 import G726
+from strep.audio.ilbc import ILBC
 from strep.audio.lavc import LavcCodec, LavcDecoder
+from strep.audio.speex import speex
 from strep.errors import ConfigError
 
 
@@ -47,15 +52,22 @@ class StatelessCodec:
     max_channels: int
 
 
-_CODECS: Mapping[str, StatelessCodec | LavcCodec] = MappingProxyType(
+#: A function chooses by more than the name.
+_CODECS: Mapping[str, StatelessCodec | LavcCodec | Callable[[AudioFormat], LavcCodec | None]] = MappingProxyType(
     {
         "PCMU": StatelessCodec(lambda payload, _: g711.decode(payload, g711.Law.MU), 1, 1),
         "PCMA": StatelessCodec(lambda payload, _: g711.decode(payload, g711.Law.A), 1, 1),
         "L16": StatelessCodec(l16.decode, 2, 2),
         "G722": lavc.G722,
         "GSM": lavc.GSM,
+        "G723": G723,
         "G729": lavc.G729,
         "OPUS": lavc.OPUS,
+        "ILBC": ILBC,
+        "SPEEX": speex,
+        "AMR": amr,
+        "AMR-WB": amr,
+        **G726,
     }
 )
 
@@ -84,6 +96,8 @@ class StatelessDecoder:
 def _codec(format: AudioFormat) -> StatelessCodec | LavcCodec | None:
     """Look up what decodes a format, rates and channels included."""
     codec = _CODECS.get(format.encoding)
+    if callable(codec):
+        codec = codec(format)
     if codec is None or not 1 <= format.channels <= codec.max_channels:
         return None
     if isinstance(codec, StatelessCodec):
@@ -107,7 +121,7 @@ def new_decoder(format: AudioFormat) -> Decoder:
     codec = _codec(format)
     if codec is None:
         names = ", ".join(_CODECS)
-        raise ConfigError(f"expected a format that decodes ({names} at their RFC 3551 or 7587 rates), got {format}")
+        raise ConfigError(f"expected a format that decodes ({names} at their RFCs' rates), got {format}")
     return LavcDecoder(codec) if isinstance(codec, LavcCodec) else StatelessDecoder(codec, format.channels)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from strep.errors import ConfigError
@@ -15,15 +15,28 @@ from strep.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """Is what a payload type means: `encoding` is the media subtype name of its RTP payload format, upper case."""
+    """Is what a payload type means: `encoding` is the media subtype name of its RTP payload format, upper case.
+
+    parameters: of those that SDP's fmtp gives, the ones without which payloads cannot be read, sorted by name.
+    """
 
     encoding: str
     rtp_clock_hz: int
     sample_rate_hz: int
     channels: int = 1
+    parameters: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.encoding}/{self.rtp_clock_hz}" + (f"/{self.channels}" if self.channels > 1 else "")
+        name = f"{self.encoding}/{self.rtp_clock_hz}" + (f"/{self.channels}" if self.channels > 1 else "")
+        return ";".join([name, *(f"{key}={value}" for key, value in self.parameters)])
+
+    def with_parameters(self, text: str) -> AudioFormat:
+        """Add what `octet-align=1; mode-set=7` says of how to read payloads, and leave out the rest; never raises."""
+        wanted = _PARAMETERS.get(self.encoding, frozenset())
+        pairs = (pair.partition("=") for pair in text.split(";"))
+        told = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        read = {name: value for name, value in told.items() if name in wanted and _PARAMETER_VALUE.fullmatch(value)}
+        return replace(self, parameters=tuple(sorted({**dict(self.parameters), **read}.items())))
 
 
 _PCMU = AudioFormat("PCMU", 8000, 8000)
@@ -31,6 +44,7 @@ _PCMU = AudioFormat("PCMU", 8000, 8000)
 STATIC_PAYLOAD_TYPES: Mapping[int, AudioFormat] = MappingProxyType(
     {
         0: _PCMU,
+        2: AudioFormat("G726-32", 8000, 8000),  # taken back as a static type, but in use as one
         3: AudioFormat("GSM", 8000, 8000),
         4: AudioFormat("G723", 8000, 8000),
         5: AudioFormat("DVI4", 8000, 8000),
@@ -48,18 +62,24 @@ STATIC_PAYLOAD_TYPES: Mapping[int, AudioFormat] = MappingProxyType(
         18: AudioFormat("G729", 8000, 8000),
     }
 )
+#: All of them are small numbers; SDP may say anything, and is not kept.
+_PARAMETER_VALUE = re.compile(r"[0-9]{1,3}")
+_AMR_PARAMETERS = frozenset({"octet-align", "crc", "robust-sorting", "interleaving"})  # RFC 4867 section 8.1
+_PARAMETERS: Mapping[str, frozenset[str]] = MappingProxyType({"AMR": _AMR_PARAMETERS, "AMR-WB": _AMR_PARAMETERS})
 _SAMPLES_FASTER_THAN_CLOCK = {"G722": 2}
 _RTPMAP = re.compile(r"([A-Za-z0-9_.-]+)(?:/(\d+))?(?:/(\d+))?")
-_DEFAULT_CLOCK_HZ = {"OPUS": 48000}
+_DEFAULT_CLOCK_HZ = {"OPUS": 48000, "AMR-WB": 16000}
 _CLOCK_LIMITS_HZ = (1000, 192_000)
 
 
 def parse_format(text: str) -> AudioFormat:
-    """Read `opus/48000/2`, as in an SDP rtpmap (RFC 8866 section 6.6); the clock defaults to 8000.
+    """Read `opus/48000/2`, as in an SDP rtpmap (RFC 8866 section 6.6); the clock defaults to the encoding's, or 8000.
 
-    Raises ConfigError when the text is no such thing.
+    As in `amr-wb/16000;octet-align=1`, what an SDP fmtp line says may follow. Raises ConfigError when the text is no
+    such thing.
     """
-    match = _RTPMAP.fullmatch(text.strip())
+    name, _, parameters = text.partition(";")
+    match = _RTPMAP.fullmatch(name.strip())
     if match is None:
         raise ConfigError(f"audio format must look like opus/48000/2, got {text!r}")
     encoding = match[1].upper()
@@ -68,7 +88,8 @@ def parse_format(text: str) -> AudioFormat:
     low, high = _CLOCK_LIMITS_HZ
     if not low <= clock_hz <= high or not 1 <= channels <= 2:
         raise ConfigError(f"audio format needs a clock of {low} to {high} Hz and 1 or 2 channels, got {text!r}")
-    return AudioFormat(encoding, clock_hz, clock_hz * _SAMPLES_FASTER_THAN_CLOCK.get(encoding, 1), channels)
+    format = AudioFormat(encoding, clock_hz, clock_hz * _SAMPLES_FASTER_THAN_CLOCK.get(encoding, 1), channels)
+    return format.with_parameters(parameters)
 
 
 def parse_payload_type(text: str) -> tuple[int, AudioFormat]:

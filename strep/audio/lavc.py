@@ -5,8 +5,8 @@ What libavcodec refuses becomes silence of that length, and is counted.
 
 None of these decoders holds samples back: what the n-th packet gives are the n-th packet's samples. What stays is the
 codec's own delay, which is in the sound and the same for the whole stream (G.722 1.4 ms, Opus 6.5 ms, G.729 5 ms of
-the encoder's look-ahead). Opus goes to libopus, the reference decoder: it lets the sound fade where
-a sender pauses (DTX), where libavcodec's own decoder cuts it off.
+the encoder's look-ahead). Opus goes to libopus and AMR to OpenCORE, the reference decoders: they go on where a sender
+pauses (DTX), where libavcodec's own decoders cut the sound off or know no such frames.
 
 libavcodec is silent because PyAV installs a log callback that does nothing; a program that wants to hear it calls
 `av.logging.set_level`, so nothing here touches that.
@@ -27,19 +27,23 @@ from numpy.typing import NDArray
 
 
 class Piece(NamedTuple):
-    """Is a part of a payload that is decoded in one go, and how many samples it is. Silent ones are not decoded."""
+    """Is a part of a payload that is decoded in one go, and how many samples it is. Silent ones are not decoded.
+
+    One of no samples is no frame, and counts as an error. options: what the decoder has to be opened with.
+    """
 
     data: bytes
     samples: int
     silent: bool = False
+    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class LavcCodec:
     """Is one codec as libavcodec knows it.
 
-    pieces: cuts a payload up without decoding it, leaving out what is no frame. measure: says of many payloads how many
-    samples all their pieces are, int64[n]; uint8[n, m] of them, and their lengths, int64[n].
+    pieces: cuts a payload up without decoding it. measure: says of many payloads how many samples all their pieces are,
+    int64[n]; uint8[n, m] of them, and their lengths, int64[n]. is_float: it decodes to float32, and not to int16.
     """
 
     library_name: str
@@ -48,6 +52,7 @@ class LavcCodec:
     max_channels: int
     pieces: Callable[[bytes], list[Piece]]
     measure: Callable[[NDArray[np.uint8], NDArray[np.int64]], NDArray[np.int64]]
+    is_float: bool = False
 
     @property
     def is_available(self) -> bool:
@@ -71,7 +76,9 @@ def _g722_pieces(payload: bytes) -> list[Piece]:
 def _frames(payload: bytes, frame_bytes: int, frame_samples: int) -> list[Piece]:
     """Cut out every whole frame. One at a time, because a frame that is refused would take its followers with it."""
     starts = range(0, len(payload) - frame_bytes + 1, frame_bytes)
-    return [Piece(payload[start : start + frame_bytes], frame_samples) for start in starts]
+    pieces = [Piece(payload[start : start + frame_bytes], frame_samples) for start in starts]
+    rest = payload[len(pieces) * frame_bytes :]
+    return [*pieces, Piece(rest, 0)] if rest else pieces
 
 
 def _gsm_pieces(payload: bytes) -> list[Piece]:
@@ -82,7 +89,7 @@ def _g729_pieces(payload: bytes) -> list[Piece]:
     """Cut out frames, and a comfort noise frame if one ends the packet: libavcodec knows no such frame."""
     pieces = _frames(payload, _G729_FRAME_BYTES, _G729_FRAME_SAMPLES)
     if len(payload) % _G729_FRAME_BYTES == _G729_SID_BYTES:
-        pieces.append(Piece(payload[-_G729_SID_BYTES:], _G729_FRAME_SAMPLES, silent=True))
+        pieces[-1] = Piece(pieces[-1].data, _G729_FRAME_SAMPLES, silent=True)
     return pieces
 
 
@@ -96,7 +103,7 @@ def _opus_pieces(payload: bytes) -> list[Piece]:
     code = payload[0] & 3
     frames = (payload[1] & 0x3F if len(payload) > 1 else 0) if code == 3 else min(code + 1, 2)
     samples = frames * _OPUS_FRAME_SAMPLES[payload[0] >> 3]
-    return [Piece(payload, samples)] if 0 < samples <= _OPUS_PACKET_SAMPLES_LIMIT else []
+    return [Piece(payload, samples if samples <= _OPUS_PACKET_SAMPLES_LIMIT else 0)]
 
 
 def _g722_measure(_: NDArray[np.uint8], length: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -137,49 +144,58 @@ class LavcDecoder:
     def __init__(self, codec: LavcCodec) -> None:
         self.errors = 0
         self._codec = codec
-        self._context = _open(codec)
+        self._context: av.AudioCodecContext | None = None
+        self._options: tuple[tuple[str, str], ...] = ()
 
     def decode(self, payload: bytes) -> NDArray[np.int16]:
         """Decode one payload to int16[samples] at the codec's sample rate. Never raises for what the bytes are."""
         pieces = self._codec.pieces(payload)
         samples = np.zeros(sum(piece.samples for piece in pieces), np.int16)
-        self._decode(payload, pieces, samples)
+        self._decode(pieces, samples)
         return samples
 
     def decode_into(self, payload: bytes, samples: NDArray[np.int16]) -> None:
         """Decode one payload into int16[samples] zeros, as many as it measures. Never raises for what the bytes are."""
-        self._decode(payload, self._codec.pieces(payload), samples)
+        self._decode(self._codec.pieces(payload), samples)
 
     def reset(self) -> None:
         """Forget the past, as at a change of source. `errors` goes on counting."""
         # A new context: flushing the old one is no reset, as libavcodec's G.722 and G.729 keep their state over it.
-        self._context = _open(self._codec)
+        self._context = None
 
-    def _decode(self, payload: bytes, pieces: list[Piece], samples: NDArray[np.int16]) -> None:
-        whole, start, taken_bytes = True, 0, 0
+    def _decode(self, pieces: list[Piece], samples: NDArray[np.int16]) -> None:
+        whole, start = True, 0
         for piece in pieces:
             stop = start + piece.samples
             if not piece.silent:
-                whole &= self._decode_piece(piece.data, samples[start:stop])
-            start, taken_bytes = stop, taken_bytes + len(piece.data)
-        self.errors += not whole or taken_bytes != len(payload)
+                whole &= piece.samples > 0 and self._decode_piece(piece, samples[start:stop])
+            start = stop
+        self.errors += not whole
 
-    def _decode_piece(self, data: bytes, samples: NDArray[np.int16]) -> bool:
-        """Fill `samples`, or leave them zero and return False. An empty `data` would end the stream: never give one."""
+    def _decode_piece(self, piece: Piece, samples: NDArray[np.int16]) -> bool:
+        """Fill `samples`, or leave them zero and return False. Empty data would end the stream: never give it."""
+        if self._context is None or piece.options != self._options:
+            self._context, self._options = _open(self._codec, piece.options), piece.options
         try:
-            frames = self._context.decode(Packet(data))
+            frames = self._context.decode(Packet(piece.data))
         except FFmpegError:
             return False
         if len(frames) != 1 or frames[0].samples != len(samples):
             return False
-        samples[:] = np.frombuffer(memoryview(frames[0].planes[0]), np.int16, len(samples))
+        plane = memoryview(frames[0].planes[0])
+        if self._codec.is_float:
+            scaled = np.frombuffer(plane, np.float32, len(samples)) * np.float32(32768)
+            samples[:] = np.clip(np.rint(scaled), -32768, 32767)
+        else:
+            samples[:] = np.frombuffer(plane, np.int16, len(samples))
         return True
 
 
-def _open(codec: LavcCodec) -> av.AudioCodecContext:
+def _open(codec: LavcCodec, options: tuple[tuple[str, str], ...]) -> av.AudioCodecContext:
     context = CodecContext.create(codec.library_name, "r")
     assert isinstance(context, av.AudioCodecContext)
     context.sample_rate = codec.sample_rate_hz
     context.layout = "mono"  # libopus mixes a stereo packet down by itself
     context.thread_count = 1  # thousands of streams: no threads of its own for each
+    context.options = dict(options)
     return context

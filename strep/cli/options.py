@@ -14,7 +14,7 @@ from strep.audio.formats import AudioFormat, parse_payload_type
 from strep.engine import EngineConfig
 from strep.errors import ConfigError, SinkError
 from strep.sinks.recordings import Container, Encoding, Layout, RecordingSink
-from strep.stream.intake import EVENT, NOISE
+from strep.stream.intake import EVENT, NOISE, REDUNDANT
 
 #: What the engine does unless told otherwise.
 ENGINE = EngineConfig()
@@ -74,8 +74,8 @@ def payload_types(texts: Sequence[str] | None) -> dict[int, AudioFormat]:
 
 
 def is_of_use(format: AudioFormat) -> bool:
-    """Tell whether we decode a format, or know what it is instead of sound: events, or comfort noise."""
-    return format.encoding in (EVENT, NOISE) or is_decodable(format)
+    """Tell whether we decode a format, or know what it is instead: events, comfort noise, RED."""
+    return format.encoding in (EVENT, NOISE, REDUNDANT) or is_decodable(format)
 
 
 def new_sink(directory: Path, layout: Layout, encoding: Encoding, file_format: FileFormat) -> RecordingSink:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from strep.audio.formats import AudioFormat
 
 _OPUS, _AMR_WB = AudioFormat("OPUS", 48_000, 48_000, 2), AudioFormat("AMR-WB", 16_000, 16_000)
-#: Numbers that were seen with this platform. AMR-WB is not decoded here, but is then reported by its name.
+#: Numbers that were seen with this platform.
 _SEEN: Mapping[str, tuple[AudioFormat, tuple[int, ...]]] = {
     "OPUS": (_OPUS, (102, 111, 116)),
     "AMR-WB": (_AMR_WB, (100, 110)),

@@ -14,6 +14,9 @@ Per packet, in order of arrival (RFC 3550 A.1 and A.8):
    a timestamp that steps back while the sequence number goes on: the next packet is held against it, no more. A wild
    packet leaves no trace, and so does one of unknown type (and clock) in a source that has known ones.
 
+5. Redundant audio (RED) is unpacked, so that behind this it is the audio of its own packet with that one's payload
+   type. Its copies of earlier packets are not used. What cannot be unpacked stays as it is, and is not decoded.
+
 `Intake.columns` does this for a batch in which each source occurs once and nothing is odd; `Intake.packet` is its
 scalar twin, and takes the odd ones too.
 """
@@ -27,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.audio.formats import AudioFormat, PayloadTypeMap
+from strep.errors import WireError
 from strep.stream import table as t
 from strep.stream.clock import STALL_NS
 from strep.stream.payloads import LOOSE
@@ -40,6 +44,7 @@ from strep.stream.sequence import (
 from strep.wire.batch import gather, scatter
 from strep.wire.fate import Fate
 from strep.wire.headers import Claim
+from strep.wire.red import parse_red
 from strep.wire.rtp import RTP_BYTES
 
 #: Packets with a header claim that must fit before the claim is taken for granted.
@@ -48,6 +53,8 @@ CLAIM_PROOFS = 8
 _BYTES_PER_10_MS = {"PCMU": 80, "PCMA": 80, "G722": 80, "G729": 10}
 #: RFC 3551 table 4 with 4.5: these carry no audio of their own and no measure of jitter.
 EVENT, NOISE = "TELEPHONE-EVENT", "CN"
+#: RFC 2198: this one wraps payloads of other types.
+REDUNDANT = "RED"
 #: What an unknown payload type is taken to count by; a report does not give a jitter measured so.
 UNKNOWN_CLOCK_HZ = 8000
 
@@ -245,6 +252,7 @@ class Intake:
         place, fate = self._judge(state, packets, n)
         start, length = self._payload_of(state, packets, n)
         self._count(row, int(packets.arrival_ns[n]), length)
+        start, length = self._unpack(row, packets, n, start, length)
         if fate is not Fate.REJECTED_SEQUENCE:
             self._measure(state, packets, n, newest=place == self._sources.intake[row, t.HIGHEST_SEQUENCE])
         self._fates[fate] += 1
@@ -257,6 +265,18 @@ class Intake:
         intake[t.LATEST_ARRIVAL_NS] = arrival_ns
         intake[t.PACKETS] += 1
         intake[t.PAYLOAD_BYTES] += payload_bytes
+
+    def _unpack(self, row: int, packets: Packets, n: int, start: int, length: int) -> tuple[int, int]:
+        """Give where the audio of redundant audio lies, and the packet the type of that; of all else, the payload."""
+        meaning = self._payload_types_of(row)[int(packets.payload_type[n])]
+        if meaning is None or meaning.encoding != REDUNDANT:
+            return start, length
+        try:
+            audio = parse_red(packets.flat[start : start + length].tobytes())[-1]
+        except WireError:
+            return start, length
+        packets.payload_type[n] = audio.payload_type
+        return start + audio.start, audio.length
 
     def _judge(self, state: t.SourceState, packets: Packets, n: int) -> tuple[int | None, Fate]:
         sources, row = self._sources, state.row
@@ -340,7 +360,8 @@ class Intake:
             if meaning and state.payload_types and not state.has_known_type:  # what was measured so far is a guess
                 intake[[t.JITTER_NS, t.JITTER_SUM_NS, t.JITTER_COUNT, t.JITTER_MAX_NS]] = 0
             state.payload_types[payload_type] = str(meaning) if meaning else t.UNKNOWN_TYPE
-        straight = meaning.encoding not in (EVENT, NOISE) if meaning else not state.has_known_type
+        odd = (EVENT, NOISE, REDUNDANT)
+        straight = meaning.encoding not in odd if meaning else not state.has_known_type
         intake[t.STRAIGHT_PAYLOAD_TYPE] = payload_type if straight else -1
         clock_hz = meaning.rtp_clock_hz if meaning else UNKNOWN_CLOCK_HZ
         self._sources.intake_f[state.row, t.NS_PER_TICK] = 1e9 / clock_hz

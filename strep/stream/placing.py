@@ -19,7 +19,7 @@ from strep.errors import WireError
 from strep.stream import table as t
 from strep.stream.clock import NS, TELL_ANCHOR_NS, is_believed, position_by_arrival
 from strep.stream.events import AnchorMoved, FormatChanged, Gap, SourceChanged
-from strep.stream.intake import EVENT, NOISE
+from strep.stream.intake import EVENT, NOISE, REDUNDANT
 from strep.stream.outbox import Outbox, Piece
 from strep.stream.placed import LAWS
 from strep.stream.state import StreamState
@@ -104,6 +104,9 @@ class Placer:
             self._place_event(source, stream, packet, meaning)
         elif meaning is not None and meaning.encoding == NOISE:
             stream.filling = SampleState.SILENCE
+        elif meaning is not None and meaning.encoding == REDUNDANT:  # what could be unpacked has another type by now
+            source.undecoded += 1
+            stream.filling = SampleState.UNDECODED
         elif packet.payload:
             if packet.payload_type != stream.payload_type:
                 self._change_format(stream, packet, meaning)

@@ -17,7 +17,7 @@ _LARGEST_PAYLOAD_TYPE = 127
 
 @dataclass(frozen=True, slots=True)
 class SdpAudio:
-    """Is one audio section: the `ip:port` that wants to receive it, and what its rtpmap lines say.
+    """Is one audio section: the `ip:port` that wants to receive it, and what its rtpmap and fmtp lines say.
 
     Static payload types need no rtpmap (RFC 3551), so they may be missing from `formats`.
     """
@@ -31,6 +31,12 @@ class _Section:
     port: int
     host: str
     formats: dict[int, AudioFormat] = field(default_factory=dict)
+    parameters: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def told_formats(self) -> dict[int, AudioFormat]:
+        """Give the formats with their parameters, which may stand before them or behind."""
+        return {number: it.with_parameters(self.parameters.get(number, "")) for number, it in self.formats.items()}
 
 
 def parse_sdp_audio(data: bytes) -> tuple[SdpAudio, ...]:
@@ -54,7 +60,9 @@ def parse_sdp_audio(data: bytes) -> tuple[SdpAudio, ...]:
             sections[-1].host = _host(value)
         elif kind == "a" and not in_session and value.startswith("rtpmap:"):
             sections[-1].formats.update(_rtpmap(value.removeprefix("rtpmap:")))
-    return tuple(SdpAudio(f"{it.host}:{it.port}", it.formats) for it in sections if it.host and it.port)
+        elif kind == "a" and not in_session and value.startswith("fmtp:"):
+            sections[-1].parameters.update(_fmtp(value.removeprefix("fmtp:")))
+    return tuple(SdpAudio(f"{it.host}:{it.port}", it.told_formats) for it in sections if it.host and it.port)
 
 
 def _audio_port(value: str) -> int:
@@ -78,10 +86,22 @@ def _host(value: str) -> str:
 
 def _rtpmap(value: str) -> dict[int, AudioFormat]:
     """Read `99 opus/48000/2` (RFC 8866 section 6.6)."""
-    number, _, name = value.partition(" ")
-    if not number.isdecimal() or len(number) > 3 or int(number) > _LARGEST_PAYLOAD_TYPE:
-        return {}
+    number, name = _numbered(value)
     try:
-        return {int(number): parse_format(name)}
+        return {} if number is None else {number: parse_format(name)}
     except ValueError:  # ConfigError is one, and so is a number of more digits than int() takes
         return {}
+
+
+def _fmtp(value: str) -> dict[int, str]:
+    """Read `99 octet-align=1; mode-set=7` (RFC 8866 section 6.15)."""
+    number, parameters = _numbered(value)
+    return {} if number is None else {number: parameters}
+
+
+def _numbered(value: str) -> tuple[int | None, str]:
+    """Part the payload type that a value begins with from the rest; None if it begins with none."""
+    number, _, rest = value.partition(" ")
+    if not number.isdecimal() or len(number) > 3 or int(number) > _LARGEST_PAYLOAD_TYPE:
+        return None, rest
+    return int(number), rest

@@ -117,11 +117,11 @@ def test_captured_calls_decode_as_ffmpeg_decodes_them(
     assert np.corrcoef(voice[:-1], voice[1:])[0, 1] > 0.8
 
 
-def ogg_opus(sound: NDArray[np.int16], frame_ms: int) -> tuple[bytes, list[bytes]]:
+def ogg_opus(sound: NDArray[np.int16], frame_ms: int, **more: str) -> tuple[bytes, list[bytes]]:
     """Encode, and return an Ogg file and the packets that are in it."""
     file, packets = io.BytesIO(), []
     with av.open(file, "w", format="ogg") as container:
-        options = {"frame_duration": str(frame_ms), "application": "voip"}
+        options = {"frame_duration": str(frame_ms), "application": "voip", **more}
         stream = container.add_stream("libopus", rate=48000, options=options, layout="mono")
         for frame in [*audio_frames(sound, 48000, frame_ms * 48), None]:
             for packet in stream.encode(frame):
@@ -130,10 +130,14 @@ def ogg_opus(sound: NDArray[np.int16], frame_ms: int) -> tuple[bytes, list[bytes
     return file.getvalue(), packets
 
 
-@pytest.mark.parametrize("frame_ms", [10, 20, 60])
-def test_opus_decodes_as_ffmpeg_decodes_it(frame_ms: int, need: Need) -> None:
+REDUNDANT = {"fec": "1", "packet_loss": "30", "b": "24000"}
+
+
+@pytest.mark.parametrize("more", [{}, REDUNDANT], ids=["plain", "redundant"])
+@pytest.mark.parametrize("frame_ms", [10, 20, 40, 60])
+def test_opus_decodes_as_ffmpeg_decodes_it(frame_ms: int, more: dict[str, str], need: Need) -> None:
     need("ffmpeg")
-    file, packets = ogg_opus(speech_like(3.0, 48000), frame_ms)
+    file, packets = ogg_opus(speech_like(3.0, 48000), frame_ms, **more)
     expected = ffmpeg_samples(file, "-f", "ogg", "-c:a", "libopus")
     # A player drops the encoder's look-ahead (312 samples, the pre-skip of RFC 7845); a recorder of RTP cannot know it.
     decoded = ours("opus/48000/2", packets)[312 : 312 + len(expected)]

@@ -1,5 +1,7 @@
 """Payload types and the audio formats that they mean."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,27 @@ from strep.errors import ConfigError
 )
 def test_an_rtpmap_is_read(text: str, expected: AudioFormat) -> None:
     assert parse_format(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("amr-wb/16000;octet-align=1", "AMR-WB/16000;octet-align=1"),
+        ("AMR ; mode-set=0,7; Octet-Align = 1 ;crc=1", "AMR/8000;crc=1;octet-align=1"),
+        ("amr/8000;octet-align=0", "AMR/8000;octet-align=0"),
+        ("amr-wb;mode-set=7;;max-red=0;", "AMR-WB/16000"),
+        ("amr;octet-align;crc=yes;interleaving=1000", "AMR/8000"),
+        ("opus/48000/2;useinbandfec=1;minptime=10", "OPUS/48000/2"),
+    ],
+)
+def test_the_parameters_that_say_how_to_read_payloads_are_kept(text: str, written: str) -> None:
+    assert str(parse_format(text)) == written
+    assert parse_format(written) == parse_format(text)
+
+
+def test_parameters_that_are_told_later_add_to_those_before() -> None:
+    told = parse_format("amr;octet-align=1;crc=1").with_parameters("crc=0; mode-set=7")
+    assert told.parameters == (("crc", "0"), ("octet-align", "1"))
 
 
 def test_g722_counts_at_half_the_rate_at_which_it_samples() -> None:
@@ -50,11 +73,13 @@ def test_any_text_is_a_format_or_a_config_error(text: str) -> None:
         read = parse_format(text)
     except ConfigError:
         return
-    assert read.encoding == text.strip().split("/")[0].upper()
+    assert read.encoding == re.split("[/;]", text.strip())[0].strip().upper()
 
 
 def test_a_payload_type_is_read() -> None:
     assert parse_payload_type("116=opus/48000/2") == (116, AudioFormat("OPUS", 48000, 48000, 2))
+    told = AudioFormat("AMR-WB", 16000, 16000, parameters=(("octet-align", "1"),))
+    assert parse_payload_type("100=amr-wb/16000;octet-align=1") == (100, told)
 
 
 @pytest.mark.parametrize("text", ["116", "=opus", "x=opus", "128=opus", "-1=opus", "116=", "1.5=opus"])

@@ -10,19 +10,33 @@ from av.packet import Packet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strep.audio.lavc import G722, G729, GSM, OPUS, LavcCodec, LavcDecoder
+from strep.audio.amr import amr
+from strep.audio.formats import parse_format
+from strep.audio.g723 import G723
+from strep.audio.g726 import G726
+from strep.audio.ilbc import ILBC
+from strep.audio.lavc import G722, G729, GSM, OPUS, LavcCodec, LavcDecoder, Piece
+from strep.audio.speex import speex
+from tests.audio.amr_payloads import aligned, frame
 from tests.audio.signals import encoded, random_payloads, snr_db, speech_like, tone
 
-CODECS = [G722, GSM, G729, OPUS]
+AMR, AMR_WB, SPEEX = amr(parse_format("AMR")), amr(parse_format("AMR-WB")), speex(parse_format("speex/16000"))
+CODECS = [G722, GSM, G729, OPUS, AMR, AMR_WB, SPEEX, ILBC, G723, G726["G726-32"]]
 each_codec = pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.library_name)
 #: Payloads of 20 ms that each of these codecs takes with any bytes at all.
-GOOD_SIZE = {"g722": 160, "gsm": 33, "g729": 20}
+GOOD_SIZE = {"g722": 160, "gsm": 33, "g729": 20, "ilbc": 38, "g726le": 80}
 #: Payloads that are no audio. G.722 has none; the last one passes our look at an Opus header, but not libopus.
 REFUSED = {
     "g722": [],
     "gsm": [b"\xd5", b"\xd5" * 32],
     "g729": [b"\x7b", b"\x7b" * 7],
     "libopus": [b"\x03", b"\x7b\x00", b"\x79\x00\x00\x00"],
+    "libopencore_amrnb": [b"\xf0", b"\xf0\x3c" + bytes(30), b"\xf0\x4c" + bytes(5)],
+    "libopencore_amrwb": [b"\xf0", b"\xf0\x14" + bytes(30), b"\xf0\x54" + bytes(5)],
+    "speex": [b"\x7f", b"\x90", b"\x28" * 37],
+    "ilbc": [b"\x03", bytes(39)],
+    "g723_1": [b"\x03", bytes(23)],
+    "g726le": [],
 }
 
 
@@ -30,6 +44,15 @@ REFUSED = {
 def good_payloads(codec: LavcCodec, count: int) -> list[bytes]:
     if codec is OPUS:
         return encoded("libopus", speech_like(count * 0.02, 48000), 48000, 960)[:count]
+    if codec is AMR:
+        stored = encoded("libopencore_amrnb", speech_like(count * 0.02, 8000), 8000, 160)
+        return [aligned([frame("AMR", one)]) for one in stored[:count]]
+    if codec is AMR_WB:  # nothing here encodes it: any bits of 12.65 kbit/s
+        return [b"\xf0\x14" + payload for payload in random_payloads(count, 32, seed=7)]
+    if codec is SPEEX:  # nor this: narrowband mode 3, and nothing of the band above
+        return [b"\x18" + payload[:18] + b"\x00" for payload in random_payloads(count, 18, seed=7)]
+    if codec is G723:
+        return encoded("g723_1", speech_like(count * 0.03, 8000), 8000, 240, {"b": "6300"})[:count]
     return random_payloads(count, GOOD_SIZE[codec.library_name], seed=7)
 
 
@@ -110,8 +133,8 @@ def test_good_packets_decode_again_soon_after_junk(codec: LavcCodec, junk: list[
     errors = disturbed.errors
     expected, found = (np.concatenate(decode_all(decoder, good)[-20:]) for decoder in (clean, disturbed))
     assert expected.any()
-    # Predictors forget: by then the integer decoders are the same bit by bit, and Opus as good as that.
-    assert snr_db(expected, found) > (20 if codec is OPUS else 100)
+    # Predictors forget: by then most integer decoders are the same bit by bit, and these as good as that.
+    assert snr_db(expected, found) > (20 if codec in (OPUS, AMR, AMR_WB, SPEEX) else 100)
     assert disturbed.errors == errors
 
 
@@ -175,6 +198,26 @@ def test_opus_packets_of_every_duration_decode_to_it(frame_ms: str, application:
     assert decoder.errors == 0
 
 
+def repeats_the_frame_before(payload: bytes, frame_ms: int) -> bool:
+    """Tell whether SILK's flag says so (RFC 6716 section 4.2.3): it follows one bit for each 20 ms."""
+    return payload[0] >> 3 < 16 and bool(payload[1] >> 7 - max(1, frame_ms // 20) & 1)
+
+
+@pytest.mark.parametrize("frame_ms", [10, 20, 40, 60])
+def test_what_opus_repeats_of_the_frame_before_is_skipped(frame_ms: int) -> None:
+    sound, samples, lookahead = speech_like(3.0, 48000), 48 * frame_ms, 312
+    options = {"frame_duration": str(frame_ms), "application": "voip", "b": "24000", "fec": "1", "packet_loss": "30"}
+    payloads = encoded("libopus", sound, 48000, samples, options)
+    assert sum(repeats_the_frame_before(payload, frame_ms) for payload in payloads) > 0.8 * len(payloads)
+    decoder = LavcDecoder(OPUS)
+    decoded = decode_all(decoder, payloads)
+    assert {len(one) for one in decoded} == {samples}
+    assert decoder.errors == 0
+    # Each frame is heard once, and at its own place.
+    heard = np.concatenate(decoded)
+    assert np.corrcoef(sound[: len(heard) - lookahead], heard[lookahead:])[0, 1] > 0.7
+
+
 def test_opus_packets_of_the_toc_byte_alone_are_audio() -> None:
     payloads = good_payloads(OPUS, 10)
     decoder = LavcDecoder(OPUS)
@@ -207,8 +250,8 @@ def test_an_opus_packet_that_libopus_refuses_is_silence_of_its_length() -> None:
 
 
 def test_an_opus_packet_above_120_ms_has_no_length() -> None:
-    assert OPUS.pieces(b"\x1b\x02") == [(b"\x1b\x02", 5760, False)]
-    assert OPUS.pieces(b"\x1b\x03") == []
+    assert OPUS.pieces(b"\x1b\x02") == [Piece(b"\x1b\x02", 5760)]
+    assert OPUS.pieces(b"\x1b\x03") == [Piece(b"\x1b\x03", 0)]
 
 
 def test_stereo_opus_decodes_to_mono() -> None:

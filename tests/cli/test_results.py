@@ -98,8 +98,8 @@ def test_the_example_is_what_the_packets_look_like(capsys, one, example):
 
 
 def test_what_is_named_but_not_decoded_is_told(capsys):
-    one = stream({"99": "G726-16/8000", "101": "TELEPHONE-EVENT/8000"}, undecoded=8)
+    one = stream({"99": "VDVI/8000", "101": "TELEPHONE-EVENT/8000"}, undecoded=8)
     say_unknown([one])
-    assert capsys.readouterr().err == "strep: G726-16 is not decoded here: a recording is silent there\n"
+    assert capsys.readouterr().err == "strep: VDVI is not decoded here: a recording is silent there\n"
     print_recordings([RECORDING | {"gap_s": 0, "streams": [one]}], 1, Path("calls"))
     assert "8 undecoded" in capsys.readouterr().out

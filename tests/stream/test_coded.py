@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from strep.audio.amr import FRAME_BITS
 from strep.audio.block import AudioBlock
 from strep.audio.decoders import new_decoder
 from strep.audio.formats import AudioFormat, parse_format
@@ -21,6 +22,7 @@ from strep.stream.due import as_coded, gather
 from strep.stream.events import FormatChanged, Gap, SourceChanged
 from strep.stream.intake import Accepted
 from strep.stream.placing import Placer
+from tests.audio.amr_payloads import bits_of, efficient
 from tests.audio.signals import encoded, random_payloads, speech_like
 from tests.traffic import LEG, SMALL, START_NS, Sender, every, feed, per_stream, play, result, run, small_is
 
@@ -33,6 +35,10 @@ FORMATS = {
     98: "L16/44100",
     99: "L16/16000/2",
     100: "PCMU/48000",
+    110: "AMR-WB/16000",
+    111: "speex/32000",
+    112: "iLBC/8000",
+    113: "G726-24/8000",
 }
 CODED = EngineConfig(max_streams=64).with_payload_types({n: parse_format(name) for n, name in FORMATS.items()})
 each_format = pytest.mark.parametrize("payload_type", list(FORMATS), ids=list(FORMATS.values()))
@@ -42,7 +48,12 @@ each_format = pytest.mark.parametrize("payload_type", list(FORMATS), ids=list(FO
 def payloads(payload_type: int) -> list[bytes]:
     if payload_type == 97:
         return encoded("libopus", speech_like(0.6, 48000), 48000, 960)[:25]
-    bytes_ = {9: 160, 3: 33, 18: 20, 98: 2 * 882, 99: 4 * 320, 100: 960}[payload_type]
+    if payload_type == 110:
+        speech = [bits_of(one) for one in random_payloads(25, 60, seed=110)]
+        return [efficient([(n % 9, 1, one[: FRAME_BITS["AMR-WB"][n % 9]])]) for n, one in enumerate(speech)]
+    if payload_type == 111:  # narrowband mode 3 is 20 bytes, and then nothing of the bands above
+        return [b"\x18" + payload for payload in random_payloads(25, 19, seed=111)]
+    bytes_ = {9: 160, 3: 33, 18: 20, 98: 2 * 882, 99: 4 * 320, 100: 960, 112: 38, 113: 60}[payload_type]
     return random_payloads(25, bytes_, seed=payload_type)
 
 
@@ -119,7 +130,7 @@ def test_what_is_lost_is_made_up_from_what_the_columns_decoded(payload_type: int
 def test_a_payload_that_is_no_audio_is_left_to_the_scalar_path(payload_type: int, walked: list[int]) -> None:
     sender, some = Sender(), payloads(payload_type)
     fields = {"payload_type": payload_type, "ticks": ticks(payload_type)}
-    bad = b"" if payload_type in (9, 100) else b"\x03"
+    bad = b"" if payload_type in (9, 100, 111) else b"\x03"
     sent = [sender.packet(payload=bad if n == 10 else payload, **fields) for n, payload in enumerate(some)]
     with small_is(1):
         run(every(sent), CODED)

@@ -23,6 +23,21 @@ def test_address_and_payload_types_are_read(ending: str) -> None:
     assert audio == SdpAudio("10.0.2.15:28102", {99: AudioFormat("OPUS", 48000, 48000, 2), 101: EVENT})
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_parameters_without_which_payloads_cannot_be_read_are_kept(early: bool) -> None:
+    lines = ["a=fmtp:100 mode-set=0,2; octet-align=1", "a=rtpmap:100 AMR-WB/16000"]
+    (audio,) = parse_sdp_audio(sdp("c=IN IP4 10.0.0.1", "m=audio 4000 RTP/AVP 100", *sorted(lines, reverse=not early)))
+    assert audio.formats == {100: parse_format("AMR-WB/16000;octet-align=1")}
+
+
+@pytest.mark.parametrize("line", ["", "100", "x octet-align=0", "101 octet-align=0", "100 octet-align", "100 ;=;0"])
+def test_parameters_that_say_nothing_of_a_format_leave_it_alone(line: str) -> None:
+    lines = "m=audio 4000 RTP/AVP 100", "a=rtpmap:100 AMR/8000", f"a=fmtp:{line}"
+    (audio,) = parse_sdp_audio(sdp("c=IN IP4 10.0.0.1", *lines))
+    assert audio.formats[100].encoding == "AMR"
+    assert dict(audio.formats[100].parameters).get("octet-align") != "0"
+
+
 def test_a_sip_message_around_it_does_not_matter() -> None:
     head = b"SIP/2.0 200 OK\r\nm: <sip:bob@10.0.0.2>\r\nc: application/sdp\r\na=rtpmap:1 X/8000\r\n\r\n"
     (audio,) = parse_sdp_audio(head + sdp("c=IN IP4 10.0.2.15", "m=audio 28102 RTP/AVP 0"))
@@ -89,6 +104,7 @@ WORDS = [
     "c=IN IP6 ::1",
     "c=",
     "a=rtpmap:",
+    "a=fmtp:",
 ]
 LINES = st.sampled_from([word.encode() for word in WORDS]) | st.binary(max_size=30)
 

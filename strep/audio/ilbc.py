@@ -1,0 +1,32 @@
+"""Cut up payloads of iLBC (RFC 3952): frames of 20 or of 30 ms, one kind in a packet.
+
+The length says which: 38 bytes each or 50. SDP's `mode` would only repeat that, and need not be right in both
+directions, so that nobody has to give it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.audio.lavc import LavcCodec, Piece
+
+#: RFC 3951 section 1: bytes and samples of a frame; what both divide (950 bytes, half a second) is the first kind.
+_FRAMES = ((50, 240), (38, 160))
+
+
+def _pieces(payload: bytes) -> list[Piece]:
+    for size, samples in _FRAMES:
+        if len(payload) % size == 0:
+            options = (("block_align", str(size)),)  # so libavcodec knows the mode
+            starts = range(0, len(payload), size)
+            return [Piece(payload[start : start + size], samples, options=options) for start in starts]
+    return [Piece(payload, 0)]
+
+
+def _measure(_: NDArray[np.uint8], length: NDArray[np.int64]) -> NDArray[np.int64]:
+    frames = [np.where(length % size == 0, length // size * samples, 0) for size, samples in _FRAMES]
+    return np.where(frames[0] > 0, frames[0], frames[1])
+
+
+ILBC = LavcCodec("ilbc", 8000, 8000, 1, _pieces, _measure)
