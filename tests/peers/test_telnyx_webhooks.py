@@ -69,7 +69,7 @@ def unwrap(body: bytes, headers: Mapping[str, str]) -> Any:
 
 
 def unwrap_by_helper(body: bytes, headers: Mapping[str, str]) -> Any:
-    """Verify and read with the library's other implementation, which would replace the first one when it is imported."""
+    """Verify and read with the library's other implementation, which replaces the first one when it is imported."""
     with library("telnyx").Telnyx(api_key="KEY", public_key=PUBLIC_KEY) as client:
         return library("telnyx.lib").unwrap_with_ed25519(client, body, headers)
 
