@@ -1,0 +1,127 @@
+"""Make audio of which it is known where someone speaks: recorded prompts with silence between, and noise added.
+
+The prompts are those of Debian's package asterisk-core-sounds-en-wav: 568 recordings of one speaker at 8 kHz, of which
+558 are longer than 200 ms, 22 minutes. A frame of 20 ms is speech where the prompt, before any noise, is no more than
+SPEECH_RANGE_DB below the loudest tenth of its frames; pauses of up to BRIDGED_FRAMES inside a prompt are speech too, as
+nobody has stopped to speak. What is labelled by energy suits a detector that goes by energy; there are no labels by
+hand for these.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from bench import BenchError
+
+PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
+SAMPLE_RATE_HZ, FRAME_SAMPLES = 8000, 160
+#: The loudest tenth of frames lies some 5 dB above the active speech level: so this is 25 dB below that.
+SPEECH_RANGE_DB = 30.0
+#: 200 ms, as in ITU-T P.56: what is shorter belongs to the speech about it.
+BRIDGED_FRAMES = 10
+Noise = Literal["white", "pink", "babble"]
+_TALKERS = 12
+
+
+class Call(NamedTuple):
+    """Is one direction of a call. samples: int16[frames * FRAME_SAMPLES]; speech: bool[frames]."""
+
+    samples: NDArray[np.int16]
+    speech: NDArray[np.bool_]
+
+
+def has_prompts() -> bool:
+    """Tell whether the prompts are installed."""
+    return PROMPTS.is_dir()
+
+
+@functools.lru_cache(maxsize=1)
+def prompts() -> tuple[NDArray[np.float64], ...]:
+    """Read the prompts, each cut to whole frames from its first frame of speech to its last.
+
+    Raises BenchError where they are not installed.
+    """
+    files = sorted(PROMPTS.rglob("*.wav"))
+    if not files:
+        raise BenchError(f"expected recorded prompts in {PROMPTS} (package asterisk-core-sounds-en-wav), found none")
+    read = (np.asarray(soundfile.read(file, dtype="int16")[0], np.float64) for file in files)
+    cut = (_trimmed(samples) for samples in read)
+    return tuple(samples for samples in cut if len(samples) >= 10 * FRAME_SAMPLES)
+
+
+def speech_frames(samples: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which frames of a clean prompt are speech: bool[frames]."""
+    energy = (samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES) ** 2).mean(axis=1)
+    loud = np.quantile(energy, 0.9) if len(energy) else 0.0
+    return bridge(energy > max(loud * 10 ** (-SPEECH_RANGE_DB / 10), 1.0), BRIDGED_FRAMES)
+
+
+def bridge(frames: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
+    """Fill in pauses of up to `most` frames."""
+    filled = frames.copy()
+    places = np.flatnonzero(frames)
+    for before, after in zip(places[:-1].tolist(), places[1:].tolist(), strict=True):
+        if after - before - 1 <= most:
+            filled[before:after] = True
+    return filled
+
+
+def make_call(seed: int, seconds: float, noise: Noise, snr_db: float | None, half: int | None = None) -> Call:
+    """Make a call: prompts with 0.3 to 4 s of silence between, at -36 to -16 dBFS, and noise.
+
+    snr_db: from the level of the frames that are speech to the level of the noise; None adds none. half: only every
+    other prompt, from the first (0) or the second (1) on, so that what is tuned on one half is measured on the other.
+    """
+    chance = np.random.default_rng([seed, 5])
+    clean = np.zeros(int(seconds * SAMPLE_RATE_HZ) // FRAME_SAMPLES * FRAME_SAMPLES)
+    speech = np.zeros(len(clean) // FRAME_SAMPLES, np.bool_)
+    chosen = prompts() if half is None else prompts()[half::2]
+    frame = int(chance.integers(15, 75))
+    while frame < len(speech):
+        prompt = chosen[int(chance.integers(len(chosen)))]
+        room = min(len(prompt) // FRAME_SAMPLES, len(speech) - frame)
+        clean[frame * FRAME_SAMPLES : (frame + room) * FRAME_SAMPLES] = prompt[: room * FRAME_SAMPLES]
+        speech[frame : frame + room] = speech_frames(prompt)[:room]
+        frame += room + int(chance.integers(15, 200))
+    active = clean.reshape(-1, FRAME_SAMPLES)[speech]
+    clean *= 32768 * 10 ** (chance.uniform(-36, -16) / 20) / np.sqrt((active**2).mean())
+    if snr_db is not None:
+        level = np.sqrt((clean.reshape(-1, FRAME_SAMPLES)[speech] ** 2).mean())
+        clean += make_noise(noise, len(clean), chance) * level * 10 ** (-snr_db / 20)
+    return Call(np.clip(np.round(clean), -32768, 32767).astype(np.int16), speech)
+
+
+def make_noise(noise: Noise, length: int, chance: np.random.Generator) -> NDArray[np.float64]:
+    """Make float64[length] of noise with a level of 1."""
+    if noise == "babble":
+        made = sum((_talker(length, chance) for _ in range(_TALKERS)), np.zeros(length))
+    else:
+        made = chance.normal(size=length)
+    if noise == "pink":
+        spectrum = np.fft.rfft(made)
+        made = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), length / 160)), length)
+    level: float = np.sqrt((made**2).mean())
+    return np.asarray(made / level)
+
+
+def _talker(length: int, chance: np.random.Generator) -> NDArray[np.float64]:
+    """Make someone who reads one prompt after the other, from somewhere within one on."""
+    parts = list[NDArray[np.float64]]()
+    while sum(map(len, parts)) < 2 * length:
+        prompt = prompts()[int(chance.integers(len(prompts())))]
+        parts.append(prompt / np.sqrt((prompt**2).mean()))
+    start = int(chance.integers(length))
+    return np.concatenate(parts)[start : start + length]
+
+
+def _trimmed(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    frames = np.flatnonzero(speech_frames(samples))
+    if not len(frames):
+        return samples[:0]
+    return samples[frames[0] * FRAME_SAMPLES : (frames[-1] + 1) * FRAME_SAMPLES]
