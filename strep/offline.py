@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from strep.analysis import Analysis, Consumer, PluginCounts, PluginRun
 from strep.audio.formats import AudioFormat, PayloadTypeMap
 from strep.engine import Engine, EngineConfig
 from strep.net.capture import CaptureReader, conversation_formats, open_capture
 from strep.pipeline import Pipeline
+from strep.plugins.registry import PluginSource
 from strep.sinks.base import Sink
 from strep.stream.events import StreamClosed, StreamIdentity, StreamReport
 from strep.stream.outbox import Output
@@ -23,17 +25,23 @@ _BATCH_NS = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class CaptureResult:
-    """Is what a capture held: a report for each stream, the fates of its datagrams, and the reader with its counts."""
+    """Is what a capture held: a report for each stream, the fates of its datagrams, and the reader with its counts.
+
+    plugins: what became of each plugin.
+    """
 
     streams: list[StreamReport]
     datagrams: dict[str, int]
     reader: CaptureReader
+    plugins: dict[str, PluginCounts] = field(default_factory=dict)
 
 
 def read_capture(
     path: str | Path,
     *,
     sinks: Sequence[Sink] = (),
+    plugins: Sequence[PluginSource | PluginRun] = (),
+    consumers: Sequence[Consumer] = (),
     config: EngineConfig | None = None,
     payload_types: Mapping[int, AudioFormat] | None = None,
     indexed: Callable[[int, int], None] | None = None,
@@ -41,11 +49,13 @@ def read_capture(
 ) -> CaptureResult:
     """Run a capture file through an engine into `sinks`, which are closed at the end.
 
+    plugins: what listens to the streams, see strep.analysis; consumers: are told what it finds, and all events.
     payload_types: what the caller says, which goes before what SDP in the same file says of a plain RTP call, which
     goes before RFC 3551. indexed(bytes done, all), fed(datagrams done, all): progress of the two passes.
     Raises CaptureFileError when the file is no capture.
     """
     try:
+        analysis = Analysis(plugins, consumers=consumers, live=False)
         reader = open_capture(path, progress=indexed)
     except BaseException:
         for sink in sinks:
@@ -58,7 +68,7 @@ def read_capture(
             reports.append(output.report)
 
     engine = Engine(_configure(config or EngineConfig(), reader, payload_types or {}))
-    pipeline = Pipeline(engine, sinks, listen)
+    pipeline = Pipeline(engine, sinks, listen, [analysis] if plugins or consumers else ())
     done = 0
     try:
         for batch in reader.batches(max_span_ns=_BATCH_NS):
@@ -70,7 +80,7 @@ def read_capture(
     finally:
         pipeline.close()
     reports.sort(key=lambda report: report.start_ns)
-    return CaptureResult(reports, engine.counts(), reader)
+    return CaptureResult(reports, engine.counts(), reader, analysis.counts())
 
 
 def _configure(config: EngineConfig, reader: CaptureReader, told: Mapping[int, AudioFormat]) -> EngineConfig:

@@ -5,7 +5,7 @@ raises, which is its own fault and nobody else's:
 
 1. It is closed as far as it can be, gets nothing more, and its error is logged and kept in `failures`.
 2. The engine and the other sinks go on, and `close` raises the first of those errors when all is closed.
-3. When no sink is left, there is nothing to go on for: what was called raises at once.
+3. When no sink is left, there is nothing to go on for: what was called raises at once. Observers are none to go on for.
 """
 
 from __future__ import annotations
@@ -26,15 +26,21 @@ _log = logging.getLogger(__name__)
 class Pipeline:
     """Feeds an engine and hands its output to every sink, in the order given, then to `listener`.
 
+    observers: sinks that keep nothing, such as analysis.
     failures: what sinks raised, the first one first. Every call may raise that, as the rules above say.
     """
 
     def __init__(
-        self, engine: Engine, sinks: Sequence[Sink] = (), listener: Callable[[Output], None] | None = None
+        self,
+        engine: Engine,
+        sinks: Sequence[Sink] = (),
+        listener: Callable[[Output], None] | None = None,
+        observers: Sequence[Sink] = (),
     ) -> None:
         self.engine = engine
         self.failures: list[Exception] = []
-        self._sinks = list(sinks)
+        self._sinks = [*sinks, *observers]
+        self._observers = tuple(observers)
         self._listener = listener
         self._closed = False
         self._busy = False  # the engine runs, or what it put out is being handed on
@@ -134,7 +140,7 @@ class Pipeline:
         _log.error("%s failed and is left out from now on", type(sink).__name__, exc_info=error)
 
     def _check(self) -> None:
-        if self.failures and not self._sinks:
+        if self.failures and not any(sink not in self._observers for sink in self._sinks):
             raise self.failures[0]
 
 

@@ -11,6 +11,7 @@ from types import TracebackType
 
 import numpy as np
 
+from strep.analysis import Analysis, PluginRun
 from strep.audio.formats import AudioFormat
 from strep.engine import MAX_DATAGRAM_BYTES, Engine, EngineConfig
 from strep.errors import ConfigError, StrepWarning
@@ -22,6 +23,7 @@ from strep.net.udp import open_udp
 from strep.net.wallclock import WallClock
 from strep.overload import Overload
 from strep.pipeline import Pipeline
+from strep.plugins.registry import PluginSource
 from strep.sinks.base import Sink
 from strep.stream.events import Event, StreamReport
 from strep.wire.batch import DatagramBatch, gather
@@ -59,6 +61,7 @@ class Receiver:
     shed_calls: where more arrives than this machine carries, leave out whole calls (their streams close as overloaded,
     their packets are counted as over_limit_load) until there is time for them again, by the rules of strep.overload.
     Otherwise the kernel drops packets of all calls alike.
+    plugins: what listens to the calls, see strep.analysis; `analysis` has their notices and counts.
     Raises ConfigError for arguments that cannot work and ReceiveError for a socket that cannot be opened. A sink that
     raises is left out while the others go on, see strep.pipeline: leaving raises its error, when all is closed.
     """
@@ -70,6 +73,7 @@ class Receiver:
         rx: Input | None = None,
         tx: Input | None = None,
         sinks: Sequence[Sink] = (),
+        plugins: Sequence[PluginSource | PluginRun] = (),
         config: EngineConfig | None = None,
         payload_types: Mapping[int, AudioFormat] | None = None,
         receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
@@ -84,7 +88,8 @@ class Receiver:
         config = config or EngineConfig()
         engine = Engine(config.with_payload_types(payload_types or {}))
         self._listeners = Listeners()
-        self.pipeline = Pipeline(engine, sinks, self._listeners.take)
+        self.analysis = Analysis(plugins)
+        self.pipeline = Pipeline(engine, sinks, self._listeners.take, [self.analysis] if plugins else ())
         self.engine = engine
         self._receive_buffer_bytes, self._portable = receive_buffer_bytes, portable
         self._sources: list[DatagramSource] = []

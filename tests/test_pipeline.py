@@ -118,6 +118,24 @@ def test_the_error_of_the_last_sink_is_raised_at_once_and_again_at_every_further
     assert late.calls[-1] == "close"
 
 
+def test_an_observer_is_nothing_to_go_on_for() -> None:
+    observer = KeepingSink()
+    pipeline = Pipeline(Engine(), [KeepingSink("event")], observers=[observer])
+    with pytest.raises(SinkError):
+        feed(pipeline, Sender().packets(1))
+    assert observer.outputs
+
+
+def test_an_observer_that_fails_disturbs_nobody() -> None:
+    sink = KeepingSink()
+    pipeline = Pipeline(Engine(), [sink], observers=[KeepingSink("event")])
+    feed(pipeline, Sender().packets(1))
+    assert len(pipeline.failures) == 1
+    with pytest.raises(SinkError):
+        pipeline.close()
+    assert sink.calls[-1] == "close"
+
+
 def test_the_listener_hears_what_the_last_sink_failed_at() -> None:
     heard = []
     pipeline = Pipeline(Engine(), [KeepingSink("event")], heard.append)

@@ -7,7 +7,7 @@ row a stream, and update all of them in a few numpy calls. Who would rather look
 
     start(rows)        once: make the state for so many streams
     open(row, ...)     a stream begins on a row: forget the one before
-    process(hops)      audio
+    process(hops)      audio; where some had to be dropped, the stream is opened anew, and begins at another position
     event(row, ...)    something that the engine says of a stream: a gap, a telephone event, another format
     close(row)         the stream ended: tell what was held back
     finish()           nothing more comes

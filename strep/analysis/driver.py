@@ -1,0 +1,180 @@
+"""Call a plugin so that nothing it does reaches whoever calls: what it raises, how long it takes, how much it tells."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Protocol
+
+import numpy as np
+
+from strep.analysis.found import Found
+from strep.analysis.options import PluginCounts, PluginRun
+from strep.analysis.waiting import OpenStreams, apply
+from strep.plugins.base import Finding, Hops, Plugin
+from strep.stream.events import Event, StreamIdentity
+
+_log = logging.getLogger(__name__)
+_NS = 1_000_000_000
+#: Findings of one call: what tells more of one hop of each stream has gone wild.
+MOST_FINDINGS = 50_000
+_UNKNOWN = -1
+
+
+class Runner(Protocol):
+    """Is a Taker (strep.plugins.framing) that runs a plugin somewhere. Nothing that it is asked raises or waits.
+
+    Only when it is not live, it waits for a plugin that is behind, up to its patience.
+    """
+
+    @property
+    def counts(self) -> PluginCounts:
+        """Count what became of the plugin."""
+
+    def open(self, row: int, identity: StreamIdentity, time_ns: int) -> None:
+        """Begin a stream."""
+
+    def process(self, hops: Hops) -> None:
+        """Take audio."""
+
+    def event(self, row: int, event: Event) -> None:
+        """Take what the engine says of a stream."""
+
+    def close(self, row: int) -> None:
+        """End a stream."""
+
+    def take(self) -> list[Found]:
+        """Give what was found since; to be called often, as it also looks after what runs elsewhere."""
+
+    def finish(self) -> list[Found]:
+        """End everything: let the plugin work off what waits, as far as its patience goes, and give the rest."""
+
+
+class Driver:
+    """Runs a plugin right here, and is what every runner runs in the end.
+
+    Where hops were dropped before they came here, position jumps: the stream is closed and opened anew for the plugin,
+    which so never sees a hole.
+    """
+
+    def __init__(self, plugin: Plugin, run: PluginRun, clock: Callable[[], int], *, live: bool = True) -> None:
+        self.counts = PluginCounts()
+        self._plugin, self._run, self._clock, self._live = plugin, run, clock, live
+        self._rate_hz, self._hop = plugin.wants.sample_rate_hz, plugin.wants.hop_samples
+        self._identity: dict[int, StreamIdentity] = {}
+        self._streams = OpenStreams()
+        self._zero_ns = np.zeros(run.rows, np.int64)
+        self._expected = np.full(run.rows, _UNKNOWN, np.int64)
+        self._found: list[Found] = []
+        self._errors = self._late = 0  # in a row
+        self._call(lambda: plugin.start(run.rows))
+
+    def open(self, row: int, identity: StreamIdentity, time_ns: int) -> None:
+        """Begin a stream."""
+        self._identity[row], self._zero_ns[row], self._expected[row] = identity, time_ns, _UNKNOWN
+        self._streams.note((row, identity, time_ns))
+        self._call(lambda: self._plugin.open(row, identity))
+
+    def process(self, hops: Hops) -> None:
+        """Let the plugin take audio, and see how long that takes."""
+        if self.counts.switched_off is not None:
+            self.counts.missed_hops += len(hops)
+            return
+        expected, rows = self._expected[hops.rows], hops.rows
+        jumped = (expected != hops.position) & (expected != _UNKNOWN)
+        if jumped.any():
+            for row in rows[jumped].tolist():
+                self._begin_anew(row)
+        self._expected[rows] = hops.position + self._hop
+        self._zero_ns[rows] = hops.time_ns - hops.position * _NS // self._rate_hz
+        began_ns = self._clock()
+        fine = self._call(lambda: self._plugin.process(hops))
+        took_ns = self._clock() - began_ns
+        self.counts.hops += len(hops)
+        self.counts.calls += 1
+        self.counts.busy_ns += took_ns
+        self._errors = 0 if fine else self._errors
+        self._watch(took_ns)
+
+    def event(self, row: int, event: Event) -> None:
+        """Let the plugin take an event."""
+        self._streams.note((row, event))
+        self._call(lambda: self._plugin.event(row, event))
+
+    def close(self, row: int) -> None:
+        """End a stream."""
+        self._call(lambda: self._plugin.close(row))
+        self._streams.note(row)
+        self._identity.pop(row, None)
+
+    def take(self) -> list[Found]:
+        """Give what was found."""
+        found, self._found = self._found, []
+        return found
+
+    def finish(self) -> list[Found]:
+        """End everything, and give the rest."""
+        self.finish_keeping()
+        return self.take()
+
+    def finish_keeping(self) -> None:
+        """End everything; `take` gives the rest."""
+        self._call(self._plugin.finish)
+
+    def switch_off(self, why: str) -> None:
+        """Give the plugin nothing more."""
+        if self.counts.switched_off is None:
+            self.counts.switched_off = why
+            _log.error("plugin %s is switched off: %s", self._plugin.NAME, why)
+
+    def _begin_anew(self, row: int) -> None:
+        self._call(lambda: self._plugin.close(row))
+        for item in self._streams.of(row):
+            apply(self, item)
+
+    def _watch(self, took_ns: int) -> None:
+        if took_ns <= self._run.deadline_ms * 1e6:
+            self._late = 0
+            return
+        self.counts.late += 1
+        self._late += 1
+        if self._live and self._run.way == "inline" and self._late >= self._run.most_late:
+            self.switch_off(f"{self._late} calls in a row took longer than {self._run.deadline_ms:g} ms")
+
+    def _call(self, act: Callable[[], Iterable[Finding] | None]) -> bool:
+        """Call the plugin unless it is switched off; tell whether that went well."""
+        if self.counts.switched_off is not None:
+            return False
+        try:
+            findings = act()
+            if findings is not None:
+                self._keep(islice(findings, MOST_FINDINGS + 1))
+        except (Exception, SystemExit) as error:
+            self.counts.errors += 1
+            self._errors += 1
+            if self.counts.errors == 1:
+                _log.error("plugin %s raised; further ones are only counted", self._plugin.NAME, exc_info=error)
+            if self._errors >= self._run.most_errors:
+                self.switch_off(f"{self._errors} errors in a row, the last one {error!r}")
+            return False
+        return True
+
+    def _keep(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            if len(self._found) >= MOST_FINDINGS:
+                self.counts.missed_findings += 1
+                return
+            start_s = finding.position / self._rate_hz
+            self.counts.findings += 1
+            self._found.append(
+                Found(
+                    self._plugin.NAME,
+                    self._identity[finding.row],
+                    self._plugin.wants.is_pair,
+                    int(self._zero_ns[finding.row]) + finding.position * _NS // self._rate_hz,
+                    start_s,
+                    finding.length_samples * 1000 / self._rate_hz,
+                    finding,
+                )
+            )

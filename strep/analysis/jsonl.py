@@ -1,0 +1,266 @@
+"""Tell what happens in JSON Lines: one object a line, in order.
+
+Every line has:
+
+    sequence        1, 2, 3 and so on; where one is missing, the reader was too slow
+    event           start, media_format, source, gap, telephone_event, stop, or a finding's own: speech, digit, ...
+    time            when, RFC 3339 in UTC with microseconds; of what lasts, when it begins
+    call            names the leg: both directions have the same
+    call_leg_id     null for plain RTP
+    leg             A or B
+    direction       inbound, outbound, or both (of plugins that listen to both)
+
+and then
+
+    start           ssrc, source, destination
+    media_format    payload_type, encoding, sample_rate_hz, channels (null when nobody knows), start_s
+    source          ssrc, start_s: another SSRC goes on
+    gap             start_s, duration_ms, state (concealed, silence, lost), lost_packets
+    telephone_event start_s, duration_ms, digit, volume_dbm0, complete
+    stop            reason, duration_ms, packets, lost, samples_by_state
+    a finding       plugin, start_s, duration_ms, and the finding's own fields by their names
+
+start_s is seconds since the stream (of pairs, the leg) began. Fields may be added; none changes its meaning. What is no
+number (an infinite level) is null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections import deque
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from strep.analysis.analysis import Notice
+from strep.analysis.found import Found
+from strep.errors import SinkError
+from strep.plugins.base import Finding
+from strep.stream.events import (
+    AnchorMoved,
+    Event,
+    FormatChanged,
+    Gap,
+    SourceChanged,
+    StreamClosed,
+    StreamIdentity,
+    StreamOpened,
+    TelephoneEvent,
+)
+
+Document = dict[str, Any]
+#: Lines that wait for the reader: 20 MB. A pipe that nobody reads must not make capture wait.
+MOST_LINES = 100_000
+#: How long the end waits for a reader that takes nothing.
+_PATIENCE_S = 5.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COMMON = {one.name for one in fields(Finding)}
+
+
+class JsonLines:
+    """Is a consumer (strep.analysis) that writes to a file or a stream such as stdout, in a thread of its own.
+
+    to: a path, which is written anew, or a text stream, which is left open. waits: for a reader that is too slow,
+    rather than drop the oldest lines. missed: lines that were dropped; failure: what writing raised, after which
+    nothing more is written. Raises SinkError when the file cannot be opened.
+    """
+
+    def __init__(self, to: str | Path | TextIO, *, waits: bool = False, most_lines: int = MOST_LINES) -> None:
+        self._owns = isinstance(to, str | Path)
+        try:
+            self._stream: TextIO = _open(to) if isinstance(to, str | Path) else to
+        except OSError as error:
+            raise SinkError(f"{to}: {error.strerror}") from error
+        self._describer = Describer()
+        self._waits, self._most = waits, most_lines
+        self._lines: deque[str] = deque()
+        self._changed = threading.Condition()
+        self._ended = False
+        self.missed = 0
+        self.failure: OSError | None = None
+        self._thread = threading.Thread(target=self._work, name="strep json lines", daemon=True)
+        self._thread.start()
+
+    def __call__(self, notice: Notice) -> None:
+        """Write one notice."""
+        document = self._describer.describe(notice)
+        if document is None:
+            return
+        line = json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
+        with self._changed:
+            while self._waits and len(self._lines) >= self._most and self.failure is None:
+                self._changed.wait()
+            if self.failure is not None or len(self._lines) >= self._most:
+                self.missed += 1
+                if self.failure is not None:
+                    return
+                self._lines.popleft()
+            self._lines.append(line)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Write what waits, as far as the reader takes it."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        self._thread.join(None if self._waits else _PATIENCE_S)
+        if self._thread.is_alive():
+            with self._changed:
+                self.missed += len(self._lines)
+                self._lines.clear()
+        elif self._owns:
+            self._stream.close()
+
+    def _work(self) -> None:
+        while lines := self._next():
+            try:
+                self._stream.write("".join(lines))
+                self._stream.flush()
+            except (OSError, ValueError) as error:  # ValueError: it was closed meanwhile
+                with self._changed:
+                    self.failure = error if isinstance(error, OSError) else OSError(str(error))
+                    self.missed += len(lines) + len(self._lines)
+                    self._lines.clear()
+                    self._changed.notify_all()
+                return
+
+    def _next(self) -> list[str]:
+        with self._changed:
+            while not self._lines and not self._ended:
+                self._changed.wait()
+            lines = list(self._lines)
+            self._lines.clear()
+            self._changed.notify_all()
+        return lines
+
+
+class Describer:
+    """Makes documents of notices. It remembers the sample rate of each stream, by which positions become seconds."""
+
+    def __init__(self) -> None:
+        self._zero_ns: dict[int, int] = {}
+        self._rate_hz: dict[int, int] = {}
+
+    def describe(self, notice: Notice) -> Document | None:
+        """Give the document of a notice, None for one that is not told: an anchor that moved."""
+        what = notice.what
+        if isinstance(what, Found):
+            name, time_ns, more = what.finding.KIND, what.time_ns, _finding(what)
+        else:
+            name, time_ns, more = self._event(what)
+        if isinstance(what, AnchorMoved):
+            return None
+        is_pair = isinstance(what, Found) and what.is_pair
+        return {
+            "sequence": notice.sequence,
+            "event": name,
+            "time": time_text(time_ns),
+            **_identity(notice.identity, is_pair=is_pair),
+            **{key: _plain(value) for key, value in more.items()},
+        }
+
+    def _event(self, event: Event) -> tuple[str, int, Document]:
+        match event:
+            case StreamOpened():
+                self._zero_ns[event.slot], self._rate_hz[event.slot] = event.time_ns, 8000
+                more = {"ssrc": event.ssrc, "source": event.source, "destination": event.destination}
+                return "start", event.time_ns, more
+            case AnchorMoved():
+                self._zero_ns[event.slot] = min(event.anchor_ns, self._zero_ns.get(event.slot, event.anchor_ns))
+                return "", event.time_ns, {}
+            case FormatChanged():
+                return self._format(event)
+            case SourceChanged():
+                return "source", *self._at(event.slot, event.position, {"ssrc": event.ssrc})
+            case Gap():
+                return "gap", *self._at(
+                    event.slot,
+                    event.position,
+                    {
+                        "duration_ms": event.length_samples * 1000 / event.sample_rate_hz,
+                        "state": event.state.name.lower(),
+                        "lost_packets": event.lost_packets,
+                    },
+                )
+            case TelephoneEvent():
+                more = {"duration_ms": event.duration_ms, "digit": event.name}
+                more |= {"volume_dbm0": event.volume_dbm0, "complete": event.complete}
+                return "telephone_event", *self._at(event.slot, event.position, more)
+            case StreamClosed():
+                self._zero_ns.pop(event.slot, None)
+                self._rate_hz.pop(event.slot, None)
+                return "stop", event.time_ns, _stop(event)
+
+    def _format(self, event: FormatChanged) -> tuple[str, int, Document]:
+        meaning = event.format
+        self._rate_hz[event.slot] = meaning.sample_rate_hz if meaning else self._rate_hz.get(event.slot, 8000)
+        return "media_format", *self._at(
+            event.slot,
+            event.position,
+            {
+                "payload_type": event.payload_type,
+                "encoding": meaning.encoding if meaning else None,
+                "sample_rate_hz": meaning.sample_rate_hz if meaning else None,
+                "channels": meaning.channels if meaning else None,
+            },
+        )
+
+    def _at(self, slot: int, position: int, more: Document) -> tuple[int, Document]:
+        rate_hz = self._rate_hz.get(slot, 8000)
+        time_ns = self._zero_ns.get(slot, 0) + position * 1_000_000_000 // rate_hz
+        return time_ns, {"start_s": round(position / rate_hz, 6), **more}
+
+
+def _open(path: str | Path) -> TextIO:
+    return Path(path).open("w", encoding="utf-8")
+
+
+def time_text(time_ns: int) -> str:
+    """Write a wall time as RFC 3339 does, in UTC."""
+    when = _EPOCH + timedelta(microseconds=time_ns // 1000)
+    return when.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _identity(identity: StreamIdentity, *, is_pair: bool) -> Document:
+    return {
+        "call": identity.call,
+        "call_leg_id": str(identity.call_leg_id) if identity.call_leg_id else None,
+        "leg": identity.leg.name,
+        "direction": "both" if is_pair else identity.direction.name.lower(),
+    }
+
+
+def _finding(found: Found) -> Document:
+    own = {one.name: getattr(found.finding, one.name) for one in fields(found.finding) if one.name not in _COMMON}
+    return {"plugin": found.plugin, "start_s": round(found.start_s, 6), "duration_ms": found.duration_ms, **own}
+
+
+def _stop(event: StreamClosed) -> Document:
+    report = event.report
+    return {
+        "reason": event.reason.value,
+        "duration_ms": report.length_samples * 1000 / report.sample_rate_hz,
+        "packets": sum(source.packets for source in report.sources),
+        "lost": sum(source.lost for source in report.sources),
+        "samples_by_state": report.samples_by_state,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Make of a value what JSON has."""
+    if isinstance(value, np.generic | np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one) for one in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return str(value)

@@ -1,0 +1,136 @@
+"""Hold what waits for a plugin that runs elsewhere, within bounds.
+
+When too many hops wait, the oldest are dropped until half of the room is free: dropping few at a time would make the
+plugin begin its streams anew all the time. That streams open and close is never dropped, or nothing would be right
+behind it; a plugin so far behind that even this is too much is given up.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from strep.plugins.base import Hops
+from strep.plugins.framing import Taker
+from strep.stream.events import Event, FormatChanged, StreamIdentity
+
+Opened = tuple[int, StreamIdentity, int]  # row, whose it is, wall time
+Told = tuple[int, Event]
+Item = Hops | Opened | Told | int  # a number is a row that closes
+#: Ten times what a second brings when each of 2,000 streams has some gaps in it.
+MOST_ITEMS = 100_000
+
+
+class Waiting:
+    """Is a queue of what a plugin is to be given. missed_hops: how many were dropped."""
+
+    def __init__(self, most_hops: int) -> None:
+        self._items: deque[Item] = deque()
+        self._most = most_hops
+        self._hops = 0
+        self.missed_hops = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether the next hops would make room for themselves."""
+        return self._hops >= self._most or len(self._items) >= MOST_ITEMS
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Tell whether there is more than dropping could help against."""
+        return len(self._items) > 2 * MOST_ITEMS
+
+    def put(self, item: Item) -> None:
+        """Add what is to be given next."""
+        self._items.append(item)
+        if isinstance(item, Hops):
+            self._hops += len(item)
+            if self._hops > self._most:
+                self._drop(self._most // 2)
+        elif len(self._items) == MOST_ITEMS:
+            self._drop(0)
+            self._items = deque(item for item in self._items if not _is_told(item) or _is_format(item))
+
+    def put_first(self, items: Iterable[Item]) -> None:
+        """Add what is to be given before all that waits; none of it is audio."""
+        self._items.extendleft(reversed(list(items)))
+
+    def pop(self) -> Item:
+        """Take the next one out."""
+        item = self._items.popleft()
+        self._hops -= len(item) if isinstance(item, Hops) else 0
+        return item
+
+    def put_back(self, item: Item) -> None:
+        """Undo `pop`."""
+        self._items.appendleft(item)
+        self._hops += len(item) if isinstance(item, Hops) else 0
+
+    def refuse(self, item: Item) -> None:
+        """Count what is not taken any more."""
+        self.missed_hops += len(item) if isinstance(item, Hops) else 0
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self.missed_hops += self._hops
+        self._hops = 0
+        self._items.clear()
+
+    def _drop(self, most_hops: int) -> None:
+        kept: deque[Item] = deque()
+        while self._hops > most_hops:
+            item = self.pop()
+            if isinstance(item, Hops):
+                self.missed_hops += len(item)
+            else:
+                kept.append(item)
+        self._items.extendleft(reversed(kept))
+
+
+class OpenStreams:
+    """Remembers what a plugin has to be told of each open stream when it begins anew."""
+
+    def __init__(self) -> None:
+        self._opened: dict[int, Opened] = {}
+        self._formats: dict[int, dict[int, Told]] = {}  # by row, and by slot: a pair has two
+
+    def note(self, item: Item) -> None:
+        """See what the plugin is given."""
+        if isinstance(item, int):
+            self._opened.pop(item, None)
+            self._formats.pop(item, None)
+        elif isinstance(item, tuple) and len(item) == 3:
+            self._opened[item[0]] = item
+        elif isinstance(item, tuple) and isinstance(item[1], FormatChanged):
+            self._formats.setdefault(item[0], {})[item[1].slot] = item
+
+    def of(self, row: int) -> list[Item]:
+        """Give what to tell of a stream."""
+        return [self._opened[row], *self._formats.get(row, {}).values()]
+
+    def all(self) -> list[Item]:
+        """Give what to tell of all streams."""
+        return [item for row in self._opened for item in self.of(row)]
+
+
+def apply(taker: Taker, item: Item) -> None:
+    """Give an item to whom it is for."""
+    if isinstance(item, Hops):
+        taker.process(item)
+    elif isinstance(item, int):
+        taker.close(item)
+    elif len(item) == 3:
+        taker.open(*item)
+    else:
+        taker.event(*item)
+
+
+def _is_told(item: Item) -> bool:
+    return isinstance(item, tuple) and len(item) == 2
+
+
+def _is_format(item: Item) -> bool:
+    return isinstance(item, tuple) and isinstance(item[1], FormatChanged)

@@ -1,0 +1,118 @@
+"""Write a plugin for one stream at a time: each stream has an object of its own.
+
+    class Loudest(StreamPlugin):
+        NAME = "loudest"
+
+        def start(self, identity):
+            self.peak = 0
+
+        def process(self, frame):
+            self.peak = max(self.peak, int(abs(frame.samples).max()))
+            return ()
+
+It costs some microseconds per hop and stream. What many streams shall share goes into a BlockPlugin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.plugins.base import BlockPlugin, Finding, Hops, PluginConfig, Wants
+from strep.stream.events import Event, StreamIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Is one hop of one stream: a row of Hops. samples: int16[hop_samples], of pairs int16[2, hop_samples].
+
+    state, arrival_ns: of pairs, arrays of two.
+    """
+
+    row: int
+    position: int
+    time_ns: int
+    samples: NDArray[np.int16]
+    sample_rate_hz: int
+    state: Any
+    arrival_ns: Any
+
+
+class StreamPlugin:
+    """Listens to one stream; to inherit from. Findings may leave `row` at 0: it is filled in."""
+
+    NAME: ClassVar[str] = "nothing"
+    CONFIG: ClassVar[type[PluginConfig]] = PluginConfig
+    wants: ClassVar[Wants] = Wants()
+
+    def __init__(self, config: PluginConfig | None = None) -> None:
+        self.config: Any = config or self.CONFIG()
+
+    def start(self, identity: StreamIdentity) -> None:
+        """Begin."""
+
+    def process(self, frame: Frame) -> Iterable[Finding]:
+        """Take audio."""
+        return ()
+
+    def event(self, event: Event) -> Iterable[Finding]:
+        """Take what the engine says of the stream."""
+        return ()
+
+    def finish(self) -> Iterable[Finding]:
+        """End."""
+        return ()
+
+
+class EachStream(BlockPlugin):
+    """Makes a plugin for many streams of one for a single stream."""
+
+    def __init__(self, kind: type[StreamPlugin], config: PluginConfig | None = None) -> None:
+        self.NAME = kind.NAME  # type: ignore[misc]  # a class for each kind could not be sent to another process
+        self.wants = kind.wants
+        super().__init__(config or kind.CONFIG())
+        self._kind = kind
+        self._streams: dict[int, StreamPlugin] = {}
+
+    def start(self, rows: int) -> None:
+        """Forget all streams."""
+        self._streams = {}
+
+    def open(self, row: int, identity: StreamIdentity) -> None:
+        """Make the stream its own plugin."""
+        stream = self._streams[row] = self._kind(self.config)
+        stream.start(identity)
+
+    def process(self, hops: Hops) -> Iterator[Finding]:
+        """Give each stream its hop; what one of them raises is raised when all have had theirs."""
+        failure: Exception | None = None
+        arrival_ns = hops.arrival_ns if hops.arrival_ns is not None else np.zeros_like(hops.state, np.int64)
+        columns = zip(
+            hops.rows.tolist(), hops.position.tolist(), hops.time_ns.tolist(), hops.samples, hops.state, arrival_ns,
+            strict=True,
+        )  # fmt: skip
+        for row, position, time_ns, samples, state, arrival in columns:
+            frame = Frame(row, position, time_ns, samples, hops.sample_rate_hz, state, arrival)
+            try:
+                yield from _of(row, self._streams[row].process(frame))
+            except Exception as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+    def event(self, row: int, event: Event) -> Iterator[Finding]:
+        """Give a stream what was said of it."""
+        yield from _of(row, self._streams[row].event(event))
+
+    def close(self, row: int) -> Iterator[Finding]:
+        """End a stream."""
+        yield from _of(row, self._streams.pop(row).finish())
+
+
+def _of(row: int, findings: Iterable[Finding]) -> Iterator[Finding]:
+    for finding in findings:
+        yield finding if finding.row == row else replace(finding, row=row)

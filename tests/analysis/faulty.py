@@ -1,0 +1,111 @@
+"""Plugins that do wrong, each in its own way, and one that does right."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+from strep.plugins.base import BlockPlugin, Finding, PluginConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peak(Finding):
+    KIND: ClassVar[str] = "peak"
+    level: int
+
+
+class FaultConfig(PluginConfig):
+    after_hops: int = 0
+    marker: str = ""
+
+
+class Faulty(BlockPlugin):
+    NAME: ClassVar[str] = "faulty"
+    CONFIG = FaultConfig
+
+    def start(self, rows):
+        self.hops = 0
+
+    def process(self, hops):
+        self.hops += len(hops)
+        if self.hops > self.config.after_hops:
+            self.go_wrong()
+        return [
+            Peak(row=row, position=position, length_samples=160, level=int(abs(samples.astype(int)).max()))
+            for row, position, samples in zip(hops.rows.tolist(), hops.position.tolist(), hops.samples, strict=True)
+        ]
+
+    def go_wrong(self):
+        """Do right."""
+
+
+class Sound(Faulty):
+    NAME: ClassVar[str] = "sound"
+    CONFIG = FaultConfig
+
+    def go_wrong(self):
+        pass
+
+
+class Raises(Faulty):
+    NAME: ClassVar[str] = "raises"
+
+    def go_wrong(self):
+        raise RuntimeError("a mistake")
+
+
+class Sleeps(Faulty):
+    NAME: ClassVar[str] = "sleeps"
+
+    def go_wrong(self):
+        time.sleep(0.005)
+
+
+class Hangs(Faulty):
+    NAME: ClassVar[str] = "hangs"
+
+    def go_wrong(self):
+        time.sleep(5)
+
+
+class Leaks(Faulty):
+    NAME: ClassVar[str] = "leaks"
+
+    def start(self, rows):
+        super().start(rows)
+        self.kept = []
+
+    def go_wrong(self):
+        self.kept.append(b"x" * 20_000_000)
+
+
+class TellsTooMuch(BlockPlugin):
+    NAME: ClassVar[str] = "tells"
+
+    def process(self, hops):
+        while True:
+            yield Peak(row=int(hops.rows[0]), position=0, level=0)
+
+
+class Dies(Faulty):
+    NAME: ClassVar[str] = "dies"
+
+    def go_wrong(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DiesOnce(Faulty):
+    NAME: ClassVar[str] = "dies-once"
+
+    def go_wrong(self):
+        if not os.path.exists(self.config.marker):  # noqa: PTH110
+            os.close(os.open(self.config.marker, os.O_CREAT))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class CannotStart(Faulty):
+    NAME: ClassVar[str] = "cannot-start"
+
+    def start(self, rows):
+        raise SystemExit(3)

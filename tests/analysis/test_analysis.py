@@ -1,0 +1,168 @@
+"""Plugins are run on what the engine puts out, and what they find is told."""
+
+import numpy as np
+import pytest
+
+from strep import Receiver, read_capture
+from strep.analysis import Analysis, Found, PluginRun, Way
+from strep.analysis.driver import Driver
+from strep.analysis.waiting import Waiting
+from strep.errors import ConfigError
+from strep.plugins.base import BlockPlugin, Wants
+from strep.plugins.framing import Framer
+from strep.stream.events import Direction, SourceChanged, StreamClosed
+from tests.analysis.faulty import Peak, Sound
+from tests.analysis.test_faults import findings, record
+from tests.live import deliver, interleave
+from tests.plugins.test_framing import Keeping, block, closed, identity, opened
+from tests.test_offline import written
+from tests.traffic import MS, START_NS, Sender, every
+
+
+class Long(Sound):
+    NAME = "long"
+    wants = Wants(8000, 800)
+
+
+class Both(BlockPlugin):
+    NAME = "both"
+    wants = Wants(8000, 160, is_pair=True)
+
+    def process(self, hops):
+        assert hops.samples.shape[1:] == (2, 160)
+        return [Peak(row=row, position=0, level=1) for row in hops.rows.tolist()]
+
+
+def test_each_plugin_is_given_what_it_wants(tmp_path):
+    _, counts, notices = record(tmp_path, [Sound, Long, Both])
+    assert (counts["sound"].hops, counts["long"].hops, counts["both"].hops) == (200, 40, 100)
+    told = [notice for notice in notices if isinstance(notice.what, Found) and notice.what.plugin == "long"]
+    assert told[1].what.time_ns - told[0].what.time_ns == 0  # the same hop of both directions
+    assert {notice.identity.direction for notice in told} == set(Direction)
+    assert told[2].what.start_s == 0.1
+    assert told[2].what.time_ns == START_NS + 100 * MS
+    assert told[2].what.duration_ms == 20
+
+
+def test_what_is_found_inline_is_told_before_its_stream_stops(tmp_path):
+    _, _, notices = record(tmp_path, [Sound])
+    stop = next(n for n, notice in enumerate(notices) if isinstance(notice.what, StreamClosed))
+    assert not any(
+        isinstance(notice.what, Found) and notice.identity == notices[stop].identity for notice in notices[stop:]
+    )
+
+
+def test_hops_that_were_dropped_make_the_stream_begin_anew():
+    calls = []
+
+    class Follows(BlockPlugin):
+        def open(self, row, identity):
+            calls.append("open")
+
+        def close(self, row):
+            calls.append("close")
+            return ()
+
+        def process(self, hops):
+            calls.append(hops.position.tolist())
+            return ()
+
+    analysis = Analysis([Follows])
+    analysis.event(opened(0))
+    driver = analysis._runners["nothing"]
+    analysis.block(block([0], 0, np.zeros(160)))
+    analysis._framers[Wants(), 20_000]._next[0] += 480  # as if they had been lost on the way
+    analysis.block(block([0], 640, np.zeros(160)))
+    assert isinstance(driver, Driver)
+    assert calls == ["open", [0], "close", "open", [640]]
+
+
+def test_waiting_hops_are_dropped_oldest_first_and_nothing_else_is():
+    taker = Keeping()
+    framer = Framer(Wants(), taker, 4)
+    framer.event(opened(0))
+    for n in range(11):
+        framer.block(block([0], 160 * n, np.zeros(160)))
+    waiting = Waiting(10)
+    for item in [(0, identity(), START_NS), *taker.batches, 0]:
+        waiting.put(item)
+    assert waiting.missed_hops == 6
+    items = [waiting.pop() for _ in range(len(waiting))]
+    assert (items[0], items[-1]) == ((0, identity(), START_NS), 0)
+    assert [int(item.position[0]) // 160 for item in items[1:-1]] == [6, 7, 8, 9, 10]
+
+
+def test_a_plugin_that_takes_nothing_at_all_is_hopeless_before_memory_runs_out(monkeypatch):
+    monkeypatch.setattr("strep.analysis.waiting.MOST_ITEMS", 10)
+    waiting = Waiting(10)
+    for n in range(15):
+        waiting.put((n, SourceChanged(START_NS, n, 0, 1)))
+    assert len(waiting) < 10  # what is only told was dropped
+    for n in range(30):
+        waiting.put((n, identity(), START_NS))
+    assert waiting.is_hopeless
+
+
+def test_a_consumer_that_raises_is_left_out_and_the_others_are_told(caplog):
+    told = []
+
+    def broken(notice):
+        raise ValueError("no")
+
+    analysis = Analysis([Sound], consumers=[broken, told.append])
+    analysis.event(opened(0))
+    analysis.event(closed(0))
+    analysis.close()
+    analysis.close()
+    assert analysis.failed_consumers == 1
+    assert [notice.sequence for notice in told] == [1, 2]
+
+
+async def test_notices_can_be_iterated():
+    analysis = Analysis([Sound])
+    queue = analysis.notices()
+    analysis.event(opened(0))
+    analysis.block(block([0], 0, np.full(160, 5)))
+    analysis.event(closed(0))
+    analysis.close()
+    assert [type(notice.what).__name__ async for notice in queue] == ["StreamOpened", "Found", "StreamClosed"]
+    assert [notice async for notice in analysis.notices()] == []
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Analysis([Sound, Sound]), "each plugin once, got sound"),
+        (lambda: Analysis(["absent"]), "expected a plugin"),
+        (lambda: PluginRun(Sound, way="elsewhere"), "way must be inline, thread, process, got 'elsewhere'"),
+        (lambda: PluginRun(Sound, deadline_ms=0), "deadline_ms must be above 0, got 0"),
+        (lambda: PluginRun(Sound, most_restarts=-1), "most_restarts must be 0 or more"),
+        (lambda: Analysis([PluginRun(type("Local", (Sound,), {}), way=Way.PROCESS)]), "cannot be sent to a process"),
+        (lambda: Receiver("udp:127.0.0.1:0", plugins=["absent"]), "expected a plugin"),
+    ],
+)
+def test_what_cannot_be_run_is_said(make, says):
+    with pytest.raises(ConfigError, match=says):
+        make()
+
+
+def test_what_never_had_a_stream_has_counts_all_the_same():
+    analysis = Analysis([PluginRun(Sound, way=Way.PROCESS)])
+    assert analysis.counts()["sound"].hops == 0
+    analysis.close()
+
+
+def test_a_capture_is_analysed(tmp_path):
+    path = written(tmp_path / "call.pcap", every(Sender().packets(50)))
+    notices = []
+    result = read_capture(path, plugins=[Sound], consumers=[notices.append])
+    assert result.plugins["sound"].hops == len(findings(notices, "sound")) == 50
+
+
+async def test_a_receiver_runs_plugins_on_live_calls():
+    async with Receiver("udp:127.0.0.1:0", plugins=[PluginRun(Sound, way=Way.THREAD)]) as receiver:
+        told = receiver.analysis.notices()
+        await deliver(receiver, interleave(Sender().packets(20), Sender(direction=1, ssrc=2).packets(20)))
+        await receiver.stop()
+    kinds = [type(notice.what).__name__ async for notice in told]
+    assert kinds.count("Found") == receiver.analysis.counts()["sound"].hops == 40
