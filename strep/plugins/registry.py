@@ -22,6 +22,7 @@ GROUP = "strep.plugins"
 BUILT_IN = {
     "dtmf": "strep.plugins.dtmf:DtmfPlugin",
     "level": "strep.plugins.level:LevelPlugin",
+    "progress": "strep.plugins.progress:ProgressPlugin",
     "quality": "strep.plugins.quality:QualityPlugin",
     "voice": "strep.plugins.voice:VoicePlugin",
 }
