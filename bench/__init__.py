@@ -23,6 +23,7 @@ BENCHES: Mapping[str, str] = MappingProxyType(
         "peers": "What does a recorded minute cost, beside GStreamer and ffmpeg?",
         "latency": "How much later than its playout delay does audio reach a sink?",
         "memory": "What memory does a stream take, and is it given back?",
+        "analysis": "How well do the analysers hear, and what does it cost?",
         "scaling": "What does a packet cost as streams grow, and what does a second worker bring?",
     }
 )

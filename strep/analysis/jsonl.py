@@ -43,6 +43,7 @@ from strep.errors import SinkError
 from strep.plugins.base import Finding
 from strep.stream.events import (
     AnchorMoved,
+    Direction,
     Event,
     FormatChanged,
     Gap,
@@ -237,6 +238,8 @@ def _identity(identity: StreamIdentity, *, is_pair: bool) -> Document:
 
 def _finding(found: Found) -> Document:
     own = {one.name: getattr(found.finding, one.name) for one in fields(found.finding) if one.name not in _COMMON}
+    if isinstance(own.get("direction"), Direction):  # of a pair, the finding knows which it is
+        own["direction"] = own["direction"].name.lower()
     return {"plugin": found.plugin, "start_s": round(found.start_s, 6), "duration_ms": found.duration_ms, **own}
 
 

@@ -72,6 +72,11 @@ COMMANDS = {
         "plot",
         ("strep plot call.pcap --out call.png", "strep plot calls/2dc6fc34-A.wav --out call.svg"),
     ),
+    "analyze": Entry(
+        "strep.cli.analyze",
+        "analyze",
+        ("strep analyze call.pcap", "strep analyze calls/*.wav --plugins voice,dtmf --json"),
+    ),
     "fork": Entry("strep.cli.fork", "fork"),
     "call": Entry("strep.cli.call", "call"),
 }

@@ -11,17 +11,14 @@ import typer
 from strep.audio.formats import AudioFormat
 from strep.cli.compiling import compile_ahead
 from strep.cli.errors import say
+from strep.cli.files import is_capture
 from strep.cli.options import JsonOption, PayloadTypes, payload_types
 from strep.cli.output import print_json
 from strep.cli.progress import Bar
-from strep.errors import ConfigError
 from strep.pictures.draw import draw
 from strep.pictures.of_capture import sheet_of_capture
 from strep.pictures.of_recording import sheet_of_recording
 from strep.pictures.sheet import Sheet
-
-#: By their first bytes: pcap in both byte orders and both resolutions, pcapng.
-_CAPTURES = (b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a")
 
 
 def plot(
@@ -51,12 +48,7 @@ def plot(
 
 
 def _sheet(file: Path, call: str | None, told: Mapping[int, AudioFormat]) -> Sheet:
-    try:
-        with file.open("rb") as opened:
-            is_capture = opened.read(4) in _CAPTURES
-    except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror or error}") from None
-    if not is_capture:
+    if not is_capture(file):
         return sheet_of_recording(file)
     compile_ahead()
     with Bar() as bar:

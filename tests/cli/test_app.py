@@ -17,6 +17,7 @@ COMMANDS = [
     ("replay",),
     ("serve",),
     ("plot",),
+    ("analyze",),
     ("fork",),
     ("fork", "start"),
     ("fork", "stop"),

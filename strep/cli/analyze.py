@@ -1,0 +1,156 @@
+"""`strep analyze`: have plugins listen to captures and recordings."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from strep.analysis import Consumer, Found, JsonLines, Notice, PluginCounts
+from strep.analysis.audio_file import analyse_audio_file
+from strep.audio.formats import AudioFormat
+from strep.cli.compiling import compile_ahead
+from strep.cli.errors import say
+from strep.cli.files import is_capture
+from strep.cli.options import JsonOption, PayloadTypes, payload_types
+from strep.cli.output import Column, print_line, print_table
+from strep.cli.progress import Bar
+from strep.offline import read_capture
+from strep.plugins.base import Finding
+from strep.plugins.registry import load_plugin
+from strep.stream.events import Direction
+
+_DEFAULT = "level,voice,dtmf"
+#: What the table at the end has room for; all of it is in the JSON lines.
+_MOST_ROWS = 200
+
+
+class Findings:
+    """Is a consumer that keeps what the table shows."""
+
+    def __init__(self, keep: int = _MOST_ROWS) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.found: list[tuple[str, Found]] = []
+        self._keep = keep
+
+    def __call__(self, notice: Notice) -> None:
+        """Take one."""
+        if isinstance(notice.what, Found):
+            self.counts[notice.what.plugin, notice.what.finding.KIND] += 1
+            if len(self.found) < self._keep:
+                self.found.append((notice.identity.call, notice.what))
+
+
+def analyze(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Captures, or audio files.", show_default=False)
+    ],
+    plugins: Annotated[
+        str,
+        typer.Option(
+            "--plugins", metavar="NAMES", help="Which listen: dtmf, level, progress, quality, voice, module:Class."
+        ),
+    ] = _DEFAULT,
+    out: Annotated[Path | None, typer.Option("--out", help="Write JSON lines to this file.")] = None,
+    pt: PayloadTypes = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is heard in captures and recordings.
+
+    Plugins listen as fast as the machine can. With --json every finding and
+    event is a line of JSON, as strep.analysis.jsonl describes it.
+    """
+    told = payload_types(pt)
+    names = [name.strip() for name in plugins.split(",") if name.strip()]
+    for name in names:
+        load_plugin(name)  # so that a name that cannot be is told before anything is read
+    findings = Findings()
+    lines = [JsonLines(sys.stdout, waits=True)] if as_json else list[JsonLines]()
+    lines += [JsonLines(out, waits=True)] if out else []
+    kept = [_Kept(line) for line in lines]
+    try:
+        for file in files:
+            _warn(file, _analyse(file, names, [findings, *kept], told))
+    finally:
+        for line in lines:
+            line.close()
+    for line in lines:
+        if line.failure is not None:
+            raise line.failure
+    if not as_json:
+        _print(findings)
+
+
+class _Kept:
+    """Is a consumer that goes on with the next file: the one behind it is not closed between them."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    def __call__(self, notice: Notice) -> None:
+        self._consumer(notice)
+
+
+def _analyse(
+    file: Path, names: Sequence[str], consumers: Sequence[Consumer], told: Mapping[int, AudioFormat]
+) -> dict[str, PluginCounts]:
+    with Bar() as bar:
+        if not is_capture(file):
+            return analyse_audio_file(file, names, consumers, lambda done, total: bar.show(file.name, done, total))
+        compile_ahead()
+        return read_capture(
+            file, plugins=names, consumers=consumers, payload_types=told, indexed=bar.indexed, fed=bar.fed
+        ).plugins
+
+
+def _warn(file: Path, counts: dict[str, PluginCounts]) -> None:
+    for name, of_plugin in counts.items():
+        if of_plugin.switched_off:
+            say(f"{file}: plugin {name} was switched off: {of_plugin.switched_off}")
+        elif of_plugin.errors:
+            say(f"{file}: plugin {name} failed {of_plugin.errors} times")
+
+
+def _print(findings: Findings) -> None:
+    if findings.found:
+        print_table(findings.found, _COLUMNS, _NARROW)
+    told = ", ".join(f"{count} {kind}" for (_, kind), count in findings.counts.most_common()) or "nothing found"
+    more = findings.counts.total() - len(findings.found)
+    print_line(told + (f"; the table shows the first {len(findings.found)}" if more else ""))
+
+
+def _direction(row: tuple[str, Found]) -> str:
+    of_finding = getattr(row[1].finding, "direction", None)
+    if isinstance(of_finding, Direction):
+        return of_finding.name.lower()
+    return "both" if row[1].is_pair else row[1].identity.direction.name.lower()
+
+
+def _details(row: tuple[str, Found]) -> str:
+    finding = row[1].finding
+    shown = (f"{one.name} {_plain(getattr(finding, one.name))}" for one in fields(finding) if one.name not in _COMMON)
+    return ", ".join(shown)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, tuple | list):
+        return "/".join(map(_plain, value))
+    return "-" if value is None else str(value)
+
+
+_COMMON = {one.name for one in fields(Finding)} | {"direction"}
+_AT: Column[tuple[str, Found]] = Column("at", lambda row: f"{row[1].start_s:.2f} s", is_number=True)
+_LASTS: Column[tuple[str, Found]] = Column("lasts", lambda row: f"{row[1].duration_ms / 1000:.2f} s", is_number=True)
+_WHAT: Column[tuple[str, Found]] = Column("what", lambda row: row[1].finding.KIND)
+_WHO: Column[tuple[str, Found]] = Column("direction", _direction)
+_CALL: Column[tuple[str, Found]] = Column("call", lambda row: row[0])
+_DETAILS: Column[tuple[str, Found]] = Column("details", _details)
+_NARROW = (_AT, _LASTS, _WHO, _WHAT, _DETAILS)
+_COLUMNS = (_CALL, *_NARROW)
