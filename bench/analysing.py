@@ -114,8 +114,8 @@ class LevelMeter:
 class AnalysingProcess(ReceivingProcess):
     """Analyses until it is stopped. Raises BenchError when the process has failed."""
 
-    def __init__(self, *, cpu: int | None = None) -> None:
-        super().__init__(_serve, cpu)
+    def __init__(self, plugins: tuple[str, ...] = (), *, cpu: int | None = None) -> None:
+        super().__init__(_serve, cpu, plugins)
 
     def stop(self) -> tuple[Recorded, dict[StreamIdentity, Heard]]:
         """Let it read what is queued, and close every stream; returns what it counted and heard."""
@@ -147,8 +147,8 @@ def _fault(heard: Heard | None, traffic: Traffic, call: int, direction: int, pac
     return f"direction {direction}: {difference}" if difference else ""
 
 
-def _serve(connection: Connection, cpu: int | None) -> None:
+def _serve(connection: Connection, cpu: int | None, plugins: tuple[str, ...]) -> None:
     pin(cpu)
     meter = LevelMeter()
-    recorded = asyncio.run(receive(connection, [meter]))
+    recorded = asyncio.run(receive(connection, [meter], plugins))
     connection.send((recorded, meter.heard))

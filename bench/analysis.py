@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bench import BenchError, Outcome
 
-PARTS = ("framing", "dtmf", "level", "voice", "progress")
+PARTS = ("framing", "frames", "dtmf", "level", "voice", "progress")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gso", action="store_true", help="packets due together arrive as one, up to 64")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--analyse", action="store_true", help="deliver to a level meter, without recording")
+    parser.add_argument("--plugins", default="", help="with --analyse: these listen besides, such as level,voice,dtmf")
     what.add_argument("--overload", action="store_true", help="half as many calls more for 6 s of 20 s")
     parser.add_argument("--search", action="store_true", help="find the most calls, from --calls on")
     parser.add_argument("--limit", type=int, default=270, help="seconds that a search may take, about (270)")
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> Outcome:
 
     def attempt(load: Load) -> Outcome:
         if arguments.analyse:
-            return analyse(load, pinned=True)
+            return analyse(load, tuple(filter(None, arguments.plugins.split(","))), pinned=True)
         with recordings_folder(parent, keep=arguments.keep and not arguments.search) as directory:
             return record(load, directory, pinned=True)
 
@@ -98,15 +99,18 @@ def record(load: Load, directory: Path, *, pinned: bool = False) -> Outcome:
     return conclude(load, sent, before, after, recorded, findings, counted)
 
 
-def analyse(load: Load, *, pinned: bool = False) -> Outcome:
-    """Deliver a load to a level meter, check what it got, and sum up."""
-    with AnalysingProcess(cpu=RECEIVER_CPU if pinned else None) as analysing:
+def analyse(load: Load, plugins: tuple[str, ...] = (), *, pinned: bool = False) -> Outcome:
+    """Deliver a load to a level meter, and plugins besides, check what the meter got, and sum up."""
+    with AnalysingProcess(plugins, cpu=RECEIVER_CPU if pinned else None) as analysing:
         before = analysing.usage()
         sent = send(load, analysing.address, cpu=SENDER_CPU if pinned else None)
         after = analysing.usage()
         recorded, heard = analysing.stop()
     findings = check_heard(heard, load.traffic(), load.packets)
-    counted = {"calls_recorded": None, "calls_analysed": findings.complete}
+    counted: dict[str, Any] = {"calls_recorded": None, "calls_analysed": findings.complete}
+    for name, counts in recorded.plugins.items():
+        counted[f"{name}_ns_per_hop"] = round(counts.busy_ns_per_hop)
+        counted[f"{name}_missed_hops"] = counts.missed_hops
     return conclude(load, sent, before, after, recorded, findings, counted)
 
 

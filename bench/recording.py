@@ -6,7 +6,7 @@ import asyncio
 import resource
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from bench import BenchError
 from bench.child import Child
 from bench.expected import DYNAMIC_PAYLOAD_TYPES
 from bench.machine import pin
+from strep.analysis import PluginCounts
 from strep.audio.block import AudioBlock
 from strep.net.address import UdpAddress
 from strep.receiver import Receiver
@@ -70,6 +71,7 @@ class Recorded:
     longest_turn_ms: float = 0.0
     last_drop_ns: int = 0
     last_behind_ns: int = 0
+    plugins: dict[str, PluginCounts] = field(default_factory=dict)
 
 
 class Totals:
@@ -165,10 +167,11 @@ async def _record(connection: Connection, directory: Path) -> None:
     connection.send(replace(recorded, recordings=sink.recording_count, failures=failures))
 
 
-async def receive(connection: Connection, sinks: Sequence[Sink]) -> Recorded:
+async def receive(connection: Connection, sinks: Sequence[Sink], plugins: Sequence[str] = ()) -> Recorded:
     """Receive, and answer questions, until told to stop or left alone; returns what was counted."""
     totals = Totals()
-    async with Receiver("udp:127.0.0.1:0", sinks=[*sinks, totals], payload_types=DYNAMIC_PAYLOAD_TYPES) as receiver:
+    all_sinks, types = [*sinks, totals], DYNAMIC_PAYLOAD_TYPES
+    async with Receiver("udp:127.0.0.1:0", sinks=all_sinks, plugins=plugins, payload_types=types) as receiver:
         totals.receiver = receiver
         connection.send(receiver.addresses[0])
         while await _question(connection) == "usage":
@@ -186,6 +189,7 @@ async def receive(connection: Connection, sinks: Sequence[Sink]) -> Recorded:
         longest_turn_ms=totals.longest_turn_ns / 1e6,
         last_drop_ns=totals.last_drop_ns,
         last_behind_ns=totals.last_behind_ns,
+        plugins=receiver.analysis.counts(),
     )
 
 
