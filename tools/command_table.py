@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from strep.control.commands import COMMANDS, fields_of, wire_name
+from strep.control.commands.part import Part
 
 Schema = Mapping[str, Any]
 
@@ -21,6 +22,9 @@ HEAD = """# The platform's commands, and where strep has them
 
 Every command and parameter that the platform's description names. A command is a class of `strep.control.commands`, a
 method of both clients, and `strep call NAME`. Written by `tools/command_table.py`; a test holds it against both.
+
+What is described as an object, an array of them, or one of several, is a class of its own here, or a dict of the same:
+they follow the commands, with all their fields, which a test compares with the description's too.
 """
 NOTES = {
     ("bridge", "call_control_id"): "not required: `queue` and `video_room_id` go without it",
@@ -33,7 +37,7 @@ NOTES = {
 
 def write_table(description: Schema) -> str:
     """Write the table as Markdown."""
-    return "\n".join([HEAD, *_lines(description)]) + "\n"
+    return "\n".join([HEAD, *_lines(description), *_parts()]) + "\n"
 
 
 def _lines(description: Schema) -> Iterator[str]:
@@ -50,6 +54,25 @@ def _lines(description: Schema) -> Iterator[str]:
             yield from rows
             yield ""
     assert not described, f"expected every described command to be ours, found {sorted(described)} besides"
+
+
+def _parts() -> Iterator[str]:
+    """List the objects within parameters, and their fields."""
+    yield "## Objects within parameters\n"
+    yield "| object | fields, those required first |"
+    yield "|---|---|"
+    for made in sorted(_made_of(Part), key=lambda one: (one.__module__, one.__name__)):
+        where = f"{made.__module__.rpartition('.')[2]}.py"
+        fields = sorted(made.model_fields.items(), key=lambda item: not item[1].is_required())
+        shown = ", ".join(f"`{info.alias or name}`" for name, info in fields)
+        yield f"| [`{made.__name__}`]({where}) | {shown} |"
+
+
+def _made_of(kind: type[Part]) -> Iterator[type[Part]]:
+    for made in kind.__subclasses__():
+        if made.__module__.startswith("strep.") and not made.__name__.startswith("_"):
+            yield made
+        yield from _made_of(made)
 
 
 def _described(description: Schema) -> Iterator[tuple[str, tuple[str, Schema]]]:

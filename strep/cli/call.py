@@ -33,6 +33,8 @@ def call_commands(commands: Mapping[str, Any]) -> typer.Typer:
     """Make the group of all commands. commands: models by name; a name's underscores may be hyphens too."""
     group = typer.Typer(
         cls=Group,
+        add_completion=False,
+        rich_markup_mode=None,  # plain pages: names of options that are longer than a column must not be cut
         help="Give a command to the call platform over its API.",
         no_args_is_help=True,
         epilog=examples(

@@ -2,7 +2,7 @@
 
 What a field takes tells the form of its option:
 
-- numbers, words, yes and no: as such; `--name` and `--no-name` for yes and no.
+- numbers, words, yes and no: as such; `--name` and `--no-name` for yes and no, where no is not the default.
 - lists: the option as often as there are entries. A list can also be given whole, as JSON.
 - what has parts, and anything else: JSON, or @FILE for a file of JSON.
 
@@ -30,6 +30,8 @@ from strep.net.address import UdpAddress
 
 #: More words than this are left to the platform's documentation: a help page is for reading.
 _MOST_WORDS_SHOWN = 12
+#: Longer choices are told in the text beside, which can be broken into lines.
+_MOST_CHARACTERS_SHOWN = 40
 _JSON, _ADDRESS, _TEXT, _BASE64 = "JSON", "udp:IP:PORT", "TEXT", "BASE64"
 
 
@@ -58,6 +60,7 @@ class CommandField:
     metavar: str | None
     words: tuple[str, ...]
     help: str
+    is_off_by_default: bool = False
 
     @classmethod
     def of(cls, name: str, info: FieldInfo) -> CommandField:
@@ -71,7 +74,17 @@ class CommandField:
         inner = tuple(kind for kind in (*of_one, *of_entries) if kind is not ...)
         form, words = _form(inner), _words(inner)
         metavar = _metavar(form, inner, words)
-        return cls(name, form, bool(lists), bool(of_one), info.is_required(), metavar, words, _help(info, words))
+        return cls(
+            name,
+            form,
+            bool(lists),
+            bool(of_one),
+            info.is_required(),
+            metavar,
+            words,
+            _help(info, words),
+            info.default is False,
+        )
 
     @property
     def option(self) -> str:
@@ -80,7 +93,8 @@ class CommandField:
 
     def parameter(self) -> inspect.Parameter:
         """Declare the option, in the way that typer reads a function's parameters."""
-        names = [f"{self.option}/--no-{self.option[2:]}"] if self.form is Form.FLAG else [self.option]
+        can_be_off = self.form is Form.FLAG and not self.is_off_by_default
+        names = [f"{self.option}/--no-{self.option[2:]}" if can_be_off else self.option]
         option = typer.Option(*names, metavar=self.metavar, help=self.help, show_default=False)
         kind: Any = {Form.FLAG: bool, Form.INTEGER: int, Form.NUMBER: float}.get(self.form, str)
         if self.is_list and kind is not bool:
@@ -198,7 +212,7 @@ def _words(kinds: Sequence[Any]) -> tuple[str, ...]:
 def _metavar(form: Form, kinds: Sequence[Any], words: Sequence[str]) -> str | None:
     if form is Form.FLAG:
         return None
-    if words and len(words) <= _MOST_WORDS_SHOWN:
+    if words and len("|".join(words)) <= _MOST_CHARACTERS_SHOWN:
         return "|".join(words)
     if form is Form.JSON:
         return _JSON
@@ -214,6 +228,8 @@ def _help(info: FieldInfo, words: Sequence[str]) -> str:
     default = info.default
     has_default = default is not None and not info.is_required() and isinstance(default, str | int | float)
     told = [text] if text else []
+    if len("|".join(words)) > _MOST_CHARACTERS_SHOWN and len(words) <= _MOST_WORDS_SHOWN:
+        told.append(f"One of {', '.join(words)}.")
     if len(words) > _MOST_WORDS_SHOWN:
         told.append(f"One of {len(words)} words, such as {', '.join(words[:3])}.")
     if has_default:

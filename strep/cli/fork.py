@@ -18,6 +18,7 @@ _ADDRESS = "udp:IP:PORT"
 
 fork = typer.Typer(
     cls=Group,
+    add_completion=False,
     help="Start and stop forks of calls over the platform's API.",
     no_args_is_help=True,
     epilog=examples(
