@@ -44,15 +44,19 @@ def find_interrupted(folders: Iterable[Path], legs: Mapping[str, str]) -> dict[s
     return found
 
 
-def finish_interrupted(path: Path, call: Document) -> bool:
-    """Finish the sidecar of an interrupted recording; tell whether it could be. `call`: what is known of its call."""
+def finish_interrupted(path: Path, call: Document) -> Document | None:
+    """Finish the sidecar of an interrupted recording; give it, None if that could not be.
+
+    `call`: what is known of its call.
+    """
     try:
         document = json.loads(path.read_bytes())
-        write_sidecar(path, document | _lengths(path.parent, document) | {"call": call, "interrupted": True})
+        document |= _lengths(path.parent, document) | {"call": call, "interrupted": True}
+        write_sidecar(path, document)
     except (OSError, ValueError, TypeError, KeyError, ArithmeticError, soundfile.LibsndfileError) as error:
         _log.warning("the sidecar %s of an interrupted recording stays as it was: %s", path, error)
-        return False
-    return True
+        return None
+    return dict(document)
 
 
 def _sidecars(folder: Path) -> Iterator[Path]:

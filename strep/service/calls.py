@@ -1,9 +1,11 @@
 """Follow one call from its first webhook to its end: a state machine without clock and I/O.
 
     INITIATED ──answered──> ANSWERED ──a rule says fork──> FORKING ──ok, fork.started──> FORKED ──stop──> STOPPING
-        │                      │  ^                           │                             │                │
-        │                      │  └────── fork refused ───────┘                             │                │
-        └──────────────────────┴──────── hangup, fork.stopped, found to be gone ────────────┴────────────────┴──> ENDED
+                               │  ^                           │                             │                │
+                               │  └────── fork refused ───────┤                             │                │
+                               └──────────────────────────────┴── fork.stopped, stopped ────┴────────────────┴> UNFORKED
+
+    From each of them: ──hangup, found to be gone──> ENDED
 
 Webhooks come late, twice and in any order, and all of that gives the same end:
 
@@ -11,7 +13,10 @@ Webhooks come late, twice and in any order, and all of that gives the same end:
    what is known of it, and nothing else.
 2. A call is told to fork once at most: `Act.FORK` is given once, and the command that is sent for it keeps its id.
 3. A fork that somebody else started before ours is not ours: the call is then not forked again.
-4. After its end the media of a call is taken until `close`: what is on its way still belongs to it.
+4. After the end of its fork, and after its own, the media of a call is taken until `close`: what is on its way still
+   belongs to it.
+5. The end of a fork is not that of the call: somebody may fork it anew. That is not a fork of ours: its media is taken
+   if a rule accepts it, and else is what nobody here asked for.
 """
 
 from __future__ import annotations
@@ -42,6 +47,7 @@ class Phase(enum.StrEnum):
     FORKING = "forking"
     FORKED = "forked"
     STOPPING = "stopping"
+    UNFORKED = "unforked"  #: it goes on, but our fork of it is over
     ENDED = "ended"
 
 
@@ -56,14 +62,17 @@ class Act(enum.Enum):
 
 #: Phases in which media should come.
 _WITH_MEDIA = frozenset({Phase.FORKED, Phase.STOPPING})
+#: Phases in which no fork of ours goes on, nor will.
+_OVER = frozenset({Phase.UNFORKED, Phase.ENDED})
 
 
 class Call:
     """Is one call. Every method gives the acts that follow from it.
 
     since_ns: when it came to its phase. decision: what the rules say, once they can. is_ours: we have it forked, or
-    try to. is_resumed: it was forked by a service before this one. pair: the ports that it was allotted, for rx and tx.
-    command_id, sent_ns: of its fork command. failure: why its fork failed. ended_by: what ended it.
+    try to, or had it forked last. is_resumed: it was known to a service before this one. is_closed: its recordings are
+    closed. pair: the ports that it was allotted, for rx and tx. command_id, sent_ns: of its fork command. failure: why
+    its fork failed. ended_by: what ended it, or its fork.
     """
 
     def __init__(self, facts: CallFacts, now_ns: int) -> None:
@@ -89,12 +98,22 @@ class Call:
     @property
     def takes_media(self) -> bool:
         """Tell whether its media is recorded in its place."""
-        return not self.is_closed and (self.is_ours or bool(self.decision and self.decision.accept))
+        is_accepted = bool(self.decision and self.decision.accept)
+        if self.phase is Phase.ENDED:
+            return not self.is_closed and (self.is_ours or is_accepted)
+        return is_accepted or (self.is_ours and not self.is_closed)
 
     @property
     def is_forked(self) -> bool:
         """Tell whether it counts as a fork of ours that goes on."""
-        return self.is_ours and self.phase is not Phase.ENDED
+        return self.is_ours and self.phase not in _OVER
+
+    @property
+    def is_kept(self) -> bool:
+        """Tell whether a service after this one must know of it: it is undecided yet, or its media is taken, or was."""
+        if self.phase is Phase.ENDED:
+            return self.takes_media
+        return self.decision is None or self.takes_media or self.phase is Phase.UNFORKED
 
     def take(self, event: WebhookEvent, rules: Sequence[Rule], now_ns: int) -> list[Act]:
         """Take a webhook."""
@@ -103,7 +122,7 @@ class Call:
         if kind == "call.hangup":
             return self._end("hangup", now_ns)
         if kind == "call.fork.stopped" and self.is_ours:
-            return self._end("fork.stopped", now_ns)
+            return self._unfork("fork.stopped", now_ns)
         if kind == "call.fork.started":
             self._note_fork(now_ns)
         if kind in _ANSWERED and self.phase is Phase.INITIATED:
@@ -145,7 +164,7 @@ class Call:
 
     def stop_done(self, now_ns: int) -> list[Act]:
         """Take the platform's answer to the end of the fork, whichever it was: nothing more is expected."""
-        return self._end("stopped", now_ns) if self.phase is Phase.STOPPING else []
+        return self._unfork("stopped", now_ns) if self.phase is Phase.STOPPING else []
 
     def checked(self, *, is_alive: bool, now_ns: int) -> list[Act]:
         """Take what the platform says of the call."""
@@ -164,8 +183,12 @@ class Call:
         return [Act.CHECK] if is_idle and not self.open_streams and self.is_forked else []
 
     def close(self) -> None:
-        """Take no media from now on."""
+        """Take no media from now on, but that of somebody else's fork, if a rule accepts it."""
         self.is_closed = True
+
+    def let_go(self) -> None:
+        """Take note that what comes of it is no more from a fork of ours."""
+        self.is_ours = False
 
     def document(self) -> dict[str, Any]:
         """Describe it for the state file."""
@@ -175,6 +198,10 @@ class Call:
             "rule": decision.rule,
             "fork": decision.fork.value,
             "stream_type": decision.stream_type.value if decision.stream_type else None,
+            "accept": decision.accept,
+            "is_decided": self.decision is not None,
+            "is_ours": self.is_ours,
+            "is_forked_elsewhere": self._is_forked_elsewhere,
             "command_id": self.command_id,
             "sent_ns": self.sent_ns,
             "pair": list(self.pair) if self.pair else None,
@@ -185,22 +212,29 @@ class Call:
     def resume(cls, document: Mapping[str, Any], now_ns: int) -> Call:
         """Make a call of what `document` made. Raises ValueError, TypeError or KeyError for anything else."""
         call = cls(CallFacts.read(document), now_ns)
-        stream_type = document["stream_type"]
-        call.decision = Decision(
-            str(document["rule"]), ForkMode(document["fork"]), StreamType(stream_type) if stream_type else None
-        )
+        if document["is_decided"]:
+            stream_type = document["stream_type"]
+            call.decision = Decision(
+                str(document["rule"]),
+                ForkMode(document["fork"]),
+                StreamType(stream_type) if stream_type else None,
+                bool(document["accept"]),
+            )
         call.phase = Phase(document["phase"])
         call.command_id = None if document["command_id"] is None else str(document["command_id"])
         call.sent_ns = int(document["sent_ns"])
         call.pair = _pair(document["pair"])
         call.ended_by = None if document["ended_by"] is None else str(document["ended_by"])
-        call.is_ours = call.is_resumed = True
+        call.is_ours, call.is_resumed = bool(document["is_ours"]), True
+        call._is_forked_elsewhere = bool(document["is_forked_elsewhere"])
         return call
 
     def resumed(self, give_up_ns: int, now_ns: int) -> list[Act]:
         """Go on with a call of a service before this one, once it was found alive."""
         if self.phase is Phase.STOPPING:
             return [Act.STOP]
+        if self.phase is Phase.UNFORKED:
+            return [Act.CLOSE]
         if self.phase is not Phase.FORKING:
             return []
         if self.command_id and now_ns - self.sent_ns < give_up_ns:
@@ -226,6 +260,13 @@ class Call:
         self.is_ours = True
         self._move(Phase.FORKING, now_ns)
         return [Act.FORK]
+
+    def _unfork(self, reason: str, now_ns: int) -> list[Act]:
+        if self.phase in _OVER:
+            return []
+        self.ended_by = reason
+        self._move(Phase.UNFORKED, now_ns)
+        return [Act.CLOSE]
 
     def _end(self, reason: str, now_ns: int) -> list[Act]:
         if self.phase is Phase.ENDED:

@@ -7,6 +7,7 @@ again by its id, so that it is carried out once however often it is sent.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from strep.control.errors import (
     CallEnded,
     InvalidParameter,
     NotAnswered,
+    NotAuthorised,
     NotFound,
     PlatformUnreachable,
     RateLimited,
@@ -24,6 +26,7 @@ from strep.control.errors import (
 )
 from strep.errors import ConfigError, ControlError
 
+_log = logging.getLogger(__name__)
 #: What may go well the next time: the platform is busy, cannot be reached, or is behind with its own state.
 _PASSING = (RateLimited, ServerError, PlatformUnreachable, NotAnswered)
 #: Between tries, doubled each time: beyond what the client itself waits, short against a call.
@@ -66,6 +69,8 @@ class Commander:
                 # After a repetition it was the first one that did it.
                 return None if is_repeated or error.attempts > 1 else Refusal(str(error))
             except (ControlError, ConfigError) as error:
+                if isinstance(error, NotAuthorised):
+                    _log.error("the platform does not let this API key fork calls: %s", error)
                 return Refusal(str(error), is_gone=says_gone(error))
             if asyncio.get_running_loop().time() + delay_s >= deadline_s:
                 return refusal

@@ -16,7 +16,8 @@ from strep.sinks.sidecar import utc_text
 class CallView:
     """Is a call as it is at one moment: what hooks get.
 
-    rule: which one decided, empty while or if none did. failure: why its fork failed. ended_by: what ended it.
+    rule: which one decided, empty while or if none did. failure: why its fork failed. ended_by: what ended it, or its
+    fork.
     """
 
     facts: CallFacts
@@ -36,8 +37,10 @@ class ServiceEvent:
     """Is one thing that happened.
 
     kind: `service.started` and `.stopped`; `call.initiated`, `.answered`, `.forking`, `.forked`, `.stopping`,
-    `.ended` (a call came to that phase), `.fork_failed`, `.resumed`; `stream.opened` and `.closed`; `digit`;
-    `leg.quarantined`, `.released` and `.cut_off`; `recording.finished`. call: what is known of it, empty for none.
+    `.unforked`, `.ended` (a call came to that phase; a call that is unforked goes on), `.fork_failed`, `.resumed`;
+    `stream.opened` and `.closed`; `digit`; `leg.quarantined`, `.released`, `.cut_off` and `.refused`;
+    `recording.finished` and `.interrupted` (the service before this one was killed). call: what is known of it, empty
+    for none.
     """
 
     time_ns: int

@@ -1,11 +1,14 @@
 """Do about calls what the switchboard decides: fork them, stop that, close them; and take them up after a kill.
 
-Each act is a task; commands are sent some at a time. The state file is written before a fork command is sent, so that
-a service that is killed at any instant finds all of its calls when it is started again:
+Each act is a task; commands are sent some at a time. The state file is written before a fork command is sent, and soon
+after each change of a call that is to be kept, so that a service that is killed at any instant finds all of its calls
+when it is started again:
 
 1. Every call in the file is taken up as it was, so that its packets are taken from the first one on.
-2. Then the platform is asked about each: one that is gone is closed. While nobody says, a call goes on.
-3. What the killed service recorded stays as it is, but for its sidecar, which is told what is known (aftermath).
+2. Then the platform is asked about each: one that is gone is closed. While nobody says, a call goes on; and so does one
+   that rings, of which the platform need not say that it is alive.
+3. What the killed service recorded stays as it is, but for its sidecar, which is told what is known (aftermath); and it
+   is told of.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ from strep.service.switchboard import QUARANTINE_FOLDER, Switchboard, conversati
 _log = logging.getLogger(__name__)
 #: Of the 5 s that an end may take.
 _STOP_FORKS_S = 2.0
+#: Between two writes of the state file that no fork waits for: the forks' own are to find the disk free.
+_BETWEEN_SAVES_S = 0.25
 
 
 class Forks:
@@ -48,12 +53,14 @@ class Forks:
         clock_ns: Callable[[], int],
     ) -> None:
         self.config = config
-        self.state = StateFile(config.state_path, lambda: [call.document() for call in self._forked])
+        self.state = StateFile(config.state_path, lambda: [call.document() for call in board.calls if call.is_kept])
         self._board, self._reception, self._commander, self._clock_ns = board, reception, commander, clock_ns
         self._ports = PortPairs(config.media.ports or range(0))
         self._forked: dict[Call, None] = {}
         self._interrupted: dict[str, list[Path]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_changed = self._is_saving = False
+        board.changed = self._save_soon
 
     def __len__(self) -> int:
         return len(self._forked)
@@ -81,8 +88,9 @@ class Forks:
 
     async def save_last(self) -> None:
         """Write the state file for the next service: what has ended is finished by now."""
-        for call in [call for call in self._forked if call.phase is Phase.ENDED]:
-            del self._forked[call]
+        for call in self._board.calls:
+            if call.phase is Phase.ENDED:
+                call.close()
         await self.state.save()
 
     async def read_state(self) -> list[Call]:
@@ -96,7 +104,8 @@ class Forks:
                 continue
             if self._board.calls.get(call.call_control_id) is None:
                 calls.append(self._board.calls.add(call))
-                self._forked[call] = None
+                if call.is_ours:
+                    self._forked[call] = None
         if calls:
             legs = {leg: call.call_control_id for call in calls for leg in legs_of(call)}
             out = self.config.recordings.out
@@ -122,14 +131,22 @@ class Forks:
         """Find out whether a call of the service before this one goes on; while nobody says, it does."""
         if call.phase is Phase.ENDED:
             self.act(call, Act.CLOSE)
-        elif await self._commander.is_alive(call.call_control_id) is False:
+        elif call.phase is not Phase.INITIATED and await self._commander.is_alive(call.call_control_id) is False:
             self._board.apply(call, lambda: call.checked(is_alive=False, now_ns=self._clock_ns()))
         else:
             self._board.tell("call.resumed", call)
             give_up_ns = int(self.config.api.give_up_s * 1e9)
             self._board.apply(call, lambda: call.resumed(give_up_ns, self._clock_ns()))
         for path in self._interrupted.pop(call.call_control_id, ()):
-            await asyncio.to_thread(finish_interrupted, path, self._board.describe(call))
+            finished = await asyncio.to_thread(finish_interrupted, path, self._board.describe(call))
+            if finished is not None:
+                self._board.tell(
+                    "recording.interrupted",
+                    call,
+                    files=[str(path.parent / Path(name).name) for name in finished["files"]],
+                    sidecar=str(path),
+                    duration_s=round(finished["duration_s"], 3),
+                )
 
     def act(self, call: Call, act: Act) -> None:
         """Do what is to be done about a call."""
@@ -233,16 +250,35 @@ class Forks:
             self._board.apply(call, lambda: call.checked(is_alive=is_alive, now_ns=self._clock_ns()))
 
     async def _close(self, call: Call) -> None:
+        was_kept = call.is_kept
+        if was_kept:
+            await self.state.save()  # or a service after this one would tell of the end again
         await asyncio.sleep(self.config.media.linger_ms / 1000)
         self._board.close(call)
-        if call.pair is not None:
-            await self._reception.close_pair(call.pair)
+        pair, call.pair = call.pair, None  # a fork anew comes to other ports
+        if pair is not None:
+            await self._reception.close_pair(pair)
             self.tell_finished()  # while the ports still say whose it is
-            self._board.calls.free(call, conversation_of(call.pair))
-            self._ports.give_back(call.pair, self._clock_ns())
-        if call in self._forked:
-            del self._forked[call]
+            self._board.calls.free(call, conversation_of(pair))
+            self._ports.give_back(pair, self._clock_ns())
+        self._forked.pop(call, None)
+        if was_kept:
             await self.state.save()
+
+    def _save_soon(self) -> None:
+        self._is_changed = True
+        if not self._is_saving:
+            self._is_saving = True
+            self._spawn(self._save_changes())
+
+    async def _save_changes(self) -> None:
+        try:
+            while self._is_changed:
+                self._is_changed = False
+                await self.state.save()
+                await asyncio.sleep(_BETWEEN_SAVES_S)
+        finally:
+            self._is_saving = False
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -1,4 +1,4 @@
-"""Keep on disk which calls are forked, for a service that is started after this one was killed.
+"""Keep on disk which calls go on, for a service that is started after this one was killed.
 
 The file is written before a fork command is sent, so that there is no forked call that it does not name; and it is
 always whole (strep.sinks.atomic). It holds what webhooks said of the calls, and no secrets.
@@ -30,7 +30,7 @@ Document = dict[str, Any]
 
 
 class StateFile:
-    """Writes what `calls` gives: a document for each call that is forked. failures: what could not be written."""
+    """Writes what `calls` gives: a document for each call that is to be kept. failures: what could not be written."""
 
     def __init__(self, path: Path, calls: Callable[[], Iterable[Document]]) -> None:
         self.path = path
@@ -77,7 +77,7 @@ class StateFile:
     def _put_aside(self, error: Exception) -> None:
         self.failures += 1
         aside = self.path.with_name(self.path.name + ".unreadable")
-        _log.error("cannot read %s, calls that were forked are not found again: %s", self.path, error)
+        _log.error("cannot read %s, calls that go on are not found again: %s", self.path, error)
         try:
             self.path.replace(aside)
         except OSError:

@@ -4,15 +4,17 @@ No sockets and no tasks: webhooks and events of streams come in, acts (strep.ser
 time comes from `clock_ns`. What a leg that is heard for the first time comes to:
 
 1. Its call was forked here, or a rule accepts it: it is recorded in its place.
-2. Its call is over: it is refused; that is the rest of what was on its way.
+2. Its call is over: it is refused; that is the rest of what was on its way. The end of a fork is not that of its call,
+   which somebody may fork anew.
 3. Otherwise `service.unknown` says: quarantined within bounds, refused, or accepted.
 
-When a call becomes one of the first kind, its legs in quarantine go on in their place, and those that were refused are
-asked about again.
+What is refused is told. When a call becomes one of the first kind, its legs in quarantine go on in their place, and
+those that were refused are asked about again.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,11 +31,15 @@ from strep.sinks.recordings import CallAbout
 from strep.stream.events import CloseReason, Event, Leg, StreamClosed, StreamIdentity, StreamOpened, TelephoneEvent
 from strep.wire.batch import Endpoint
 
+_log = logging.getLogger(__name__)
 QUARANTINE_FOLDER = "quarantine"
 _SECOND_NS = 1_000_000_000
 #: Ended calls are looked for this often: there may be tens of thousands.
 _EXPIRE_EVERY_NS = 60 * _SECOND_NS
 _LOOK_EVERY_NS = _SECOND_NS
+#: Legs that were refused, told once each until ended calls are looked for again; more of them are counted only: whoever
+#: makes legs up must not fill logs.
+_MOST_REFUSALS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +58,24 @@ class Wires:
 
 
 class Switchboard:
-    """Holds the calls. counts: how many of what happened, by the kind of event."""
+    """Holds the calls. counts: how many of what happened, by the kind of event.
+
+    changed: is called when what is to be kept for a service after this one has changed.
+    """
 
     def __init__(self, config: ServiceConfig, wires: Wires, clock_ns: Callable[[], int]) -> None:
         limits = config.limits
         self.calls = CallDirectory(limits.calls)
         self.quarantine = Quarantine(limits.quarantine_legs, limits.quarantine_s * _SECOND_NS, limits.quarantine_total)
         self.counts: dict[str, int] = {}
+        self.changed: Callable[[], None] = lambda: None
         self._config, self._wires, self._clock_ns = config, wires, clock_ns
         self._unknown = config.service.unknown
         self._silence_ns = config.media.idle_timeout_s * _SECOND_NS
         self._streams: dict[tuple[int, int], tuple[StreamIdentity, Call | None]] = {}
         self._undecided: dict[Call, None] = {}
         self._refused_any = False
+        self._refusals: set[str] = set()
         self._looked_ns = self._expired_ns = 0
 
     def take(self, event: WebhookEvent) -> None:
@@ -77,17 +88,22 @@ class Switchboard:
         if is_new:
             self._show(call, "call.initiated")
         self.apply(call, lambda: call.take(event, self._config.rules, now_ns))
-        if call.phase is Phase.ANSWERED and call.decision is None:
-            self._undecided[call] = None
+        if is_new and call.is_kept:
+            self.changed()
 
     def apply(self, call: Call, change: Callable[[], Iterable[Act]]) -> None:
         """Change a call, and do and tell what follows from that."""
-        phase, took, failure = call.phase, call.takes_media, call.failure
+        phase, took, failure, was_kept, kept = call.phase, call.takes_media, call.failure, call.is_kept, _kept(call)
         acts = list(change())
         self.calls.index(call)
-        if call.decision is not None or call.phase is Phase.ENDED:
+        if call.phase is Phase.ANSWERED and call.decision is None:
+            self._undecided[call] = None
+        else:
             self._undecided.pop(call, None)
+        if (was_kept or call.is_kept) and _kept(call) != kept:
+            self.changed()
         if call.failure is not None and failure is None:
+            _log.warning("call %s is not recorded: %s", call.call_control_id, call.failure)
             self._show(call, "call.fork_failed", reason=call.failure)
         if call.phase is not phase:
             self._show(call, f"call.{call.phase.value}")
@@ -119,19 +135,39 @@ class Switchboard:
         if not 0 <= now_ns - self._expired_ns < _EXPIRE_EVERY_NS:
             self._expired_ns = now_ns
             self.calls.expire(now_ns)
+            self._refusals.clear()
 
     def admits(self, identity: StreamIdentity, endpoint: Endpoint) -> bool:
         """Tell the engine whether a leg that it did not know is to be received."""
         call = self.calls.of_stream(identity)
         if call is not None and call.takes_media:
             return True
-        is_over = call is not None and call.is_closed
-        admitted = not is_over and (
-            self._unknown == "accept"
-            or (self._unknown == "quarantine" and self.quarantine.admit(identity.call, self._clock_ns()))
-        )
-        self._refused_any |= not admitted
-        return admitted
+        reason = self._why_not(identity, call)
+        if reason:
+            self._refuse(identity, call, reason)
+        elif call is not None and call.is_closed:
+            call.let_go()
+        return not reason
+
+    def _why_not(self, identity: StreamIdentity, call: Call | None) -> str:
+        """Say why media that nobody here asked for is refused; empty: it is not."""
+        if call is not None and call.is_closed and call.phase is Phase.ENDED:
+            return "the call has ended"
+        if self._unknown == "refuse":
+            return "service.unknown"
+        if self._unknown == "quarantine" and not self.quarantine.admit(identity.call, self._clock_ns()):
+            return "limits of quarantine"
+        return ""
+
+    def _refuse(self, identity: StreamIdentity, call: Call | None, reason: str) -> None:
+        self._refused_any = True
+        if identity.call in self._refusals:
+            return
+        if len(self._refusals) >= _MOST_REFUSALS:
+            self.counts["leg.refused"] = self.counts.get("leg.refused", 0) + 1
+            return
+        self._refusals.add(identity.call)
+        self._tell("leg.refused", call, leg=identity.call, reason=reason)
 
     def payload_types_of(self, identity: StreamIdentity, endpoint: Endpoint) -> PayloadTypeMap | None:
         """Tell the engine what payload types mean in a stream, if more is known than the configuration says."""
@@ -231,6 +267,11 @@ class Switchboard:
         self.counts[kind] = self.counts.get(kind, 0) + 1
         known = self.describe(call) if call else {}
         self._wires.tell(ServiceEvent(self._clock_ns(), kind, known, detail))
+
+
+def _kept(call: Call) -> tuple[object, ...]:
+    """Give what of a call changes its document. Facts that nobody added to are the same object: it costs little."""
+    return call.phase, call.decision, call.is_ours, call.facts
 
 
 def legs_of(call: Call) -> list[str]:

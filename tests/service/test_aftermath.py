@@ -39,8 +39,9 @@ def test_an_interrupted_recording_is_as_long_as_its_file(tmp_path):
     path = recording(tmp_path)
     audio = path.with_suffix(".wav").read_bytes()
     assert find(tmp_path) == {"v3:one": [path]}
-    assert finish_interrupted(path, KNOWN)
+    given = finish_interrupted(path, KNOWN)
     document = json.loads(path.read_text())
+    assert given == document
     assert document["call"] == KNOWN
     assert document["interrupted"] is True
     assert document["complete"] is False, "what was counted is not known"

@@ -87,6 +87,12 @@ async def test_what_stays_is_not_tried_again(kind):
     assert len(client.sent) == 1
 
 
+@pytest.mark.parametrize(("kind", "is_error"), [(NotAuthorised, True), (StreamingInUse, False)])
+async def test_an_api_key_that_is_refused_is_an_error_in_the_log(kind, is_error, caplog):
+    await fork(Client(refused(kind)))
+    assert [it.levelname for it in caplog.records] == ["ERROR"] * is_error
+
+
 @pytest.mark.parametrize(
     "error", [refused(CallEnded), refused(NotFound), refused(InvalidParameter, pointer="/call_control_id")]
 )

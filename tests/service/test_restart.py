@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import signal
 import socket
 import sys
@@ -74,7 +75,7 @@ def assert_is_part_of(part, whole):
 
 async def test_calls_that_go_on_after_a_kill_are_recorded_on_and_the_earlier_part_is_intact(tmp_path):
     out = tmp_path / "calls"
-    async with platform_and_configuration(tmp_path) as (platform, config):
+    async with platform_and_configuration(tmp_path, service='events = "jsonl"') as (platform, config):
         async with await Serving.start(config) as first:
             goes_on, ends = (platform.incoming_call(waits_for_fork=True) for _ in range(2))
             for call in (goes_on, ends):
@@ -90,8 +91,11 @@ async def test_calls_that_go_on_after_a_kill_are_recorded_on_and_the_earlier_par
             goes_on.hang_up()
             await until(lambda: later.with_suffix(".json").exists() and sidecars(out)[1]["complete"], BOUND_S)
             await until(lambda: all(it["complete"] or it.get("interrupted") for it in sidecars(out)), BOUND_S)
-            await second.end(signal.SIGTERM)
+            printed, _ = await second.end(signal.SIGTERM)
             assert second.process.returncode == 0
+    told = [event for event in map(json.loads, printed.splitlines()) if event["event"] == "recording.interrupted"]
+    assert {event["sidecar"] for event in told} == {str(path.with_suffix(".json")) for path in earlier.values()}
+    assert {tuple(event["files"]) for event in told} == {(str(path),) for path in earlier.values()}
     assert {call: path.read_bytes() for call, path in earlier.items()} == bytes_before, "not a byte was touched"
     assert len(sidecars(out)) == 3
     (document,) = of_call(out, ends)

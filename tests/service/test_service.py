@@ -2,12 +2,14 @@
 
 import asyncio
 import base64
+import json
 import random
+import socket
 
 import pytest
 
 from strep.emulator.faults import Faults
-from strep.service import Phase
+from strep.service import Phase, Service, state_file
 from strep.stream.events import Direction
 from tests.live import until
 from tests.service.scene import (
@@ -15,8 +17,10 @@ from tests.service.scene import (
     SECRET,
     Settings,
     assert_recorded,
+    free_port,
     heard,
     of_call,
+    read,
     scene,
     sidecars,
     times_forked,
@@ -112,10 +116,6 @@ async def test_only_what_a_rule_selects_is_forked(tmp_path):
 
 
 async def test_a_call_is_forked_to_two_ports_of_its_own(tmp_path):
-    import socket
-
-    from tests.service.scene import free_port
-
     first = free_port(socket.SOCK_DGRAM)
     settings = Settings(rule='fork = "rx_tx"', media=f'ports = "{first}-{first + 3}"')
     async with scene(tmp_path, settings) as stage:
@@ -188,6 +188,7 @@ async def test_hooks_get_calls_streams_and_frames(tmp_path):
     async with scene(tmp_path, on_call=on_call, on_stream=on_stream) as stage:
         (call,) = await run_calls(stage, 1, seconds=0.5)
     phases = [phase for _, phase in views]
+    phases = [phase for phase in phases if phase is not Phase.UNFORKED]  # its webhook comes before hangup, or after
     assert phases == [Phase.INITIATED, Phase.FORKING, Phase.FORKED, Phase.ENDED]
     for direction in Direction:
         (document,) = sidecars(stage.out)
@@ -231,7 +232,8 @@ async def test_stopping_ends_the_forks_if_it_is_told_to(tmp_path):
         await stage.service.stop()
         assert not any(call.is_forked for call in calls)
         assert all(call.lifecycle.is_alive for call in calls)
-        assert '"calls": []' in (stage.out / ".strep-service.state").read_text()
+        state = json.loads((stage.out / ".strep-service.state").read_text())
+        assert [call["phase"] for call in state["calls"]] == ["unforked"] * 3, "the next forks none of them"
 
 
 async def test_no_more_calls_are_forked_than_the_limit_says(tmp_path):
@@ -256,6 +258,79 @@ async def test_a_call_that_is_gone_without_a_word_is_found_to_be_gone(tmp_path):
         await stage.told("call.ended")
         await stage.told("recording.finished")
         assert stage.events[-1].call["ended_by"] == "gone"
+
+
+@pytest.mark.parametrize("accept", [True, False])
+async def test_a_call_that_is_forked_a_second_time_is_recorded_a_second_time(tmp_path, accept):
+    async with scene(tmp_path, Settings(rule=f"accept = {str(accept).lower()}")) as stage:
+        call = stage.call()
+        await stage.told("stream.opened", 2)
+        stage.platform.command(call.call_control_id, "fork_stop", {"stream_type": "raw"})
+        await stage.told("call.unforked")
+        await stage.told("recording.finished")
+        fork = {"target": str(stage.service.media_address), "stream_type": "raw"}
+        stage.platform.command(call.call_control_id, "fork_start", fork)
+        await stage.told("stream.opened", 4)
+        await asyncio.sleep(0.5)
+        call.hang_up()
+        await stage.told("recording.finished", 2)
+        assert stage.count("call.ended") == 1
+    again = stage.out if accept else stage.out / "quarantine"
+    assert len(of_call(stage.out, call)) == 1 + accept
+    document = of_call(again, call)[-1]
+    assert document["complete"]
+    assert document["duration_s"] > 0.3
+    assert stage.service.counts()["events"].get("leg.refused", 0) == 0
+
+
+@pytest.mark.parametrize("rule", ['direction = "incoming"', 'headers = { "X-Record" = "yes" }'])
+async def test_a_call_that_rings_while_the_service_is_started_anew_is_forked_when_it_is_answered(tmp_path, rule):
+    async with scene(tmp_path, Settings(rule=rule)) as stage:
+        call = stage.call(answered=False, custom_headers=({"name": "X-Record", "value": "yes"},))
+        await stage.told("call.initiated")
+        await stage.service.stop()
+        async with Service(read(stage.config_text), on_event=stage.events.append) as second:
+            stage.platform.webhook_url = f"http://127.0.0.1:{second.webhook_port}/webhooks"
+            call.answer()
+            await stage.told("call.forked")
+            assert call.is_forked
+            assert stage.count("call.initiated") == 1
+
+
+async def test_a_call_that_somebody_else_forked_is_recorded_in_its_place_by_the_next_service_too(tmp_path):
+    settings = Settings(rule="fork = false\naccept = true", media_port=free_port(socket.SOCK_DGRAM))
+    async with scene(tmp_path, settings) as stage:
+        call = stage.call()
+        await stage.told("call.answered")
+        fork = {"target": str(stage.service.media_address), "stream_type": "raw"}
+        stage.platform.command(call.call_control_id, "fork_start", fork)
+        await stage.told("stream.opened", 2)
+        await stage.service.stop()
+        async with Service(read(stage.config_text), on_event=stage.events.append) as second:
+            stage.platform.webhook_url = f"http://127.0.0.1:{second.webhook_port}/webhooks"
+            await stage.told("stream.opened", 4)
+            await asyncio.sleep(0.3)
+            assert second.counts()["quarantine"]["admitted"] == 0
+            call.hang_up()
+            await stage.told("recording.finished", 2)
+    parts = of_call(stage.out, call)
+    assert [(part["complete"], part["call"]["rule"]) for part in parts] == [(True, "rules[0]")] * 2
+    assert not (stage.out / "quarantine").exists()
+
+
+async def test_the_end_of_a_call_is_on_disk_before_its_recordings_are_closed(tmp_path, monkeypatch):
+    written, replace_file = [], state_file.replace_file
+
+    def keep(path, content):
+        written.append([call["phase"] for call in json.loads(content)["calls"]])
+        replace_file(path, content)
+
+    monkeypatch.setattr(state_file, "replace_file", keep)
+    async with scene(tmp_path) as stage:
+        await run_calls(stage, 1, seconds=0.2)
+        assert stage.count("call.ended") == 1
+    assert ["ended"] in written, "or the next service would tell of its end again"
+    assert written[-1] == []
 
 
 async def test_a_signature_that_is_not_the_platform_s_changes_nothing(tmp_path):

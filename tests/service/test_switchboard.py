@@ -174,6 +174,64 @@ def test_a_call_that_is_over_is_closed_and_its_rest_refused():
     assert board.about(identity()).subfolder == "", "what was recorded of it stays in its place"
 
 
+def unforked(text):
+    board = Board(text)
+    for event in (answered(), notice("call.fork.started", at_s=2), notice("call.fork.stopped", at_s=3)):
+        board.take(event)
+    call = board.calls.get("v3:one")
+    board.close(call)
+    return board, call
+
+
+def test_what_comes_of_a_call_after_our_fork_is_quarantined():
+    board, call = unforked(RULE)
+    assert board.kinds[-1] == "call.unforked"
+    assert board.about(identity()).subfolder == "", "what was recorded of it stays in its place"
+    assert board.admits(identity(), SENDER)
+    assert board.about(identity()).subfolder == QUARANTINE_FOLDER
+    assert board.about(identity()).document["call_control_id"] == "v3:one"
+    board.take(hangup())
+    board.close(call)
+    assert not board.admits(identity(leg=Leg.B), SENDER)
+
+
+def test_what_comes_of_a_call_after_our_fork_is_recorded_in_its_place_if_a_rule_accepts_it():
+    board, _ = unforked("[service]\nunknown = 'refuse'\n[[rules]]\naccept = true\n")
+    assert board.admits(identity(), SENDER)
+    assert board.about(identity()).subfolder == ""
+
+
+def test_a_leg_that_is_refused_is_told_once_and_why():
+    board, call = unforked("[service]\nunknown = 'refuse'\n" + RULE)
+    for direction in Direction:
+        assert not board.admits(identity(direction=direction), SENDER)
+    assert board.counts["leg.refused"] == 1
+    assert board.told[-1].detail == {"leg": f"{LEG_ID}-A", "reason": "service.unknown"}
+    board.take(hangup())
+    board.close(call)
+    assert not board.admits(identity(leg=Leg.B), SENDER)
+    assert board.told[-1].detail == {"leg": f"{LEG_ID}-B", "reason": "the call has ended"}
+
+
+def test_legs_that_are_refused_are_told_within_bounds_and_all_counted():
+    board = Board("[limits]\nquarantine_legs = 0\n" + RULE)
+    for number in range(1_200):
+        assert not board.admits(identity(uuid.UUID(int=number)), SENDER)
+    assert board.counts["leg.refused"] == 1_200
+    assert board.kinds.count("leg.refused") == 1_000
+    assert board.told[-1].detail["reason"] == "limits of quarantine"
+
+
+def test_what_changes_of_a_call_that_is_kept_has_it_written():
+    board, changes = Board("[[rules]]\nto = '+4930*'\n"), []
+    board.changed = lambda: changes.append(board.calls.get("v3:one").phase)
+    for event in (initiated(), initiated(), answered(), answered(), hangup(), hangup()):
+        board.take(event)
+    assert changes == [Phase.INITIATED, Phase.FORKING, Phase.ENDED]
+    board.tick()
+    assert len(changes) == 3
+
+
 def test_plain_rtp_is_tied_to_its_call_by_the_ports():
     board = Board("[[rules]]\nfork = 'rx_tx'\n")
     board.take(answered())
@@ -196,7 +254,7 @@ def test_each_phase_of_a_call_is_told_once():
     assert board.told[-1].call["ended_by"] == "hangup"
 
 
-def test_a_fork_that_failed_is_told():
+def test_a_fork_that_failed_is_told_and_logged(caplog):
     board = Board()
     board.take(answered())
     call = board.calls.get("v3:one")
@@ -204,6 +262,9 @@ def test_a_fork_that_failed_is_told():
     assert board.kinds[-2:] == ["call.fork_failed", "call.answered"]
     assert board.told[-2].detail == {"reason": "not today"}
     assert board.counts["call.fork_failed"] == 1
+    assert [(it.levelname, it.message) for it in caplog.records] == [
+        ("WARNING", "call v3:one is not recorded: not today")
+    ]
 
 
 def test_a_call_that_cannot_be_decided_yet_is_decided_in_time():
