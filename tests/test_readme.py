@@ -1,17 +1,24 @@
 """The README's example, run as it stands by a Python of its own, against loopback traffic."""
 
+import ast
+import json
 import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import tomllib
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
+import pytest
 import soundfile
 
+from strep.emulator import DEFAULT_CONNECTION_ID, Platform
+from strep.service import ServiceConfig
+from strep.service.example import EXAMPLE
 from tests.traffic import Sender, pcmu
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -19,10 +26,13 @@ WAIT_S = 30
 
 
 def example() -> str:
-    """Find the one Python block that receives."""
-    blocks = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
-    (code,) = (block for block in blocks if "strep.Receiver(" in block)
+    """Find the one Python block that is a whole program."""
+    (code,) = (block for block in blocks("python") if "asyncio.run(" in block)
     return code
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def adapted(port: int, folder: Path) -> str:
@@ -53,6 +63,25 @@ def wait_until_open(port: int, program: subprocess.Popen) -> None:
             continue
         raise AssertionError(f"the example ended before it listened: {program.communicate()}")
     raise AssertionError(f"the example did not listen within {WAIT_S} s")
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_every_block_of_python_is_python_that_imports_what_there_is(code: str) -> None:
+    tree = compile(code, "README.md", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    exec("\n".join(map(ast.unparse, imports)), {})
+
+
+def test_the_keys_to_change_make_a_configuration_of_the_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    (changed,) = blocks("toml")
+    document = tomllib.loads(EXAMPLE)
+    del document["webhooks"]["public_key"]
+    for table, keys in tomllib.loads(changed).items():
+        document[table] |= keys
+    monkeypatch.setenv("TELNYX_PUBLIC_KEY", Platform(seed=1).public_key)
+    config = ServiceConfig.model_validate_json(json.dumps(document))
+    assert config.api.base_url == "http://127.0.0.1:8081/v2"
+    assert f'connection_id = "{DEFAULT_CONNECTION_ID}"' in EXAMPLE, "the calls of the emulator are those of a rule"
 
 
 def test_the_example_is_short() -> None:

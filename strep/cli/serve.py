@@ -31,7 +31,7 @@ def serve(
     Receives the platform's webhooks, forks each answered call that a rule
     selects, and records its audio as what call it is. A service that was killed
     finds its calls again when it is started. Stop with Ctrl-C or SIGTERM: every
-    file is finished within 5 s.
+    file is finished within 5 s, but for FLAC and Ogg, which are converted.
     """
     if example:
         typer.echo(EXAMPLE, nl=False)
@@ -45,6 +45,7 @@ def serve(
         # What is not in the file can be wrong as well.
         given.api.read_key()
         given.api.read_secret()
+        given.webhooks.read_public_key()
         say(f"{config}: {counted(len(given.rules), 'rule')}, nothing wrong")
         return
     logging.basicConfig(level=logging.WARNING, format="strep: %(levelname)s: %(message)s")

@@ -29,6 +29,8 @@ _LISTEN = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+)):(\d{1,5})", re.ASCII)
 #: such calls fill a core, where on `target` thousands do.
 _MOST_PORTS = 100
 _LARGEST_FILE_BYTES = 1 << 20
+#: What is shown of a variable's name: only what nobody would take for a key.
+_VARIABLE = re.compile(r"[A-Z][A-Z_]{0,62}[A-Z0-9]", re.ASCII)
 _CONTAINERS = {"wav": Container.WAV, "flac": Container.FLAC, "ogg": Container.OGG_OPUS}
 
 
@@ -134,13 +136,33 @@ class Api(Part):
 class Webhooks(Part):
     """Is [webhooks]: where they arrive, and whose signature they must bear.
 
-    public_key: the platform's, Base64, as its portal shows it. tolerance_s: how old a signature may be.
+    public_key: the platform's, Base64, as its portal shows it, or public_key_env: the environment variable that has it.
+    tolerance_s: how old a signature may be.
     """
 
     listen: Annotated[tuple[str, int], PlainValidator(_listen)] = ("127.0.0.1", 8080)
     path: Annotated[str, AfterValidator(_path_of_url)] = "/webhooks"
-    public_key: Annotated[str, AfterValidator(_public_key)]
+    public_key: Annotated[str, AfterValidator(_public_key)] | None = None
+    public_key_env: str | None = None
     tolerance_s: Annotated[int, Field(ge=1, le=3600)] = 300
+
+    @model_validator(mode="after")
+    def _check(self) -> Webhooks:
+        if (self.public_key is None) == (self.public_key_env is None):
+            found = "neither" if self.public_key is None else "both"
+            raise ValueError(f"expected public_key or public_key_env, found {found}")
+        return self
+
+    def read_public_key(self) -> str:
+        """Give the key. Raises ConfigError when it is not in the environment, or is none."""
+        if self.public_key is not None:
+            return self.public_key
+        secret = _secret("webhooks.public_key", self.public_key_env, None)
+        assert secret is not None, "one of the two is there"
+        try:
+            return _public_key(secret.get_secret_value())
+        except ValueError as error:
+            raise ConfigError(f"webhooks.public_key_env: {error}") from None
 
 
 class Media(Part):
@@ -290,13 +312,15 @@ def _secret(name: str, variable: str | None, path: Path | None) -> SecretStr | N
         try:
             text = path.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{name}_file: cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+            # Not which file: somebody may have put the key itself there.
+            raise ConfigError(f"{name}_file: cannot read it: {getattr(error, 'strerror', None) or error}") from None
         if not text:
-            raise ConfigError(f"{name}_file: expected it in {path}, found nothing")
+            raise ConfigError(f"{name}_file: expected it in that file, found nothing")
         return SecretStr(text)
     if variable is not None:
         text = os.environ.get(variable, "").strip()
         if not text:
-            raise ConfigError(f"{name}_env: expected it in the environment variable {variable}, found nothing")
+            shown = f" {variable}" if _VARIABLE.fullmatch(variable) else ""  # else it may be the key itself
+            raise ConfigError(f"{name}_env: expected it in the environment variable{shown}, found nothing")
         return SecretStr(text)
     return None

@@ -18,6 +18,7 @@ key_env = "TELNYX_API_KEY"          # the environment variable with the API key,
 listen = "127.0.0.1:8080"           # behind your TLS proxy; the platform posts to https://your.host/webhooks
 path = "/webhooks"
 public_key = "NRNButY+Mkeer4fgSmm0YQkrxLKWVfhuP4mOXNXG+lY="  # nobody's: put the platform's here, from its portal
+# public_key_env = "TELNYX_PUBLIC_KEY"  # in place of public_key: the environment variable that has it
 # tolerance_s = 300                 # how old a signature may be
 
 [media]

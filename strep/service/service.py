@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
 
 from strep.control.client import AsyncClient
-from strep.control.webhooks import webhook_app
+from strep.control.webhooks import RefusalReason, webhook_app
 from strep.control.webhooks.app import MAX_CONNECTIONS
 from strep.errors import ConfigError, StrepError
 from strep.listening import Stream
@@ -36,7 +38,13 @@ from strep.service.hooks import Hook, StreamHook, is_async
 from strep.service.reception import Answers, Reception
 from strep.service.switchboard import Switchboard, Wires
 
+_log = logging.getLogger(__name__)
 _TICK_S = 0.1
+_WARN_EVERY_NS = 60_000_000_000
+_HINTS = {
+    RefusalReason.FORGED: ": is webhooks.public_key the platform's?",
+    RefusalReason.STALE: ": is this machine's clock right?",
+}
 #: Of the 5 s that an end may take, what hooks get to do what waits for them.
 _STOP_HOOKS_S = 0.5
 
@@ -93,13 +101,14 @@ class Service:
         self._reception = Reception(config, answers)
         self._forks = Forks(config, self._board, self._reception, self._commander, clock_ns)
         self._webhooks = webhook_app(
-            config.webhooks.public_key, path=config.webhooks.path, tolerance_s=config.webhooks.tolerance_s
+            config.webhooks.read_public_key(), path=config.webhooks.path, tolerance_s=config.webhooks.tolerance_s
         )
         host, port = config.webhooks.listen
         self._listener = HttpServer(
             self._webhooks.app, host=host, port=port, max_connections=MAX_CONNECTIONS, name="webhooks.listen"
         )
         self._running: list[asyncio.Task[None]] = []
+        self._warned: dict[RefusalReason, tuple[int, int]] = {}
         self._entered = self._is_stopping = False
 
     def __repr__(self) -> str:
@@ -178,6 +187,8 @@ class Service:
         return {
             "events": dict(self._board.counts),
             "webhooks": self._webhooks.counters(),
+            "datagrams": _added(receiver.counts() for receiver in self.receivers),
+            "kernel_drops": sum(receiver.kernel_drops for receiver in self.receivers),
             "command_retries": self._commander.retries,
             "calls_over_limit": self._board.calls.overflowed,
             "quarantine": {
@@ -230,6 +241,16 @@ class Service:
             await asyncio.sleep(_TICK_S)
             self._board.tick()
             self._forks.tell_finished()
+            self._warn_of_refused(self._clock_ns())
+
+    def _warn_of_refused(self, now_ns: int) -> None:
+        """Say in the log that webhooks are refused, at once and then at most once a minute a reason."""
+        for reason, count in self._webhooks.counts.refused.items():
+            told_ns, told = self._warned.get(reason, (0, 0))
+            if count > told and now_ns - told_ns >= _WARN_EVERY_NS:
+                self._warned[reason] = now_ns, count
+                hint = _HINTS.get(reason, "")
+                _log.warning("%d webhooks were refused as %s%s", count - told, reason.value, hint)
 
     def _end_leg(self, leg: str) -> None:
         with contextlib.suppress(StrepError):  # of a sink: wait() raises it
@@ -250,6 +271,13 @@ class Service:
 def _client(config: ServiceConfig) -> AsyncClient:
     api = config.api
     return AsyncClient(api.read_key(), api_secret=api.read_secret(), base_url=api.base_url, timeout_s=api.timeout_s)
+
+
+def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total = Counter[str]()
+    for one in counts:
+        total.update(one)
+    return dict(total)
 
 
 def _write_line(event: ServiceEvent) -> None:

@@ -61,7 +61,7 @@ def _key(config: ServiceConfig) -> str | None:
 
 def _is_key(line: str) -> bool:
     # key_file and secret_file exclude key_env and secret_env; base_url has its default in the client.
-    skipped = ("# key_file", "# secret_file", "# headers", "# stream_type")
+    skipped = ("# key_file", "# secret_file", "# public_key_env", "# headers", "# stream_type")
     return line.startswith("# ") and " = " in line.split("#")[1] and not line.startswith(skipped)
 
 
@@ -92,7 +92,7 @@ def test_every_kind_of_value_is_read():
         ("[limits]\nforks = '9'", "", "limits.forks: expected a valid integer, found '9'"),
         ("[limits]\nforks = 0", "", "limits.forks: expected greater than or equal to 1, found 0"),
         ("[limits]\nfroks = 1", "", "limits.froks: expected no such key; did you mean forks?"),
-        ("", PUBLIC_KEY, "webhooks.public_key: expected a value, found none"),
+        ("", PUBLIC_KEY, "webhooks: expected public_key or public_key_env, found neither"),
         ("public_key = 'AAAA'", PUBLIC_KEY, "webhooks.public_key: expected"),
         ('target = "9000"', 'target = "udp:0.0.0.0:9000"', "media.target: expected 'udp:IP:PORT' (an IPv6 address in"),
         ("", 'target = "udp:0.0.0.0:9000"', "media: expected a target, or ports, found neither"),
@@ -183,3 +183,30 @@ def test_a_configuration_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         config.limits.forks = 5
     assert isinstance(config, ServiceConfig)
+
+
+@pytest.mark.parametrize("place", ["key_env", "key_file", "secret_env", "secret_file"])
+@pytest.mark.parametrize("secret", ["KEY0123456789_liveSecretValue", "s3cret/of+the=key", "KEY019A0C5D7E31"])
+def test_a_key_that_was_put_where_its_place_belongs_is_not_shown(place, secret):
+    api = read_config(f"[api]\n{place} = '{secret}'\n" + LEAST).api
+    with pytest.raises(ConfigError) as caught:
+        api.read_key() or api.read_secret()
+    assert secret not in str(caught.value)
+    assert f"{place.partition('_')[0]}_{place.partition('_')[2]}" in str(caught.value)
+
+
+def test_the_public_key_may_be_in_the_environment(monkeypatch):
+    config = read_config(LEAST.replace(PUBLIC_KEY, 'public_key_env = "THEIR_KEY"'))
+    with pytest.raises(ConfigError, match=r"webhooks\.public_key_env: expected it in .* THEIR_KEY, found nothing"):
+        config.webhooks.read_public_key()
+    monkeypatch.setenv("THEIR_KEY", "nonsense")
+    with pytest.raises(ConfigError, match=r"^webhooks\.public_key_env: "):
+        config.webhooks.read_public_key()
+    key = PUBLIC_KEY.partition('"')[2].rstrip('"')
+    monkeypatch.setenv("THEIR_KEY", key)
+    assert config.webhooks.read_public_key() == key
+
+
+def test_only_the_documented_spelling_of_a_key_is_read():
+    with pytest.raises(ConfigError, match="from_: expected no such key"):
+        read_config(LEAST + '\n[[rules]]\nfrom_ = "+1"')

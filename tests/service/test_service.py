@@ -5,9 +5,13 @@ import base64
 import json
 import random
 import socket
+import time
 
+import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from strep.control.webhooks import sign
 from strep.emulator.faults import Faults
 from strep.service import Phase, Service, state_file
 from strep.stream.events import Direction
@@ -361,3 +365,26 @@ async def test_keys_and_secrets_are_shown_nowhere(tmp_path, api, key, caplog, mo
         for secret in (key, SECRET, base64.b64encode(f"{key}:{SECRET}".encode()).decode()):
             assert secret not in text
     assert stage.count("call.fork_failed") == (key != API_KEY)
+
+
+async def test_webhooks_that_are_refused_are_told_once_with_a_hint(tmp_path, caplog):
+    async with scene(tmp_path) as stage:
+        url = stage.platform.webhook_url
+        async with httpx.AsyncClient() as client:
+            for _ in range(3):
+                headers = sign(b"{}", Ed25519PrivateKey.generate(), time.time())
+                assert (await client.post(url, content=b"{}", headers=headers)).status_code == 403
+        await until(lambda: "webhooks.public_key" in caplog.text, 5)
+        await asyncio.sleep(0.3)
+        told = [record.getMessage() for record in caplog.records if "refused as forged" in record.getMessage()]
+        assert len(told) == 1
+        assert stage.service.counts()["webhooks"]["refused"] == {"forged": 3}
+
+
+async def test_the_counts_have_the_fates_of_all_datagrams(tmp_path):
+    async with scene(tmp_path) as stage:
+        calls = await run_calls(stage, 2, seconds=0.5)
+        counts = stage.service.counts()
+    packets = sum(stream["packets"] for call in calls for it in of_call(stage.out, call) for stream in it["streams"])
+    assert counts["datagrams"]["accepted"] == packets
+    assert counts["kernel_drops"] == 0
