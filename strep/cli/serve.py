@@ -42,10 +42,7 @@ def serve(
         )
     given = _load(config)
     if check:
-        # What is not in the file can be wrong as well.
-        given.api.read_key()
-        given.api.read_secret()
-        given.webhooks.read_public_key()
+        given.check_surroundings()
         say(f"{config}: {counted(len(given.rules), 'rule')}, nothing wrong")
         return
     logging.basicConfig(level=logging.WARNING, format="strep: %(levelname)s: %(message)s")

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from strep.errors import ReceiveError
+from strep.net.reason import socket_reason
 
 #: What is asked here is answered at once; a client that keeps its connection open shall not hold up the end for longer.
 _SHUTDOWN_S = 1
@@ -125,5 +126,5 @@ async def _listen(host: str, port: int) -> socket.socket:
         sock.bind(address)
     except OSError as error:
         sock.close()
-        raise ReceiveError(f"expected to listen on {host} port {port}: {error}") from error
+        raise ReceiveError(f"expected to listen on {host} port {port}: {socket_reason(error)}") from error
     return sock

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
 import sys
@@ -13,6 +12,7 @@ from typing import Protocol
 from strep.errors import ConfigError, ReceiveError
 from strep.net.address import UdpAddress
 from strep.net.endpoints import Input
+from strep.net.reason import socket_reason
 from strep.net.wallclock import WallClock
 from strep.wire.batch import DatagramBatch
 
@@ -135,7 +135,7 @@ def bind_udp(
     except OSError as error:
         if sock is not None:
             sock.close()
-        raise ReceiveError(f"cannot receive on {address}: {_reason(error)}") from error
+        raise ReceiveError(f"cannot receive on {address}: {socket_reason(error)}") from error
 
 
 class SocketSource:
@@ -196,17 +196,6 @@ def _widen(sock: socket.socket, wanted_bytes: int) -> int:
         except OSError:  # the BSDs refuse what exceeds their limit
             size_bytes //= 2
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-
-
-def _reason(error: OSError) -> str:
-    """Say in words of the caller why a socket could not be opened."""
-    reasons = {
-        errno.EADDRINUSE: "expected a free port, found it in use by another socket",
-        errno.EADDRNOTAVAIL: "expected an address of this machine, found that none of its interfaces has it",
-        errno.EACCES: "expected a port that this user may open, found one that needs more rights",
-        errno.EAFNOSUPPORT: "expected an address family of this machine, found it switched off",
-    }
-    return reasons.get(error.errno or 0, error.strerror or str(error))
 
 
 class QueueMeter:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationError, model_validator
 
 from strep.audio.formats import AudioFormat, parse_payload_type
+from strep.control.account import Account
 from strep.control.webhooks import read_public_key
 from strep.errors import ConfigError
 from strep.net.address import UdpAddress
@@ -252,6 +253,11 @@ class ServiceConfig(Part):
         if self.recordings.encoding is not Encoding.PCM16 and self.recordings.format is not Container.WAV:
             raise ValueError(f"recordings.encoding: {self.recordings.encoding.value} needs format = 'wav'")
         return self
+
+    def check_surroundings(self) -> None:
+        """Check what is not in the file: keys, and what the environment says besides. Raises ConfigError."""
+        Account.resolve(self.api.read_key(), self.api.base_url, self.api.read_secret())
+        self.webhooks.read_public_key()
 
     @property
     def state_path(self) -> Path:

@@ -53,7 +53,8 @@ out = "calls"
 # stream_hooks = 2000
 
 # The first rule that matches a call decides. All criteria of a rule must be met; a rule without any matches every call.
-# Texts match with * and ?, or, behind `re:`, as a regular expression. Several in a list: one of them must match.
+# Texts match with * and ?, or, behind `re:`, as a regular expression. Values of more than
+# 256 characters match nothing. Several in a list: one of them must match.
 
 [[rules]]
 name = "internal"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -111,6 +112,8 @@ class Reception:
         self._pairs: dict[tuple[int, int], _Line] = {}
         self._numbers = 0
         self._gone: list[Recording] = []
+        self._counts_of_closed = Counter[str]()
+        self._drops_of_closed = 0
 
     async def start(self) -> None:
         """Open the target. Raises ReceiveError and SinkError."""
@@ -153,6 +156,20 @@ class Reception:
         if line is not None:
             await _stop(line)
             self._gone += line.finished()
+            self._counts_of_closed.update(line.receiver.counts())
+            self._drops_of_closed += line.receiver.kernel_drops
+
+    def counts(self) -> dict[str, int]:
+        """Give the fates of all datagrams by name, those of closed ports included."""
+        total = Counter(self._counts_of_closed)
+        for line in self._lines():
+            total.update(line.receiver.counts())
+        return dict(total)
+
+    @property
+    def kernel_drops(self) -> int:
+        """Count what the kernel dropped, of closed ports too."""
+        return self._drops_of_closed + sum(line.receiver.kernel_drops for line in self._lines())
 
     def end_leg(self, leg: str) -> None:
         """Close both directions of a leg of the target, by StreamIdentity.call."""

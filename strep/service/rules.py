@@ -21,6 +21,9 @@ from strep.service.facts import CallFacts
 from strep.service.part import Part
 
 _REGEX = "re:"
+_LONGEST_VALUE = 256
+#: A header's name (RFC 3261 section 25.1, token).
+_TOKEN = re.compile(r"[A-Za-z0-9!%*_+`'~.-]+", re.ASCII)
 
 
 class ForkMode(enum.StrEnum):
@@ -47,7 +50,13 @@ class Pattern:
                 ) from None
 
     def matches(self, value: str) -> bool:
-        """Tell whether it matches all of the value. Both kinds are kept compiled by `re` and `fnmatch`."""
+        """Tell whether it matches all of the value. Both kinds are kept compiled by `re` and `fnmatch`.
+
+        A caller chooses the value, so one that is longer than any number or sensible header matches nothing. The
+        pattern is the operator's own: one that takes exponential time does so on short values too.
+        """
+        if len(value) > _LONGEST_VALUE:
+            return False
         if self.text.startswith(_REGEX):
             return re.fullmatch(self.text.removeprefix(_REGEX), value) is not None
         return fnmatch.fnmatchcase(value, self.text)
@@ -67,6 +76,13 @@ def _not_empty(patterns: tuple[Pattern, ...]) -> tuple[Pattern, ...]:
     if not patterns:
         raise ValueError("expected at least one text to match, found none")
     return patterns
+
+
+def _header_names(headers: dict[str, Pattern]) -> dict[str, Pattern]:
+    for name in headers:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"expected the name of a SIP header, found {name!r}")
+    return headers
 
 
 def _fork_mode(value: Any) -> ForkMode:
@@ -95,7 +111,7 @@ class Rule(Part):
     from_: Patterns | None = Field(default=None, alias="from")
     to: Patterns | None = None
     direction: Literal["incoming", "outgoing"] | None = None
-    headers: dict[str, OnePattern] = Field(default_factory=dict)
+    headers: Annotated[dict[str, OnePattern], AfterValidator(_header_names)] = Field(default_factory=dict)
     fork: Annotated[ForkMode, PlainValidator(_fork_mode)] = ForkMode.TARGET
     stream_type: StreamType | None = None
     accept: bool = False

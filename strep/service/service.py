@@ -16,13 +16,12 @@ import contextlib
 import logging
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from strep.control.client import AsyncClient
-from strep.control.webhooks import RefusalReason, webhook_app
+from strep.control.webhooks import webhook_app
 from strep.control.webhooks.app import MAX_CONNECTIONS
 from strep.errors import ConfigError, StrepError
 from strep.listening import Stream
@@ -36,15 +35,11 @@ from strep.service.events import CallView, ServiceEvent
 from strep.service.forking import Forks
 from strep.service.hooks import Hook, StreamHook, is_async
 from strep.service.reception import Answers, Reception
+from strep.service.refusals import RefusalReport
 from strep.service.switchboard import Switchboard, Wires
 
 _log = logging.getLogger(__name__)
 _TICK_S = 0.1
-_WARN_EVERY_NS = 60_000_000_000
-_HINTS = {
-    RefusalReason.FORGED: ": is webhooks.public_key the platform's?",
-    RefusalReason.STALE: ": is this machine's clock right?",
-}
 #: Of the 5 s that an end may take, what hooks get to do what waits for them.
 _STOP_HOOKS_S = 0.5
 
@@ -108,7 +103,7 @@ class Service:
             self._webhooks.app, host=host, port=port, max_connections=MAX_CONNECTIONS, name="webhooks.listen"
         )
         self._running: list[asyncio.Task[None]] = []
-        self._warned: dict[RefusalReason, tuple[int, int]] = {}
+        self._refusals = RefusalReport()
         self._entered = self._is_stopping = False
 
     def __repr__(self) -> str:
@@ -155,7 +150,8 @@ class Service:
         finally:
             await self._stop_running()
             self._forks.tell_finished()
-            self._board.tell("service.stopped", None, **self.counts())
+            if self._running:  # who was told that it began
+                self._board.tell("service.stopped", None, **self.counts())
             await asyncio.gather(*(hook.stop(_STOP_HOOKS_S) for hook in self._hooks))
             if self._owns_client:
                 await self._client.aclose()
@@ -187,8 +183,8 @@ class Service:
         return {
             "events": dict(self._board.counts),
             "webhooks": self._webhooks.counters(),
-            "datagrams": _added(receiver.counts() for receiver in self.receivers),
-            "kernel_drops": sum(receiver.kernel_drops for receiver in self.receivers),
+            "datagrams": self._reception.counts(),
+            "kernel_drops": self._reception.kernel_drops,
             "command_retries": self._commander.retries,
             "calls_over_limit": self._board.calls.overflowed,
             "quarantine": {
@@ -241,16 +237,8 @@ class Service:
             await asyncio.sleep(_TICK_S)
             self._board.tick()
             self._forks.tell_finished()
-            self._warn_of_refused(self._clock_ns())
-
-    def _warn_of_refused(self, now_ns: int) -> None:
-        """Say in the log that webhooks are refused, at once and then at most once a minute a reason."""
-        for reason, count in self._webhooks.counts.refused.items():
-            told_ns, told = self._warned.get(reason, (0, 0))
-            if count > told and now_ns - told_ns >= _WARN_EVERY_NS:
-                self._warned[reason] = now_ns, count
-                hint = _HINTS.get(reason, "")
-                _log.warning("%d webhooks were refused as %s%s", count - told, reason.value, hint)
+            for line in self._refusals.lines(self._webhooks.counts.refused, time.monotonic_ns()):
+                _log.warning("%s", line)
 
     def _end_leg(self, leg: str) -> None:
         with contextlib.suppress(StrepError):  # of a sink: wait() raises it
@@ -271,13 +259,6 @@ class Service:
 def _client(config: ServiceConfig) -> AsyncClient:
     api = config.api
     return AsyncClient(api.read_key(), api_secret=api.read_secret(), base_url=api.base_url, timeout_s=api.timeout_s)
-
-
-def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    total = Counter[str]()
-    for one in counts:
-        total.update(one)
-    return dict(total)
 
 
 def _write_line(event: ServiceEvent) -> None:

@@ -18,6 +18,8 @@ from strep.sinks.atomic import replace_file
 
 _log = logging.getLogger(__name__)
 _VERSION = 1
+#: It holds phone numbers and client states: nobody else's business.
+_MODE = 0o600
 #: Some 1 KB a call, and client_state of up to 11 KB; a file that is larger than this was not written by us.
 _LARGEST_BYTES = 256 << 20
 #: Calls that are answered together share a write, which takes some 10 ms with 1,000 calls; a fork waits for it so long,
@@ -67,7 +69,7 @@ class StateFile:
         content = json.dumps({"version": _VERSION, "calls": list(self._calls())}).encode()
         self._took_s = min(time.monotonic() - began_s, _MOST_GATHER_S)
         try:
-            await asyncio.to_thread(replace_file, self.path, content)
+            await asyncio.to_thread(replace_file, self.path, content, mode=_MODE)
         except OSError as error:
             self.failures += 1
             _log.error("cannot write %s: %s", self.path, error.strerror or error)

@@ -37,13 +37,15 @@ def publish(temporary: Path, target: Path) -> None:
         temporary.unlink()
 
 
-def replace_file(target: Path, content: bytes) -> None:
+def replace_file(target: Path, content: bytes, *, mode: int = 0o666) -> None:
     """Write `content` to `target`, so that a reader sees either the old content or the new, whole.
 
-    Raises OSError when it cannot be written; the old content is then untouched.
+    mode: its permissions, of which the umask takes some away. Raises OSError when it cannot be written; the old content
+    is then untouched.
     """
     temporary = temporary_path(target)
     try:
+        temporary.touch(mode, exist_ok=False)
         temporary.write_bytes(content)
         temporary.replace(target)
     except OSError:

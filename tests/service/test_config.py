@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from strep.audio.formats import AudioFormat
@@ -210,3 +212,19 @@ def test_the_public_key_may_be_in_the_environment(monkeypatch):
 def test_only_the_documented_spelling_of_a_key_is_read():
     with pytest.raises(ConfigError, match="from_: expected no such key"):
         read_config(LEAST + '\n[[rules]]\nfrom_ = "+1"')
+
+
+@pytest.mark.parametrize("name", ["X Record", "X-Record:", "", "X\n"])
+def test_a_header_has_the_name_of_one(name):
+    with pytest.raises(ConfigError, match="expected the name of a SIP header"):
+        read_config(LEAST + f"headers = {{ {json.dumps(name)} = 'yes' }}")
+
+
+@pytest.mark.parametrize("base_url", ["telnyx", "ftp://x", "http://user:secret-word@127.0.0.1"])
+def test_surroundings_in_which_it_could_not_start_are_told(base_url, monkeypatch):
+    monkeypatch.setenv("OUR_KEY", "KEY-of-ours")
+    config = read_config(f"[api]\nkey_env = 'OUR_KEY'\nbase_url = '{base_url}'\n" + LEAST)
+    with pytest.raises(ConfigError) as caught:
+        config.check_surroundings()
+    assert "secret-word" not in str(caught.value)
+    read_config("[api]\nkey_env = 'OUR_KEY'\n" + LEAST).check_surroundings()

@@ -152,3 +152,9 @@ def test_a_decision_is_never_changed_by_what_comes_later(rules, facts, later):
     )
     if decision is not None and not facts.is_complete:
         assert decide(rules, merged) == decision
+
+
+@pytest.mark.parametrize("pattern", ["*", "re:1*"])
+def test_a_value_that_is_too_long_for_a_number_matches_nothing(pattern):
+    assert Pattern(pattern).matches("1" * 256)
+    assert not Pattern(pattern).matches("1" * 257)

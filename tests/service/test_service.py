@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from strep.control.webhooks import sign
 from strep.emulator.faults import Faults
+from strep.errors import ReceiveError
 from strep.service import Phase, Service, state_file
 from strep.stream.events import Direction
 from tests.live import until
@@ -130,8 +131,11 @@ async def test_a_call_is_forked_to_two_ports_of_its_own(tmp_path):
         for call in calls:
             call.hang_up()
         await stage.told("recording.finished", 2)
+        counts = stage.service.counts()
     forked = [call for call in calls if call.fork]
     assert len(forked) == 2, "there are two pairs of ports"
+    packets = sum(stream["packets"] for call in forked for it in of_call(stage.out, call) for stream in it["streams"])
+    assert counts["datagrams"]["accepted"] == packets > 0, "those of closed ports still count"
     for call in forked:
         (document,) = of_call(stage.out, call)
         about = document["call"]
@@ -325,7 +329,7 @@ async def test_a_call_that_somebody_else_forked_is_recorded_in_its_place_by_the_
 async def test_the_end_of_a_call_is_on_disk_before_its_recordings_are_closed(tmp_path, monkeypatch):
     written, replace_file = [], state_file.replace_file
 
-    def keep(path, content):
+    def keep(path, content, **given):
         written.append([call["phase"] for call in json.loads(content)["calls"]])
         replace_file(path, content)
 
@@ -388,3 +392,14 @@ async def test_the_counts_have_the_fates_of_all_datagrams(tmp_path):
     packets = sum(stream["packets"] for call in calls for it in of_call(stage.out, call) for stream in it["streams"])
     assert counts["datagrams"]["accepted"] == packets
     assert counts["kernel_drops"] == 0
+
+
+async def test_a_service_that_could_not_start_does_not_tell_that_it_stopped(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings, told = Settings(webhook_port=taken.getsockname()[1]), []
+        with pytest.raises(ReceiveError, match="expected a free port, found it in use"):
+            async with scene(tmp_path, settings, on_event=told.append):
+                pass
+    assert [event.kind for event in told] == []

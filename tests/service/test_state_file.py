@@ -13,6 +13,7 @@ async def test_what_was_saved_is_read(tmp_path):
     await StateFile(path, lambda: CALLS).save()
     assert StateFile(path, list).read() == CALLS
     assert [file.name for file in tmp_path.iterdir()] == ["state.json"], "and nothing else is left"
+    assert path.stat().st_mode & 0o077 == 0, "it holds phone numbers"
 
 
 def test_a_file_that_is_not_there_is_no_calls(tmp_path):
