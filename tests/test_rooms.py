@@ -32,7 +32,7 @@ ROOMS = [
     "service",
     "cli",
 ]
-DATA_PATH = ("errors", "wire", "audio", "stream", "engine")
+DATA_PATH = ("errors", "wire", "audio", "stream", "engine", "plugins")
 FORBIDDEN = {"socket", "time", "asyncio", "threading", "select", "datetime", "random", "secrets"}
 
 

@@ -79,14 +79,27 @@ class Due(NamedTuple):
         return position, self.slots[better].tolist()
 
 
+class Rows(NamedTuple):
+    """Is copies of the rows of packets' sources and streams, and the streams' slots."""
+
+    source: NDArray[np.int64]
+    slots: NDArray[np.int64]
+    stream: NDArray[np.int64]
+
+
+def rows_of(accepted: Accepted, sources: t.Sources, streams: t.Streams) -> Rows:
+    """Copy the rows of packets' sources and streams, to be changed."""
+    source = sources.release.take(accepted.row, axis=0)
+    slots = source[:, t.STREAM]
+    return Rows(source, slots, streams.release.take(slots, axis=0))
+
+
 def gather(accepted: Accepted, sources: t.Sources, streams: t.Streams) -> Due:
     """Gather packets as G.711 at whole nanoseconds a sample: a byte is a sample and a tick."""
     cells, payload = accepted.cells, accepted.payload
     assert cells is not None
     assert payload is not None
-    source = sources.release.take(accepted.row, axis=0)
-    slots = source[:, t.STREAM]
-    stream = streams.release.take(slots, axis=0)
+    source, slots, stream = rows_of(accepted, sources, streams)
     length = cells[:, t.CELL_LENGTH_AND_TYPE] & t.LENGTH_MASK
     anchor_ns = cells[:, t.CELL_ARRIVAL_NS] - stream[:, t.END_POSITION] * stream[:, t.NS_PER_SAMPLE]
     row, sequence = accepted.row, accepted.sequence

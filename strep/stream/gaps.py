@@ -16,6 +16,7 @@ from strep.audio.block import AudioBlock, SampleState
 from strep.audio.conceal import CONCEAL_LIMIT_MS, conceal_columns, history_samples
 from strep.stream import table as t
 from strep.stream.clock import NS, STALL_NS, TELL_ANCHOR_NS
+from strep.stream.due import rows_of
 from strep.stream.events import Gap
 from strep.stream.intake import Accepted
 from strep.stream.outbox import Outbox
@@ -106,9 +107,7 @@ class Gaps:
     def _gather(self, accepted: Accepted) -> _Behind:
         assert accepted.cells is not None
         assert accepted.payload is not None
-        source = self._sources.release.take(accepted.row, axis=0)
-        slots = source[:, t.STREAM]
-        stream = self._streams.release.take(slots, axis=0)
+        source, slots, stream = rows_of(accepted, self._sources, self._streams)
         missing = accepted.sequence - source[:, t.CURSOR]
         frame, frames = self._frames_before(accepted.row, source, stream)
         return _Behind(

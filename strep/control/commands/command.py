@@ -86,6 +86,13 @@ class Command(Generic[ResultT_co]):
     def complete(self) -> None:
         """Fill in what was not given, and check what goes together. Raises ConfigError, naming the field."""
 
+    def needs_one_of(self, first: str, *others: str) -> None:
+        """Check that one of these parameters is given, and one only. Raises ConfigError."""
+        given = [name for name in (first, *others) if getattr(self, name)]
+        if len(given) != 1:
+            found = " and ".join(given) or "none of them"
+            raise ConfigError(f"{first}: expected one of it, {' and '.join(others)}, found {found}")
+
     @property
     def path(self) -> str:
         """Give the request's path, with its query."""

@@ -11,7 +11,6 @@ from strep.control.commands.groups import NewLeg, RecordsFromAnswer, SipHeaders,
 from strep.control.commands.kinds import ClientState, NonEmpty, Supervisor, Uuid, about
 from strep.control.commands.languages import RingTone
 from strep.control.commands.results import CommandResult
-from strep.errors import ConfigError
 
 MuteDtmf = Literal["none", "both", "self", "opposite"]
 
@@ -42,11 +41,7 @@ class Bridge(FullCallCommand[CommandResult], RecordsFromAnswer):
     def complete(self) -> None:
         """Check that it is said what to bridge with, once."""
         super().complete()
-        names = ("call_control_id_to_bridge_with", "queue", "video_room_id")
-        given = [name for name in names if getattr(self, name)]
-        if len(given) != 1:
-            found = " and ".join(given) or "none of them"
-            raise ConfigError(f"{names[0]}: expected one of it, queue and video_room_id, found {found}")
+        self.needs_one_of("call_control_id_to_bridge_with", "queue", "video_room_id")
 
 
 @command

@@ -10,7 +10,6 @@ from strep.control.commands.command import FullCallCommand, command
 from strep.control.commands.kinds import Direction, Loop, NonEmpty, about
 from strep.control.commands.part import Part
 from strep.control.commands.results import CommandResult
-from strep.errors import ConfigError
 
 
 @command
@@ -34,11 +33,7 @@ class PlaybackStart(FullCallCommand[CommandResult]):
     def complete(self) -> None:
         """Check that there is one file."""
         super().complete()
-        names = ("audio_url", "media_name", "playback_content")
-        given = [name for name in names if getattr(self, name)]
-        if len(given) != 1:
-            found = " and ".join(given) or "none of them"
-            raise ConfigError(f"audio_url: expected one of it, media_name and playback_content, found {found}")
+        self.needs_one_of("audio_url", "media_name", "playback_content")
 
 
 @command
