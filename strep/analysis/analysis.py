@@ -24,9 +24,10 @@ from strep.analysis.thread import ThreadRunner
 from strep.audio.block import AudioBlock
 from strep.errors import ConfigError
 from strep.listening import QUEUED_ITEMS, BoundedQueue
-from strep.plugins.base import Hops, Wants
+from strep.plugins.base import Hops, PlacedEvent, Wants
 from strep.plugins.framing import Framer
 from strep.plugins.pairs import PairFramer
+from strep.plugins.portions import Portions
 from strep.plugins.registry import PluginSource, load_plugin
 from strep.stream.events import AnchorMoved, Event, StreamClosed, StreamIdentity, StreamOpened
 
@@ -88,6 +89,7 @@ class Analysis:
         self._loaded, self._live, self._clock = loaded, live, clock
         self._runners: dict[str, Runner] | None = None  # they start with the first call: what is not used costs nothing
         self._framers: dict[tuple[Wants, int], Framer | PairFramer] = {}
+        self._ways: list[Portions | Framer | PairFramer] = []  # to the framers
 
     def event(self, event: Event) -> None:
         """Take an event of a stream: plugins are told first, so that what they find in a stream is before its end."""
@@ -95,8 +97,8 @@ class Analysis:
         if isinstance(event, StreamOpened):
             self._identity[event.slot] = event.identity
             self._tell(event.identity, event)
-        for framer in self._framers.values():
-            framer.event(event)
+        for way in self._ways:
+            way.event(event)
         if isinstance(event, StreamClosed):
             self._take()
             self._tell(self._identity.pop(event.slot, event.report.identity), event)
@@ -105,12 +107,14 @@ class Analysis:
 
     def block(self, block: AudioBlock) -> None:
         """Take audio."""
-        for framer in self._framers.values():
-            framer.block(block)
+        for way in self._ways:
+            way.block(block)
 
     def flush(self, now_ns: int) -> None:
         """Hand on what was found, and look after what runs elsewhere."""
         self._start()
+        for way in self._ways:
+            way.flush(now_ns)
         self._take()
 
     def close(self) -> None:
@@ -163,6 +167,7 @@ class Analysis:
             self._runners[plugin.NAME] = runner
             groups.setdefault((plugin.wants, run.rows), []).append(runner)
         self._framers = {key: _framer(*key, _All(runners)) for key, runners in groups.items()}
+        self._ways = [Portions(framer) if self._live else framer for framer in self._framers.values()]
 
     def _take(self) -> None:
         for runner in (self._runners or {}).values():
@@ -204,9 +209,9 @@ class _All:
         for runner in self._runners:
             runner.process(hops)
 
-    def event(self, row: int, event: Event) -> None:
+    def event(self, row: int, placed: PlacedEvent) -> None:
         for runner in self._runners:
-            runner.event(row, event)
+            runner.event(row, placed)
 
     def close(self, row: int) -> None:
         for runner in self._runners:

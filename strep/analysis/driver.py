@@ -12,8 +12,8 @@ import numpy as np
 from strep.analysis.found import Found
 from strep.analysis.options import PluginCounts, PluginRun
 from strep.analysis.waiting import OpenStreams, apply
-from strep.plugins.base import Finding, Hops, Plugin
-from strep.stream.events import Event, StreamIdentity
+from strep.plugins.base import Finding, Hops, PlacedEvent, Plugin
+from strep.stream.events import StreamIdentity
 
 _log = logging.getLogger(__name__)
 _NS = 1_000_000_000
@@ -38,7 +38,7 @@ class Runner(Protocol):
     def process(self, hops: Hops) -> None:
         """Take audio."""
 
-    def event(self, row: int, event: Event) -> None:
+    def event(self, row: int, placed: PlacedEvent) -> None:
         """Take what the engine says of a stream."""
 
     def close(self, row: int) -> None:
@@ -97,10 +97,10 @@ class Driver:
         self._errors = 0 if fine else self._errors
         self._watch(took_ns)
 
-    def event(self, row: int, event: Event) -> None:
+    def event(self, row: int, placed: PlacedEvent) -> None:
         """Let the plugin take an event."""
-        self._streams.note((row, event))
-        self._call(lambda: self._plugin.event(row, event))
+        self._streams.note((row, placed))
+        self._call(lambda: self._plugin.event(row, placed))
 
     def close(self, row: int) -> None:
         """End a stream."""

@@ -24,8 +24,8 @@ from strep.analysis.options import PluginCounts, PluginRun
 from strep.analysis.shared_ring import RingWriter, parts_of, record_of
 from strep.analysis.waiting import Item, OpenStreams, Waiting
 from strep.errors import ConfigError
-from strep.plugins.base import Hops, Plugin
-from strep.stream.events import Event, StreamIdentity
+from strep.plugins.base import Hops, PlacedEvent, Plugin
+from strep.stream.events import StreamIdentity
 
 _log = logging.getLogger(__name__)
 #: A pipe holds 64 KB, and so many tasks always fit: writing one never waits.
@@ -77,9 +77,9 @@ class ProcessRunner:
         for part in parts_of(hops, self._process.ring.largest_record_bytes if self._process else len(hops)):
             self._put(part)
 
-    def event(self, row: int, event: Event) -> None:
+    def event(self, row: int, placed: PlacedEvent) -> None:
         """Take what the engine says of a stream."""
-        self._put((row, event))
+        self._put((row, placed))
 
     def close(self, row: int) -> None:
         """End a stream."""

@@ -10,8 +10,8 @@ from strep.analysis.driver import MOST_FINDINGS, Driver
 from strep.analysis.found import Found
 from strep.analysis.options import PluginCounts, PluginRun
 from strep.analysis.waiting import Item, Waiting, apply
-from strep.plugins.base import Hops, Plugin
-from strep.stream.events import Event, StreamIdentity
+from strep.plugins.base import Hops, PlacedEvent, Plugin
+from strep.stream.events import StreamIdentity
 
 #: How often to look at the clock while waiting for the thread.
 _LOOK_S = 0.02
@@ -52,9 +52,9 @@ class ThreadRunner:
         """Take audio."""
         self._put(hops)
 
-    def event(self, row: int, event: Event) -> None:
+    def event(self, row: int, placed: PlacedEvent) -> None:
         """Take what the engine says of a stream."""
-        self._put((row, event))
+        self._put((row, placed))
 
     def close(self, row: int) -> None:
         """End a stream."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import TypeGuard
 
-from strep.plugins.base import Hops
+from strep.plugins.base import Hops, PlacedEvent
 from strep.plugins.framing import Taker
-from strep.stream.events import Event, FormatChanged, StreamIdentity
+from strep.stream.events import FormatChanged, StreamIdentity
 
 Opened = tuple[int, StreamIdentity, int]  # row, whose it is, wall time
-Told = tuple[int, Event]
+Told = tuple[int, PlacedEvent]
 Item = Hops | Opened | Told | int  # a number is a row that closes
 #: Ten times what a second brings when each of 2,000 streams has some gaps in it.
 MOST_ITEMS = 100_000
@@ -104,8 +105,9 @@ class OpenStreams:
             self._formats.pop(item, None)
         elif isinstance(item, tuple) and len(item) == 3:
             self._opened[item[0]] = item
-        elif isinstance(item, tuple) and isinstance(item[1], FormatChanged):
-            self._formats.setdefault(item[0], {})[item[1].slot] = item
+        elif _is_format(item):
+            row, placed = item
+            self._formats.setdefault(row, {})[placed.event.slot] = item
 
     def of(self, row: int) -> list[Item]:
         """Give what to tell of a stream."""
@@ -128,9 +130,9 @@ def apply(taker: Taker, item: Item) -> None:
         taker.event(*item)
 
 
-def _is_told(item: Item) -> bool:
+def _is_told(item: Item) -> TypeGuard[Told]:
     return isinstance(item, tuple) and len(item) == 2
 
 
-def _is_format(item: Item) -> bool:
-    return isinstance(item, tuple) and isinstance(item[1], FormatChanged)
+def _is_format(item: Item) -> TypeGuard[Told]:
+    return _is_told(item) and isinstance(item[1].event, FormatChanged)

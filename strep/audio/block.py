@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,23 @@ class AudioBlock:
 
     def __len__(self) -> int:
         return len(self.slots)
+
+    @classmethod
+    def of(cls, frames: Sequence[AudioFrame]) -> AudioBlock:
+        """Make a block of frames of one length and sample rate."""
+        return cls(
+            frames[0].sample_rate_hz,
+            np.array([frame.slot for frame in frames], np.int64),
+            np.array([frame.position for frame in frames], np.int64),
+            np.stack([frame.samples for frame in frames]),
+            np.array([frame.state for frame in frames], np.uint8),
+            np.array([frame.arrival_ns for frame in frames], np.int64),
+        )
+
+    def select(self, rows: NDArray[np.int64]) -> AudioBlock:
+        """Give some of the rows."""
+        columns = self.slots[rows], self.position[rows], self.samples[rows], self.state[rows], self.arrival_ns[rows]
+        return AudioBlock(self.sample_rate_hz, *columns)
 
     def frames(self) -> Iterator[AudioFrame]:
         """Walk the rows one by one, for consumers that look at one stream at a time."""

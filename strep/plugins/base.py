@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from strep.stream.events import Event, StreamIdentity
+from strep.stream.events import Direction, Event, StreamIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,19 @@ class Hops:
         return len(self.rows)
 
 
+@dataclass(frozen=True, slots=True)
+class PlacedEvent:
+    """Is something that the engine says of a stream, and where that is among the hops.
+
+    direction: of pairs, which of the two it is about. position: as Hops.position counts, at the sample rate that the
+    plugin wants; the event's own is at the stream's. Of an anchor that moved it is the stream's first sample.
+    """
+
+    event: Event
+    direction: Direction
+    position: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Is something that a plugin found in a stream; each kind is a class of its own with its own fields.
@@ -99,8 +112,8 @@ class Plugin(Protocol):
     def process(self, hops: Hops) -> Iterable[Finding]:
         """Take audio."""
 
-    def event(self, row: int, event: Event) -> Iterable[Finding]:
-        """Take what the engine says of a stream; positions in it are at the stream's own sample rate."""
+    def event(self, row: int, placed: PlacedEvent) -> Iterable[Finding]:
+        """Take what the engine says of a stream."""
 
     def close(self, row: int) -> Iterable[Finding]:
         """End a stream."""
@@ -129,7 +142,7 @@ class BlockPlugin:
         """Take audio."""
         return ()
 
-    def event(self, row: int, event: Event) -> Iterable[Finding]:
+    def event(self, row: int, placed: PlacedEvent) -> Iterable[Finding]:
         """Take what the engine says of a stream."""
         return ()
 

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from strep.audio.block import SampleState
 from strep.audio.formats import AudioFormat
-from strep.plugins.base import Finding, Hops, Plugin, Wants
+from strep.plugins.base import Finding, Hops, PlacedEvent, Plugin, Wants
 from strep.plugins.each import EachStream, StreamPlugin
-from strep.stream.events import Direction, FormatChanged, Gap, Leg, StreamIdentity
+from strep.stream.events import Direction, Event, FormatChanged, Gap, Leg, StreamIdentity
 
 PluginFactory = Callable[[], Plugin | StreamPlugin]
 _NS = 1_000_000_000
@@ -125,7 +125,11 @@ def _run(
 def _open(plugin: Plugin, row: int) -> None:
     plugin.open(row, StreamIdentity(uuid.UUID(int=7), Leg.A, Direction.INBOUND))
     meaning = AudioFormat("PCMU", 8000, 8000)
-    _listed(plugin, plugin.event(row, FormatChanged(_START_NS, row, 0, 0, meaning)), [row])
+    _listed(plugin, plugin.event(row, _placed(FormatChanged(_START_NS, row, 0, 0, meaning))), [row])
+
+
+def _placed(event: Event) -> PlacedEvent:
+    return PlacedEvent(event, Direction.INBOUND, 0)
 
 
 def _play(plugin: Plugin, streams: list[tuple[Signal, int]], rows: list[int]) -> list[Finding]:
@@ -197,7 +201,8 @@ def _check_edges(factory: PluginFactory) -> None:
     _listed(plugin, plugin.process(empty), [])
     for row in (0, _ROWS - 1):
         _open(plugin, row)
-        _listed(plugin, plugin.event(row, Gap(_START_NS, row, 0, 160, 8000, 1, SampleState.LOST)), [row])
+        gap = Gap(_START_NS, row, 0, 160, 8000, 1, SampleState.LOST)
+        _listed(plugin, plugin.event(row, _placed(gap)), [row])
         _listed(plugin, plugin.close(row), [row])
         _open(plugin, row)
         _listed(plugin, plugin.process(replace(hops_of(plugin.wants, [(silence, row)], 0), arrival_ns=None)), [row])

@@ -25,11 +25,11 @@ import numpy as np
 from pydantic import Field
 
 from strep.audio.block import SampleState
-from strep.plugins.base import BlockPlugin, Finding, Hops, PluginConfig, Wants
+from strep.plugins.base import BlockPlugin, Finding, Hops, PlacedEvent, PluginConfig, Wants
 from strep.plugins.digit_pairing import Digit, DigitPairing
 from strep.plugins.tone_pairs import KEYS, SAMPLE_RATE_HZ
 from strep.plugins.tone_tracking import HOP_SAMPLES, Limits, Tones, ToneTracker
-from strep.stream.events import Event, FormatChanged, StreamIdentity, TelephoneEvent
+from strep.stream.events import FormatChanged, StreamIdentity, TelephoneEvent
 
 _NEVER = np.iinfo(np.int64).max
 
@@ -65,14 +65,14 @@ class DtmfPlugin(BlockPlugin):
         self._tracker = ToneTracker(rows, limits)
         self._due = np.full(rows, _NEVER)  # position at which a digit has waited long enough
         self._pairing: dict[int, DigitPairing] = {}  # of rows that had a digit
-        self._sample_rate_hz: dict[int, int] = {}  # of rows that had audio
+        self._has_audio: set[int] = set()  # rows
 
     def open(self, row: int, identity: StreamIdentity) -> None:
         """Begin a stream."""
         self._tracker.open(row)
         self._due[row] = _NEVER
         self._pairing.pop(row, None)
-        self._sample_rate_hz.pop(row, None)
+        self._has_audio.discard(row)
 
     def process(self, hops: Hops) -> Iterable[Finding]:
         """Listen to a hop of each stream."""
@@ -89,14 +89,15 @@ class DtmfPlugin(BlockPlugin):
             self._note_due(row)
         return found
 
-    def event(self, row: int, event: Event) -> Iterable[Finding]:
-        """Take telephone events, and note in which rate their positions count."""
+    def event(self, row: int, placed: PlacedEvent) -> Iterable[Finding]:
+        """Take telephone events, and note whether there is audio beside them."""
+        event = placed.event
         if isinstance(event, FormatChanged) and event.format is not None:
-            self._sample_rate_hz[row] = event.format.sample_rate_hz
+            self._has_audio.add(row)
         if not isinstance(event, TelephoneEvent) or event.event >= len(KEYS):
             return []
-        found = self._add(row, _digit_of_event(row, event, self._sample_rate_hz.get(row, SAMPLE_RATE_HZ)))
-        if self.config.hears_tones and row in self._sample_rate_hz:
+        found = self._add(row, _digit_of_event(row, event, placed.position))
+        if self.config.hears_tones and row in self._has_audio:
             return found
         return found + self._report_all(row)  # no tone can come, nor anything that tells how time goes on
 
@@ -141,11 +142,11 @@ class DtmfPlugin(BlockPlugin):
         self._due[row] = _NEVER if due is None else due
 
 
-def _digit_of_event(row: int, event: TelephoneEvent, sample_rate_hz: int) -> Digit:
-    """Take over an event's claims, its position in the plugin's sample rate."""
+def _digit_of_event(row: int, event: TelephoneEvent, position: int) -> Digit:
+    """Take over an event's claims."""
     return Digit(
         row=row,
-        position=event.position * SAMPLE_RATE_HZ // sample_rate_hz,
+        position=position,
         length_samples=round(event.duration_ms * SAMPLE_RATE_HZ / 1000),
         digit=event.name,
         source="rfc4733",

@@ -22,8 +22,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from strep.plugins.base import BlockPlugin, Finding, Hops, PluginConfig, Wants
-from strep.stream.events import Event, StreamIdentity
+from strep.plugins.base import BlockPlugin, Finding, Hops, PlacedEvent, PluginConfig, Wants
+from strep.stream.events import StreamIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class StreamPlugin:
         """Take audio."""
         return ()
 
-    def event(self, event: Event) -> Iterable[Finding]:
+    def event(self, placed: PlacedEvent) -> Iterable[Finding]:
         """Take what the engine says of the stream."""
         return ()
 
@@ -104,9 +104,9 @@ class EachStream(BlockPlugin):
         if failure is not None:
             raise failure
 
-    def event(self, row: int, event: Event) -> Iterator[Finding]:
+    def event(self, row: int, placed: PlacedEvent) -> Iterator[Finding]:
         """Give a stream what was said of it."""
-        yield from _of(row, self._streams[row].event(event))
+        yield from _of(row, self._streams[row].event(placed))
 
     def close(self, row: int) -> Iterator[Finding]:
         """End a stream."""

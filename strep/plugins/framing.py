@@ -16,9 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.audio.block import AudioBlock, SampleState
-from strep.plugins.base import Hops, Wants
+from strep.plugins.base import Hops, PlacedEvent, Wants
 from strep.plugins.row_framing import CAME, RowFramer, RowHop
-from strep.stream.events import AnchorMoved, Event, StreamClosed, StreamIdentity, StreamOpened
+from strep.stream.events import (
+    AnchorMoved,
+    Direction,
+    Event,
+    FormatChanged,
+    StreamClosed,
+    StreamIdentity,
+    StreamOpened,
+)
 from strep.wire.batch import windows
 
 #: As many streams as the engine has at most, unless told otherwise; memory is only taken by those there are.
@@ -36,7 +44,7 @@ class Taker(Protocol):
     def process(self, hops: Hops) -> None:
         """Take audio."""
 
-    def event(self, row: int, event: Event) -> None:
+    def event(self, row: int, placed: PlacedEvent) -> None:
         """Take what the engine says of a stream."""
 
     def close(self, row: int) -> None:
@@ -71,6 +79,8 @@ class Framer:
         self._offset = np.zeros(rows, np.int64)
         self._anchor_ns = np.zeros(rows, np.int64)
         self._zero_ns = np.zeros(rows, np.int64)  # wall time of position 0
+        self._direction = np.zeros(rows, np.uint8)
+        self._event_hz = np.zeros(rows, np.int64)  # in which the positions of a row's events count
         self._worst = np.zeros(rows, np.uint8)
         self._is_odd = np.zeros(rows, np.bool_)
         self._odd: dict[int, RowFramer] = {}
@@ -97,7 +107,10 @@ class Framer:
         if isinstance(event, AnchorMoved):
             self._anchor_ns[row] = min(int(self._anchor_ns[row]), event.anchor_ns)
             self._set_zero(row)
-        self._taker.event(row, event)
+        if isinstance(event, FormatChanged) and event.format is not None:
+            self._event_hz[row] = event.format.sample_rate_hz
+        place = self.place_of(row, int(self._event_hz[row]), getattr(event, "position", 0))
+        self._taker.event(row, PlacedEvent(event, Direction(int(self._direction[row])), place))
 
     def block(self, block: AudioBlock) -> None:
         """Take audio."""
@@ -134,11 +147,27 @@ class Framer:
         To be called before its first audio. The hops before that sample do not go out.
         """
         self._offset[row] = offset
-        start = max(0, offset)
-        self._next[row] = start
-        held = row * 2 * self._hop
-        self._held[held : held + start % self._hop] = 0
+        self._begin_at(row, max(0, offset))
         self._set_zero(row)
+
+    def _begin_at(self, row: int, position: int) -> None:
+        """Let a row go on at a position, with nothing of its hop before that."""
+        self._next[row] = position
+        held = row * 2 * self._hop
+        self._held[held : held + position % self._hop] = 0
+
+    def place_of(self, row: int, sample_rate_hz: int, position: int) -> int:
+        """Give where a position of a stream, counted at that rate, lies among the hops."""
+        return position * self._rate_hz // sample_rate_hz + int(self._offset[row])
+
+    def pass_over(self, row: int, sample_rate_hz: int, position: int, samples: int) -> bool:
+        """Leave out silence that is of no use any more, where that is simple; tell whether it was."""
+        place = self.place_of(row, sample_rate_hz, position)
+        if sample_rate_hz != self._rate_hz or self._is_odd[row] or place != self._next[row]:
+            return False
+        self._begin_at(row, place + samples)
+        self._worst[row] = SampleState.SILENCE if self._next[row] % self._hop else 0
+        return True
 
     def _open(self, opened: StreamOpened) -> None:
         if not self._free:
@@ -149,6 +178,7 @@ class Framer:
             self._row_of_slot = np.append(self._row_of_slot, np.full(slot + 1, _NOBODY, np.int64))
         self._row_of_slot[slot] = row
         self._anchor_ns[row], self._worst[row] = opened.time_ns, 0
+        self._direction[row], self._event_hz[row] = opened.identity.direction, self._rate_hz
         self.shift(row, 0)
         self._taker.open(row, opened.identity, opened.time_ns)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.audio.block import AudioBlock, SampleState
-from strep.plugins.base import Hops, Wants
+from strep.plugins.base import Hops, PlacedEvent, Wants
 from strep.plugins.framing import MOST_ROWS, Framer, Taker, duration_ns
 from strep.stream.events import Direction, Event, StreamClosed, StreamIdentity, StreamOpened
 
@@ -83,6 +83,15 @@ class PairFramer:
     def close(self) -> None:
         """Do nothing: streams are closed by their events."""
 
+    def is_past(self, slot: int, sample_rate_hz: int, end: int) -> bool:
+        """Tell whether a stream's leg has gone out up to a position of the stream already."""
+        row = self._framer.row_of(slot)
+        return row >= 0 and self._framer.place_of(row, sample_rate_hz, end) <= self._next[self._pair[row]] * self._hop
+
+    def pass_over(self, slot: int, sample_rate_hz: int, position: int, samples: int) -> bool:
+        """Take silence that is past, where that can be done at once; tell whether it was done."""
+        return self._framer.pass_over(self._framer.row_of(slot), sample_rate_hz, position, samples)
+
     def _place(self, row: int) -> None:
         """Fix where a direction lies in its leg."""
         if row < 0:
@@ -104,9 +113,9 @@ class PairFramer:
         self._pair[row], self._side[row] = pair, side
         self._is_open[pair, side], self._ended[pair, side] = True, False
 
-    def tell(self, row: int, event: Event) -> None:
+    def tell(self, row: int, placed: PlacedEvent) -> None:
         """Hand on an event of a direction as one of its leg."""
-        self._taker.event(int(self._pair[row]), event)
+        self._taker.event(int(self._pair[row]), placed)
 
     def join(self, hops: Hops) -> None:
         """Lay directions' hops beside the others', and give what is complete."""

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from strep.audio.block import SampleState
-from strep.plugins.base import BlockPlugin, Finding, Hops, PluginConfig, Wants
+from strep.plugins.base import BlockPlugin, Finding, Hops, PlacedEvent, PluginConfig, Wants
 from strep.plugins.bursts import LossBursts
 from strep.plugins.emodel import EQUIPMENT, Equipment, mos, simple_rating
 from strep.plugins.playout import AdaptiveBuffer, FixedBuffer, PlayoutBuffer
-from strep.stream.events import Event, FormatChanged, StreamIdentity
+from strep.stream.events import FormatChanged, StreamIdentity
 
 _NS_PER_MS = 1_000_000
 #: RFC 3550 section 6.4.1: each packet changes the estimate by a sixteenth.
@@ -83,8 +83,9 @@ class QualityPlugin(BlockPlugin):
         self._begin[row] = 0
         self._reset(row)
 
-    def event(self, row: int, event: Event) -> Iterable[Finding]:
+    def event(self, row: int, placed: PlacedEvent) -> Iterable[Finding]:
         """Note which codec it is."""
+        event = placed.event
         if isinstance(event, FormatChanged):
             self._equipment[row] = EQUIPMENT.get(event.format.encoding) if event.format else None
         return ()

@@ -14,6 +14,7 @@ from strep.stream.events import Direction, SourceChanged, StreamClosed
 from tests.analysis.faulty import Peak, Sound
 from tests.analysis.test_faults import findings, record
 from tests.live import deliver, interleave
+from tests.plugins.events import placed
 from tests.plugins.test_framing import Keeping, block, closed, identity, opened
 from tests.test_offline import written
 from tests.traffic import MS, START_NS, Sender, every
@@ -96,7 +97,7 @@ def test_a_plugin_that_takes_nothing_at_all_is_hopeless_before_memory_runs_out(m
     monkeypatch.setattr("strep.analysis.waiting.MOST_ITEMS", 10)
     waiting = Waiting(10)
     for n in range(15):
-        waiting.put((n, SourceChanged(START_NS, n, 0, 1)))
+        waiting.put((n, placed(SourceChanged(START_NS, n, 0, 1))))
     assert len(waiting) < 10  # what is only told was dropped
     for n in range(30):
         waiting.put((n, identity(), START_NS))

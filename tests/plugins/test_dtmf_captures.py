@@ -2,22 +2,16 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from strep.audio.block import AudioBlock
+from strep.analysis import Analysis, Found, Notice
 from strep.audio.formats import AudioFormat
 from strep.offline import read_capture
-from strep.plugins.base import Hops
 from strep.plugins.digit_pairing import Digit
-from strep.plugins.dtmf import DtmfPlugin
-from strep.stream.events import Event, StreamClosed, StreamOpened
 from tests.conftest import CAPTURES
 
 #: What SDP in the same file does not say.
 _EVENTS = AudioFormat("TELEPHONE-EVENT", 8000, 8000)
-_HOP = DtmfPlugin.wants.hop_samples
-_ROWS = 16
 #: What was pressed, all of it as telephone events.
 DIGITS = {
     "dtmf_2833_1.pcap": "1",
@@ -31,49 +25,16 @@ WITHOUT = ("FAX-Call-t38-CA-TDM-SIP-FB-1.pcap", "milliwatt.pcmu.rtp.pcap", "sip-
 CALLS = sorted(path for path in CAPTURES.rglob("*.*cap") if path.name in (*DIGITS, *WITHOUT))
 
 
-class Listening:
-    """Is a sink that cuts what is at 8 kHz into hops for the plugin, and passes events on; a slot's row is its own."""
-
-    def __init__(self) -> None:
-        self.plugin = DtmfPlugin()
-        self.plugin.start(_ROWS)
-        self.kept: dict[int, np.ndarray] = {}
-        self.position = [0] * _ROWS
-        self.digits: list[Digit] = []
-
-    def event(self, event: Event) -> None:
-        if isinstance(event, StreamOpened):
-            self.plugin.open(event.slot, event.identity)
-        self.digits += self.plugin.event(event.slot, event)
-        if isinstance(event, StreamClosed):
-            self.digits += self.plugin.close(event.slot)
-
-    def block(self, block: AudioBlock) -> None:
-        if block.sample_rate_hz != 8000:
-            return  # resampling is not the plugin's
-        for frame in block.frames():
-            kept = np.concatenate([self.kept.get(frame.slot, np.zeros(0, np.int16)), frame.samples])
-            while len(kept) >= _HOP:
-                self._hop(frame.slot, kept[:_HOP], int(frame.state))
-                kept = kept[_HOP:]
-            self.kept[frame.slot] = kept
-
-    def _hop(self, row: int, samples: np.ndarray, state: int) -> None:
-        columns = (np.array([row]), np.array([self.position[row]]), np.zeros(1, np.int64), samples[None])
-        self.digits += self.plugin.process(Hops(8000, *columns, np.array([state], np.uint8)))
-        self.position[row] += _HOP
-
-    def flush(self, now_ns: int) -> None:
-        pass
-
-    def close(self) -> None:
-        self.digits += self.plugin.finish()
-
-
 def listen(path: Path) -> list[Digit]:
-    sink = Listening()
-    read_capture(path, sinks=[sink], payload_types={100: _EVENTS} if path.name.startswith("FAX") else None)
-    return sink.digits
+    digits = list[Digit]()
+
+    def note(notice: Notice) -> None:
+        if isinstance(notice.what, Found) and isinstance(notice.what.finding, Digit):
+            digits.append(notice.what.finding)
+
+    analysis = Analysis(["dtmf"], consumers=[note], live=False)
+    read_capture(path, sinks=[analysis], payload_types={100: _EVENTS} if path.name.startswith("FAX") else None)
+    return digits
 
 
 @pytest.mark.parametrize("path", CALLS, ids=lambda path: path.name)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strep.audio.block import AudioBlock, SampleState
+from strep.audio.formats import AudioFormat
 from strep.audio.resample import resample
 from strep.plugins.base import Wants
 from strep.plugins.framing import Framer
@@ -15,6 +16,7 @@ from strep.stream.events import (
     AnchorMoved,
     CloseReason,
     Direction,
+    FormatChanged,
     Leg,
     SourceChanged,
     StreamClosed,
@@ -22,7 +24,9 @@ from strep.stream.events import (
     StreamOpened,
     StreamReport,
 )
+from tests.plugins.events import placed
 
+PLACES = (480, 160, 320, 320, 480, 0)
 START_NS = 1_700_000_000_000_000_000
 CAME = (SampleState.RECEIVED, SampleState.UNDECODED)
 
@@ -145,8 +149,26 @@ def test_events_come_in_their_place_and_those_of_unknown_streams_not_at_all():
     made.event(changed)
     made.event(SourceChanged(START_NS, 5, 0, 3))
     made.block(block([5, 0], 0, np.zeros((2, 160))))
-    assert taker.calls == [("open", 0, START_NS), ("event", 0, changed)]
+    assert taker.calls == [("open", 0, START_NS), ("event", 0, placed(changed))]
     assert taker.batches[0].rows.tolist() == [0]
+
+
+def test_an_event_is_placed_by_the_rate_of_its_stream_and_where_that_lies_among_the_hops():
+    made, taker = framer(slots=(0,))
+    made.event(opened(1, who=identity(1, Direction.OUTBOUND)))
+    made.shift(1, 400)
+    told = [
+        SourceChanged(START_NS, 1, 480, 3),  # before anyone knows the rate: as if it were the hops'
+        FormatChanged(START_NS, 1, 320, 9, AudioFormat("G722", 8000, 16000)),
+        SourceChanged(START_NS, 1, 640, 3),
+        FormatChanged(START_NS, 1, 640, 77, None),
+        SourceChanged(START_NS, 1, 960, 3),
+        AnchorMoved(START_NS, 1, START_NS),
+    ]
+    for event in told:
+        made.event(event)
+    expected = [placed(event, 400 + position, Direction.OUTBOUND) for event, position in zip(told, PLACES, strict=True)]
+    assert [call[2] for call in taker.calls[2:]] == expected
 
 
 def test_the_last_hop_is_filled_with_zeros_and_the_row_serves_again():

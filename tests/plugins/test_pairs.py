@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strep.audio.block import SampleState
 from strep.plugins.base import Wants
 from strep.plugins.pairs import PairFramer
-from strep.stream.events import AnchorMoved, Direction
+from strep.stream.events import AnchorMoved, Direction, SourceChanged
 from tests.plugins.test_framing import START_NS, Keeping, block, closed, identity, opened
 
 MS = 1_000_000
@@ -83,6 +83,15 @@ def test_what_comes_after_the_wait_is_dropped_and_counted_unless_it_is_silence()
     made.event(closed(0))
     made.event(closed(1))
     assert side(taker, 1).tolist() == [0] * 800 + [3] * 160 + [0] * 640
+
+
+def test_an_event_of_a_pair_says_of_which_direction_it_is_and_where_in_the_leg():
+    made, taker = pairs(opens=((0, IN, 0), (1, OUT, 10)))
+    made.block(block([0, 1], 0, np.ones((2, 160))))
+    for slot in (0, 1):
+        made.event(SourceChanged(START_NS, slot, 160, 3))
+    told = [call for call in taker.calls if call[0] == "event"]
+    assert [(row, one.direction, one.position) for _, row, one in told] == [(0, IN, 160), (0, OUT, 240)]
 
 
 def test_a_direction_that_ended_is_not_waited_for_and_the_leg_ends_with_the_last():

@@ -9,6 +9,7 @@ from strep.plugins.base import Hops
 from strep.plugins.emodel import EQUIPMENT, mos, simple_rating
 from strep.plugins.quality import QualityConfig, QualityPlugin
 from strep.stream.events import Direction, FormatChanged, Leg, StreamIdentity
+from tests.plugins.events import placed
 
 HOP, NS = 160, 20_000_000
 IDENTITY = StreamIdentity(None, Leg.A, Direction.INBOUND, "x")
@@ -19,7 +20,7 @@ def plugin(rows=4, encoding="PCMU", interval_s=10.0):
     made.start(rows)
     for row in range(rows):
         made.open(row, IDENTITY)
-        made.event(row, FormatChanged(0, row, 0, 0, AudioFormat(encoding, 8000, 8000)))
+        made.event(row, placed(FormatChanged(0, row, 0, 0, AudioFormat(encoding, 8000, 8000))))
     return made
 
 

@@ -1,0 +1,138 @@
+"""A pause does not hold up anybody, and nothing is lost by that."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strep.audio.block import SampleState
+from strep.plugins.base import Wants
+from strep.plugins.framing import Framer
+from strep.plugins.pairs import PairFramer
+from strep.plugins.portions import Portions
+from strep.stream.events import AnchorMoved, Direction, SourceChanged
+from tests.plugins.events import placed
+from tests.plugins.test_framing import START_NS, Keeping, block, closed, identity, opened
+from tests.plugins.test_pairs import side
+
+SILENCE = SampleState.SILENCE
+
+
+class InOrder(Keeping):
+    """Keeps what a plugin would be given, and of each row in which order."""
+
+    def __init__(self):
+        super().__init__()
+        self.order = {}
+
+    def process(self, hops):
+        super().process(hops)
+        for row, position in zip(hops.rows.tolist(), hops.position.tolist(), strict=True):
+            self.order.setdefault(row, []).append(position)
+
+    def event(self, row, placed):
+        self.order.setdefault(row, []).append(placed)
+
+
+def portions(slots=(0, 1), kind=Portions, hop=160):
+    taker = InOrder()
+    made = Framer(Wants(8000, hop), taker, 8)
+    for slot in slots:
+        made.event(opened(slot))
+    return kind(made), taker
+
+
+def test_a_pause_is_given_in_portions_and_what_comes_behind_it_in_its_turn():
+    made, taker = portions()
+    for second in range(3):
+        made.block(block([0], 8000 * second, np.zeros(8000), SILENCE))
+    changed = SourceChanged(START_NS, 0, 24_000, 3)
+    made.event(changed)
+    given = []
+    for n in range(30):
+        slots, position = ([1], [160 * n]) if n < 8 else ([0, 1], [24_000 + 160 * (n - 8), 160 * n])
+        made.block(block(slots, position, np.full((len(slots), 160), n + 1)))
+        made.flush(0)
+        given.append(len(taker.hops[0]))
+        assert len(taker.hops[1]) == n + 1, "the other one waits for nothing"
+    assert max(np.diff(given)) == 8
+    assert given[-1] == 150 + 22
+    assert taker.order[0][149:152] == [149 * 160, placed(changed), 150 * 160]
+    assert taker.audio(0)[-160 * 23 :: 160].tolist() == [0, *range(9, 31)]
+
+
+def test_a_stream_that_ends_while_its_pause_is_given_is_given_whole():
+    made, taker = portions()
+    made.block(block([0], 0, np.zeros(8000), SILENCE))
+    made.block(block([0], 8000, np.full(160, 5)))
+    assert taker.hops[0] == []
+    made.event(closed(0))
+    assert len(taker.hops[0]) == 51
+    assert taker.audio(0)[-160:].tolist() == [5] * 160
+    assert taker.calls[-1] == ("close", 0)
+
+
+def test_where_the_first_sample_lies_is_told_at_once():
+    made, taker = portions()
+    made.block(block([0], 0, np.zeros(8000), SILENCE))
+    moved = AnchorMoved(START_NS, 0, START_NS - 1000)
+    made.event(moved)
+    made.flush(0)
+    assert taker.order[0][0] == placed(moved)
+    assert taker.batches[0].time_ns.tolist() == [START_NS - 1000]
+
+
+@pytest.mark.parametrize("kind", [Portions, lambda framer: framer])
+@pytest.mark.parametrize("rate_hz", [8000, 16_000])
+def test_a_direction_that_comes_back_is_heard_from_its_first_sample_on(kind, rate_hz):
+    taker = Keeping()
+    framer = PairFramer(Wants(8000, 160, is_pair=True), taker, 8)
+    made = kind(framer)
+    for slot, direction in enumerate(Direction):
+        made.event(opened(slot, who=identity(0, direction)))
+    ours = rate_hz // 50
+    made.block(block([1], 0, np.full(ours + 30, 3), rate_hz=rate_hz))
+    for n in range(450):
+        made.block(block([0], 160 * n, np.full(160, 1)))
+        made.flush(0)
+    begin = ours + 30
+    for end in [*range(rate_hz, 9 * rate_hz, rate_hz), 450 * ours]:
+        made.block(block([1], begin, np.zeros(end - begin), SILENCE, rate_hz=rate_hz))
+        begin = end
+    for n in range(450, 500):
+        made.block(block([0], 160 * n, np.full(160, 1)))
+        made.block(block([1], ours * n, np.full(ours, 2), rate_hz=rate_hz))
+        made.flush(0)
+    for slot in (0, 1):
+        made.event(closed(slot))
+    heard = side(taker, 1)
+    assert not heard[400 : 450 * 160 - 40].any()
+    assert np.abs(heard[450 * 160 + 40 : 500 * 160 - 40] - 2).max() <= 1
+    assert side(taker, 0).tolist() == [1] * 80_000
+    if rate_hz == 8000:
+        assert framer.late_samples == 0
+
+
+LENGTHS = st.sampled_from([10, 160, 170, 1280, 1290, 3000])
+ITEMS = st.lists(st.tuples(st.integers(0, 2), LENGTHS | st.none(), st.integers(0, 4), st.booleans()), max_size=25)
+
+
+@given(ITEMS, st.sampled_from([50, 160, 400]))
+def test_nothing_else_is_given_and_in_no_other_order(items, hop):
+    taken = []
+    for kind in (Portions, lambda framer: framer):
+        made, taker = portions(range(3), kind, hop)
+        position = [0] * 3
+        for n, (slot, length, state, flushes) in enumerate(items):
+            if length is None:
+                made.event(SourceChanged(START_NS, slot, position[slot], n))
+            else:
+                sound = np.zeros(length) if state == SILENCE else np.full(length, n + 1)
+                made.block(block([slot], position[slot], sound, state))
+                position[slot] += length
+            if flushes:
+                made.flush(0)
+        for slot in range(3):
+            made.event(closed(slot))
+        taken.append((taker.hops, taker.order))
+    assert taken[0] == taken[1]
