@@ -89,7 +89,7 @@ class Receiver:
         engine = Engine(config.with_payload_types(payload_types or {}))
         self._listeners = Listeners()
         self.analysis = Analysis(plugins)
-        self.pipeline = Pipeline(engine, sinks, self._listeners.take, [self.analysis] if plugins else ())
+        self.pipeline = Pipeline(engine, sinks, self._listeners.take, [self.analysis])
         self.engine = engine
         self._receive_buffer_bytes, self._portable = receive_buffer_bytes, portable
         self._sources: list[DatagramSource] = []

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from weakref import WeakSet
 
+from strep.analysis.child import memory_bytes
 from strep.analysis.driver import Driver, Runner
 from strep.analysis.found import Found
 from strep.analysis.options import PluginCounts, PluginRun, Way
@@ -39,7 +40,7 @@ _RUNNERS: dict[Way, Callable[..., Runner]] = {Way.INLINE: Driver, Way.THREAD: Th
 class Notice:
     """Is one thing that is told: an event of the engine, or what a plugin found.
 
-    sequence: 1, 2, 3 and so on; an anchor that moved is not counted, and has the number of the one before.
+    sequence: 1, 2, 3 and so on; an anchor that moved, which only consumers are told, has the number of the one before.
     """
 
     sequence: int
@@ -152,6 +153,7 @@ class Analysis:
             framer = self._framers[plugin.wants, run.rows]
             counts[plugin.NAME] = replace(
                 self._runners[plugin.NAME].counts,
+                memory_bytes=self._runners[plugin.NAME].counts.memory_bytes or memory_bytes(),
                 late_samples=framer.late_samples,
                 refused_streams=framer.refused_streams,
             )
@@ -178,9 +180,10 @@ class Analysis:
             self._tell(found.identity, found)
 
     def _tell(self, identity: StreamIdentity, what: Event | Found) -> None:
-        self._told += not isinstance(what, AnchorMoved)
+        is_news = not isinstance(what, AnchorMoved)
+        self._told += is_news
         notice = Notice(self._told, identity, what)
-        for queue in self._queues:
+        for queue in self._queues if is_news else ():
             queue.put(notice)
         for consumer in tuple(self._consumers):
             self._guard(consumer, lambda consumer=consumer: consumer(notice))  # type: ignore[misc]  # it is typed

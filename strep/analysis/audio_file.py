@@ -79,7 +79,7 @@ def _block(samples: np.ndarray[tuple[int, int], np.dtype[np.int16]], position: i
     slots = np.arange(len(samples))
     at = np.full(len(samples), position)
     states = np.full(len(samples), SampleState.RECEIVED, np.uint8)
-    return AudioBlock(rate, slots, at, samples, states, at * _NS // rate)
+    return AudioBlock(rate, slots, at, samples, states, np.zeros_like(at))  # no packet brought it
 
 
 def _closed(slot: int, identity: StreamIdentity, length: int, rate: int) -> StreamClosed:

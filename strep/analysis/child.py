@@ -1,4 +1,7 @@
-"""Be the process that a plugin runs in: `main` gets the ring, its size, and the pipes of tasks and results."""
+"""Be the process that a plugin runs in.
+
+`main` gets the ring, its size, the pipes of tasks and results, and where the plugin lies.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Any, NamedTuple
 from strep.analysis.driver import Driver
 from strep.analysis.found import Found
 from strep.analysis.options import PluginCounts
-from strep.analysis.shared_ring import RingReader
+from strep.analysis.shared_ring import RingReader, read_given
 from strep.analysis.waiting import apply
 
 #: A task: where its record begins, and how much of the ring it takes up.
@@ -33,15 +36,11 @@ class Result(NamedTuple):
 
 def main(arguments: list[str]) -> None:
     """Do what is asked until there is nothing more, or nobody who asks."""
-    ring_fd, size_bytes, tasks, results = map(int, arguments)
+    ring_fd, size_bytes, tasks, results, given = map(int, arguments)
     ring = RingReader(ring_fd, size_bytes)
-    first = _task(tasks)
-    if first is None:
-        return
-    task: Any = ring.read(first[0])
-    plugin, run, live = task
+    plugin, run, live = pickle.loads(read_given(given))
     driver = Driver(plugin, run, time.perf_counter_ns, live=live)
-    _answer(results, driver, first[1])
+    _answer(results, driver, 0)
     while (place := _task(tasks)) is not None:
         item: Any = ring.read(place[0])
         is_last = item is None

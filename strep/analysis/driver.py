@@ -13,6 +13,7 @@ from strep.analysis.found import Found
 from strep.analysis.options import PluginCounts, PluginRun
 from strep.analysis.waiting import OpenStreams, apply
 from strep.plugins.base import Finding, Hops, PlacedEvent, Plugin
+from strep.plugins.framing import duration_ns
 from strep.stream.events import StreamIdentity
 
 _log = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ _NS = 1_000_000_000
 #: Findings of one call: what tells more of one hop of each stream has gone wild.
 MOST_FINDINGS = 50_000
 _UNKNOWN = -1
+#: 500 years at 8 kHz.
+_FARTHEST = 2**47
 
 
 class Runner(Protocol):
@@ -87,7 +90,7 @@ class Driver:
             for row in rows[jumped].tolist():
                 self._begin_anew(row)
         self._expected[rows] = hops.position + self._hop
-        self._zero_ns[rows] = hops.time_ns - hops.position * _NS // self._rate_hz
+        self._zero_ns[rows] = hops.time_ns - duration_ns(hops.position, self._rate_hz)
         began_ns = self._clock()
         fine = self._call(lambda: self._plugin.process(hops))
         took_ns = self._clock() - began_ns
@@ -100,6 +103,7 @@ class Driver:
     def event(self, row: int, placed: PlacedEvent) -> None:
         """Let the plugin take an event."""
         self._streams.note((row, placed))
+        self.counts.missed_events += self.counts.switched_off is not None
         self._call(lambda: self._plugin.event(row, placed))
 
     def close(self, row: int) -> None:
@@ -139,7 +143,12 @@ class Driver:
             return
         self.counts.late += 1
         self._late += 1
-        if self._live and self._run.way == "inline" and self._late >= self._run.most_late:
+        if not self._live or self._run.way != "inline":
+            return
+        if took_ns > self._run.patience_s * 1e9:
+            self.counts.hung += 1
+            self.switch_off(f"a call lasted {took_ns / 1e9:.1f} s, longer than {self._run.patience_s:g} s")
+        elif self._late >= self._run.most_late:
             self.switch_off(f"{self._late} calls in a row took longer than {self._run.deadline_ms:g} ms")
 
     def _call(self, act: Callable[[], Iterable[Finding] | None]) -> bool:
@@ -150,7 +159,9 @@ class Driver:
             findings = act()
             if findings is not None:
                 self._keep(islice(findings, MOST_FINDINGS + 1))
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise  # it is meant for all of the program
+        except BaseException as error:  # a plugin's SystemExit or CancelledError is its own affair
             self.counts.errors += 1
             self._errors += 1
             if self.counts.errors == 1:
@@ -165,16 +176,20 @@ class Driver:
             if len(self._found) >= MOST_FINDINGS:
                 self.counts.missed_findings += 1
                 return
-            start_s = finding.position / self._rate_hz
+            self._found.append(self._placed(finding))
             self.counts.findings += 1
-            self._found.append(
-                Found(
-                    self._plugin.NAME,
-                    self._identity[finding.row],
-                    self._plugin.wants.is_pair,
-                    int(self._zero_ns[finding.row]) + finding.position * _NS // self._rate_hz,
-                    start_s,
-                    finding.length_samples * 1000 / self._rate_hz,
-                    finding,
-                )
-            )
+
+    def _placed(self, finding: Finding) -> Found:
+        """Say whose a finding is, and when it was. Raises what is wrong with it: that is the plugin's fault."""
+        row, position, length = int(finding.row), int(finding.position), int(finding.length_samples)
+        if not isinstance(finding.KIND, str) or abs(position) > _FARTHEST or not 0 <= length <= _FARTHEST:
+            raise ValueError(f"expected a KIND, and a position and length that can be, found {finding!r}")
+        return Found(
+            self._plugin.NAME,
+            self._identity[row],
+            self._plugin.wants.is_pair,
+            int(self._zero_ns[row]) + position * _NS // self._rate_hz,
+            position / self._rate_hz,
+            length * 1000 / self._rate_hz,
+            finding,
+        )

@@ -2,6 +2,7 @@
 
 Every line has:
 
+    file            of `strep analyze` only: which one it is about; the sequence begins anew with each
     sequence        1, 2, 3 and so on; where one is missing, the reader was too slow
     event           start, media_format, source, gap, telephone_event, stop, or a finding's own: speech, digit, ...
     time            when, RFC 3339 in UTC with microseconds; of what lasts, when it begins
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import threading
 from collections import deque
 from dataclasses import fields
@@ -40,7 +42,7 @@ import numpy as np
 from strep.analysis.analysis import Notice
 from strep.analysis.found import Found
 from strep.errors import SinkError
-from strep.plugins.base import Finding
+from strep.plugins.base import RESERVED, Finding
 from strep.stream.events import (
     AnchorMoved,
     Direction,
@@ -60,24 +62,29 @@ MOST_LINES = 100_000
 #: How long the end waits for a reader that takes nothing.
 _PATIENCE_S = 5.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COMMON = {one.name for one in fields(Finding)}
+#: What a finding's own fields do not say.
+_COMMON = {one.name for one in fields(Finding)} | RESERVED
 
 
 class JsonLines:
     """Is a consumer (strep.analysis) that writes to a file or a stream such as stdout, in a thread of its own.
 
-    to: a path, which is written anew, or a text stream, which is left open. waits: for a reader that is too slow,
-    rather than drop the oldest lines. missed: lines that were dropped; failure: what writing raised, after which
-    nothing more is written. Raises SinkError when the file cannot be opened.
+    to: a path, which is written anew unless it `appends`, or a text stream, which is left open. waits: for a reader
+    that is too slow, rather than drop the oldest lines. about: what each line begins with. missed: lines that were
+    dropped; failure: what writing raised, after which nothing more is written. Raises SinkError when the file cannot be
+    opened.
     """
 
-    def __init__(self, to: str | Path | TextIO, *, waits: bool = False, most_lines: int = MOST_LINES) -> None:
+    def __init__(
+        self, to: str | Path | TextIO, *, appends: bool = False, waits: bool = False, most_lines: int = MOST_LINES
+    ) -> None:
         self._owns = isinstance(to, str | Path)
         try:
-            self._stream: TextIO = _open(to) if isinstance(to, str | Path) else to
+            self._stream: TextIO = _open(Path(to), appends=appends) if isinstance(to, str | Path) else to
         except OSError as error:
             raise SinkError(f"{to}: {error.strerror}") from error
         self._describer = Describer()
+        self.about: Document = {}
         self._waits, self._most = waits, most_lines
         self._lines: deque[str] = deque()
         self._changed = threading.Condition()
@@ -92,7 +99,7 @@ class JsonLines:
         document = self._describer.describe(notice)
         if document is None:
             return
-        line = json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
+        line = json.dumps(self.about | document, ensure_ascii=False, allow_nan=False) + "\n"
         with self._changed:
             while self._waits and len(self._lines) >= self._most and self.failure is None:
                 self._changed.wait()
@@ -217,8 +224,14 @@ class Describer:
         return time_ns, {"start_s": round(position / rate_hz, 6), **more}
 
 
-def _open(path: str | Path) -> TextIO:
-    return Path(path).open("w", encoding="utf-8")
+def _open(path: Path, *, appends: bool) -> TextIO:
+    """Open a file; where a writer was killed within its last line, that one is ended."""
+    stream = path.open("a" if appends else "w", encoding="utf-8")
+    if appends and path.stat().st_size:
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            stream.write("" if file.read() == b"\n" else "\n")
+    return stream
 
 
 def time_text(time_ns: int) -> str:

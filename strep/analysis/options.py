@@ -8,6 +8,9 @@ from dataclasses import dataclass, fields
 from strep.errors import ConfigError
 from strep.plugins.registry import PluginSource, Settings
 
+#: Loading what a plugin needs (a model, a large library) may take so long; patience_s is for what comes after.
+STARTING_NS = 30_000_000_000
+
 
 class Way(enum.StrEnum):
     """Is where a plugin runs."""
@@ -23,9 +26,10 @@ class PluginRun:
 
     plugin, config: see strep.plugins.registry. deadline_ms: what a call may take; later ones are counted, and inline,
     when live, `most_late` of them in a row switch the plugin off. patience_s: after so long, a call is taken to hang: a
-    thread is left to itself, a process is killed. queue_hops: hops of single streams that may wait; when live, the
-    older half is dropped when there are more. most_errors: exceptions in a row after which it is switched off.
-    most_restarts: of a process that died, hung, or took more memory than most_memory_bytes. rows: streams at a time.
+    thread is left to itself, a process is killed, and one inline, when live, is not called again. queue_hops: hops of
+    single streams that may wait; when live, the older half is dropped when there are more. most_errors: exceptions in a
+    row, whichever streams they are of, after which it is switched off. most_restarts: of a process that died, hung, or
+    took more memory than most_memory_bytes. rows: streams at a time.
     """
 
     plugin: PluginSource
@@ -56,10 +60,10 @@ class PluginRun:
 class PluginCounts:
     """Counts what became of a plugin. Hops are those of single streams.
 
-    hops: given to it. missed_hops: not given, as it was behind, had died, or is switched off. calls, busy_ns, late: of
-    `process`. errors: exceptions it raised. hung: calls that were given up. restarts: of its process. findings,
-    missed_findings: handed on, and those that were too many. late_samples, refused_streams: see strep.plugins.framing.
-    memory_bytes: of its process. switched_off: why, if it is.
+    hops: given to it. missed_hops, missed_events: not given, as it was behind, had died, or is switched off. calls,
+    busy_ns, late: of `process`. errors: exceptions it raised. hung: calls that were given up. restarts: of its process.
+    findings, missed_findings: handed on, and those that were too many. late_samples, refused_streams: see
+    strep.plugins.framing. memory_bytes: of its process, or else of this one. switched_off: why, if it is.
     """
 
     hops: int = 0
@@ -72,6 +76,7 @@ class PluginCounts:
     restarts: int = 0
     findings: int = 0
     missed_findings: int = 0
+    missed_events: int = 0
     late_samples: int = 0
     refused_streams: int = 0
     memory_bytes: int = 0

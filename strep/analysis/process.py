@@ -20,8 +20,8 @@ from pathlib import Path
 from strep.analysis.child import LENGTH, TASK, Result
 from strep.analysis.driver import MOST_FINDINGS
 from strep.analysis.found import Found
-from strep.analysis.options import PluginCounts, PluginRun
-from strep.analysis.shared_ring import RingWriter, parts_of, record_of
+from strep.analysis.options import STARTING_NS, PluginCounts, PluginRun
+from strep.analysis.shared_ring import RingWriter, given_memory, parts_of, record_of
 from strep.analysis.waiting import Item, OpenStreams, Waiting
 from strep.errors import ConfigError
 from strep.plugins.base import Hops, PlacedEvent, Plugin
@@ -30,8 +30,7 @@ from strep.stream.events import StreamIdentity
 _log = logging.getLogger(__name__)
 #: A pipe holds 64 KB, and so many tasks always fit: writing one never waits.
 _MOST_UNDER_WAY = 1000
-#: Loading what a plugin needs (a model, a large library) may take so long.
-_STARTING_NS = 30_000_000_000
+_STDERR = 2
 #: A process that lived so long has recovered, and its restarts count from 0 again.
 _STEADY_NS = 60_000_000_000
 _READ_BYTES = 1 << 20
@@ -43,7 +42,7 @@ class ProcessRunner:
 
     def __init__(self, plugin: Plugin, run: PluginRun, clock: Callable[[], int], *, live: bool = True) -> None:
         self._name, self._run, self._clock, self._live = plugin.NAME, run, clock, live
-        self._task = (plugin, replace(run, plugin=plugin.NAME, config=None), live)
+        self._task = pickle.dumps((plugin, replace(run, plugin=plugin.NAME, config=None), live))
         self._most_under_way = max(1, run.queue_hops // 2)  # what is in the ring cannot be dropped any more
         self._waiting, self._streams = Waiting(max(1, run.queue_hops // 2)), OpenStreams()
         self._past, self._now = PluginCounts(), PluginCounts()  # of processes that died, of the one that runs
@@ -64,6 +63,7 @@ class ProcessRunner:
         """Count what became of the plugin, in all its processes."""
         counts = _sum(self._past, self._now)
         counts.missed_hops += self._waiting.missed_hops
+        counts.missed_events += self._waiting.missed_events
         counts.memory_bytes = self._now.memory_bytes
         counts.switched_off = self._off
         return counts
@@ -141,7 +141,7 @@ class ProcessRunner:
             return
         for result in process.answers(now_ns):
             self._take(result)
-        patience_ns = int(self._run.patience_s * 1e9) if process.is_started else _STARTING_NS
+        patience_ns = int(self._run.patience_s * 1e9) if process.is_started else STARTING_NS
         if self._now.switched_off is not None:
             self._switch_off(self._now.switched_off)
         elif self._done:
@@ -199,31 +199,25 @@ class ProcessRunner:
 class _Process:
     """Is one process, with its ring and its pipes. results: the descriptor to wait at."""
 
-    def __init__(self, task: object, now_ns: int) -> None:
+    def __init__(self, task: bytes, now_ns: int) -> None:
+        self.began_ns = self.heard_ns = now_ns
+        self.is_started = self.is_dead = False
+        self._under_way: deque[int] = deque([0])  # hops of each task; the first one is to begin
+        self.hops_under_way = 0  # that it was given and has not answered for
+        self._bytes = b""
         self.ring = RingWriter()
         child_tasks, self._tasks = os.pipe()
         self.results, child_results = os.pipe()
-        self.began_ns = self.heard_ns = now_ns
-        self.is_started = self.is_dead = False
-        self._under_way: deque[int] = deque()  # hops of each task
-        self.hops_under_way = 0  # that it was given and has not answered for
-        self._bytes = b""
         os.set_blocking(self.results, False)
-        given = (self.ring.fd, child_tasks, child_results)
+        given = given_memory(task)
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", "import sys; from strep.analysis.child import main; main(sys.argv[1:])"]
-                + [str(number) for number in (self.ring.fd, self.ring.size_bytes, child_tasks, child_results)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=given,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
-                process_group=0,  # Ctrl-C in the terminal is for us alone
-            )
+            self._process = _start(self.ring, child_tasks, child_results, given)
+        except OSError:
+            self._let_go()
+            raise
         finally:
-            os.close(child_tasks)
-            os.close(child_results)
-        self.give(task)
+            for fd in (child_tasks, child_results, given):
+                os.close(fd)
 
     @property
     def pid(self) -> int:
@@ -284,11 +278,28 @@ class _Process:
         if self._tasks >= 0:
             self._process.kill()
             self._process.wait()
-            os.close(self._tasks)
-            os.close(self.results)
-            self.ring.close()
+            self._let_go()
             self._tasks = -1
         return int(self._process.returncode)
+
+    def _let_go(self) -> None:
+        os.close(self._tasks)
+        os.close(self.results)
+        self.ring.close()
+
+
+def _start(ring: RingWriter, tasks: int, results: int, given: int) -> subprocess.Popen[bytes]:
+    """Start strep.analysis.child; what its plugin prints goes to our stderr, for stdout may be somebody's data."""
+    begin = "import sys; from strep.analysis.child import main; main(sys.argv[1:])"
+    numbers = [str(number) for number in (ring.fd, ring.size_bytes, tasks, results, given)]
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", begin, *numbers],
+        stdin=subprocess.DEVNULL,
+        stdout=_STDERR,
+        pass_fds=(ring.fd, tasks, results, given),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
+        process_group=0,  # Ctrl-C in the terminal is for us alone
+    )
 
 
 def check_sendable(plugin: Plugin) -> None:

@@ -1,4 +1,4 @@
-"""Hand audio to another process through memory that both see.
+"""Hand audio, and whatever is large, to another process through memory that both see.
 
 The ring itself has no locks in it: one side says by a message where a record lies, the other that it has read it.
 """
@@ -116,6 +116,21 @@ def _select(hops: Hops, rows: slice) -> Hops:
         hops.state[rows],
         None if hops.arrival_ns is None else hops.arrival_ns[rows],
     )
+
+
+def given_memory(data: bytes) -> int:
+    """Lay down what another process is to read once; gives the descriptor to be passed on, which is the caller's."""
+    fd = _anonymous_memory(0)
+    with os.fdopen(os.dup(fd), "wb") as file:
+        file.write(data)
+    return fd
+
+
+def read_given(fd: int) -> bytes:
+    """Read what was laid down, and let go of it."""
+    with os.fdopen(fd, "rb") as file:
+        file.seek(0)
+        return file.read()
 
 
 def _anonymous_memory(size_bytes: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from strep.analysis.driver import MOST_FINDINGS, Driver
 from strep.analysis.found import Found
-from strep.analysis.options import PluginCounts, PluginRun
+from strep.analysis.options import STARTING_NS, PluginCounts, PluginRun
 from strep.analysis.waiting import Item, Waiting, apply
 from strep.plugins.base import Hops, PlacedEvent, Plugin
 from strep.stream.events import StreamIdentity
@@ -30,7 +30,7 @@ class ThreadRunner:
         self._counts = PluginCounts()  # as of the last call that ended
         self._began_ns: int | None = clock()  # of the call under way
         self._off: str | None = None
-        self._ended = False
+        self._started = self._ended = False
         self._thread = threading.Thread(target=self._work, name=f"strep {plugin.NAME}", daemon=True)
         self._thread.start()
 
@@ -40,6 +40,7 @@ class ThreadRunner:
         with self._changed:
             counts = replace(self._counts, hung=self._hung)
             counts.missed_hops += self._waiting.missed_hops
+            counts.missed_events += self._waiting.missed_events
             counts.missed_findings += self._missed_findings
             counts.switched_off = self._off or counts.switched_off
         return counts
@@ -96,9 +97,10 @@ class ThreadRunner:
 
     def _look(self) -> None:
         """See whether the call under way has lasted too long."""
-        if self._began_ns is not None and self._clock() - self._began_ns > self._run.patience_s * 1e9:
+        patience_ns = self._run.patience_s * 1e9 if self._started else STARTING_NS
+        if self._began_ns is not None and self._clock() - self._began_ns > patience_ns:
             self._hung += self._off is None
-            self._switch_off(f"a call lasted longer than {self._run.patience_s:g} s")
+            self._switch_off(f"a call lasted longer than {patience_ns / 1e9:g} s")
 
     def _switch_off(self, why: str) -> None:
         if self._off is None:
@@ -133,6 +135,7 @@ class ThreadRunner:
     def _keep(self, driver: Driver) -> None:
         """Lay what was found where it is taken, as far as there is room; a call that was given up tells nothing."""
         self._began_ns = None
+        self._started = True
         found = driver.take()
         if self._off is not None:
             return

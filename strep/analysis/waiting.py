@@ -23,13 +23,13 @@ MOST_ITEMS = 100_000
 
 
 class Waiting:
-    """Is a queue of what a plugin is to be given. missed_hops: how many were dropped."""
+    """Is a queue of what a plugin is to be given. missed_hops, missed_events: how many were dropped."""
 
     def __init__(self, most_hops: int) -> None:
         self._items: deque[Item] = deque()
         self._most = most_hops
         self._hops = 0
-        self.missed_hops = 0
+        self.missed_hops = self.missed_events = 0
 
     def __len__(self) -> int:
         return len(self._items)
@@ -53,7 +53,9 @@ class Waiting:
                 self._drop(self._most // 2)
         elif len(self._items) == MOST_ITEMS:
             self._drop(0)
+            before = len(self._items)
             self._items = deque(item for item in self._items if not _is_told(item) or _is_format(item))
+            self.missed_events += before - len(self._items)
 
     def put_first(self, items: Iterable[Item]) -> None:
         """Add what is to be given before all that waits; none of it is audio."""
@@ -73,10 +75,12 @@ class Waiting:
     def refuse(self, item: Item) -> None:
         """Count what is not taken any more."""
         self.missed_hops += len(item) if isinstance(item, Hops) else 0
+        self.missed_events += _is_told(item)
 
     def clear(self) -> None:
         """Drop everything."""
         self.missed_hops += self._hops
+        self.missed_events += sum(map(_is_told, self._items))
         self._hops = 0
         self._items.clear()
 

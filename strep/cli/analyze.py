@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,18 +12,18 @@ from typing import Annotated
 
 import typer
 
-from strep.analysis import Consumer, Found, JsonLines, Notice, PluginCounts
+from strep.analysis import Consumer, Found, JsonLines, Notice, PluginCounts, PluginRun
 from strep.analysis.audio_file import analyse_audio_file
 from strep.audio.formats import AudioFormat
 from strep.cli.compiling import compile_ahead
-from strep.cli.errors import say
 from strep.cli.files import is_capture
-from strep.cli.options import JsonOption, PayloadTypes, payload_types
+from strep.cli.options import PayloadTypes, payload_types
 from strep.cli.output import Column, print_line, print_table
+from strep.cli.plugins import NAMES, PluginSettings, plugin_runs, say_counts
 from strep.cli.progress import Bar
+from strep.errors import ConfigError
 from strep.offline import read_capture
 from strep.plugins.base import Finding
-from strep.plugins.registry import load_plugin
 from strep.stream.events import Direction
 
 _DEFAULT = "level,voice,dtmf"
@@ -51,39 +52,49 @@ def analyze(
         list[Path], typer.Argument(metavar="FILE...", help="Captures, or audio files.", show_default=False)
     ],
     plugins: Annotated[
-        str,
-        typer.Option(
-            "--plugins", metavar="NAMES", help="Which listen: dtmf, level, progress, quality, voice, module:Class."
-        ),
+        str, typer.Option("--plugins", metavar="NAME,...", help=f"Which listen: {NAMES}; slow ones as NAME=process.")
     ] = _DEFAULT,
+    settings: PluginSettings = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write JSON lines to this file.")] = None,
     pt: PayloadTypes = None,
-    as_json: JsonOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines instead of a table.")] = False,
 ) -> None:
     """Say what is heard in captures and recordings.
 
     Plugins listen as fast as the machine can. With --json every finding and
     event is a line of JSON, as strep.analysis.jsonl describes it.
     """
-    told = payload_types(pt)
-    names = [name.strip() for name in plugins.split(",") if name.strip()]
-    for name in names:
-        load_plugin(name)  # so that a name that cannot be is told before anything is read
+    told, runs = payload_types(pt), plugin_runs(plugins, settings)
+    kinds = [is_capture(file) for file in files]  # so that one that is missing is told before anything is read
+    _check_out(out, files)
     findings = Findings()
     lines = [JsonLines(sys.stdout, waits=True)] if as_json else list[JsonLines]()
     lines += [JsonLines(out, waits=True)] if out else []
-    kept = [_Kept(line) for line in lines]
+    is_done, fine = False, True
     try:
-        for file in files:
-            _warn(file, _analyse(file, names, [findings, *kept], told))
+        for file, captured in zip(files, kinds, strict=True):
+            for line in lines:
+                line.about = {"file": str(file)}
+            consumers: list[Consumer] = [findings, *(_Kept(line) for line in lines)]
+            analyse = functools.partial(_analyse_capture, told) if captured else _analyse_audio
+            fine &= say_counts(analyse(file, runs, consumers), str(file))
+        is_done = True
     finally:
         for line in lines:
             line.close()
+        if not as_json and (is_done or findings.counts):  # what was found before a file that cannot be read
+            _print(findings)
     for line in lines:
         if line.failure is not None:
             raise line.failure
-    if not as_json:
-        _print(findings)
+    if not fine:
+        raise typer.Exit(1)
+
+
+def _check_out(out: Path | None, files: Sequence[Path]) -> None:
+    """Raise ConfigError for an output that would destroy an input."""
+    if out is not None and out.exists() and any(out.samefile(file) for file in files):
+        raise ConfigError(f"--out {out}: expected a file of its own, found one that is to be analysed")
 
 
 class _Kept:
@@ -96,24 +107,19 @@ class _Kept:
         self._consumer(notice)
 
 
-def _analyse(
-    file: Path, names: Sequence[str], consumers: Sequence[Consumer], told: Mapping[int, AudioFormat]
+def _analyse_capture(
+    told: Mapping[int, AudioFormat], file: Path, runs: Sequence[PluginRun], consumers: Sequence[Consumer]
 ) -> dict[str, PluginCounts]:
+    compile_ahead()
     with Bar() as bar:
-        if not is_capture(file):
-            return analyse_audio_file(file, names, consumers, lambda done, total: bar.show(file.name, done, total))
-        compile_ahead()
         return read_capture(
-            file, plugins=names, consumers=consumers, payload_types=told, indexed=bar.indexed, fed=bar.fed
+            file, plugins=runs, consumers=consumers, payload_types=told, indexed=bar.indexed, fed=bar.fed
         ).plugins
 
 
-def _warn(file: Path, counts: dict[str, PluginCounts]) -> None:
-    for name, of_plugin in counts.items():
-        if of_plugin.switched_off:
-            say(f"{file}: plugin {name} was switched off: {of_plugin.switched_off}")
-        elif of_plugin.errors:
-            say(f"{file}: plugin {name} failed {of_plugin.errors} times")
+def _analyse_audio(file: Path, runs: Sequence[PluginRun], consumers: Sequence[Consumer]) -> dict[str, PluginCounts]:
+    with Bar() as bar:
+        return analyse_audio_file(file, runs, consumers, lambda done, total: bar.show(file.name, done, total))
 
 
 def _print(findings: Findings) -> None:

@@ -114,7 +114,7 @@ class Crew:
             }
             for name, bound in own.items()
         }
-        task = {"inputs": places, "options": self.options.describe()}
+        task = {"inputs": places, "options": self.options.of_worker(index).describe()}
         return await WorkerProcess.start(WORKER_MODULE, index, task, [b.socket.fileno() for b in own.values()])
 
     def describe(self, kernel_drops: int) -> Document:

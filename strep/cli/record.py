@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -23,11 +24,13 @@ from strep.cli.options import (
     PlayoutDelay,
 )
 from strep.cli.output import Document
-from strep.cli.recorder import Recorder, RecorderOptions, bind_inputs, check_addresses, until
+from strep.cli.plugins import NAMES, PluginSettings, say_counts
+from strep.cli.recorder import STDOUT, Recorder, RecorderOptions, bind_inputs, check_addresses, until
 from strep.cli.recordings import describe_sink
 from strep.cli.results import print_results
 from strep.cli.signals import stop_event
 from strep.cli.status import status_line
+from strep.errors import ConfigError
 from strep.net.source import RECEIVE_BUFFER_BYTES
 from strep.net.steering import MAX_SOCKETS
 from strep.receiver import warn_of_receive_buffer
@@ -81,6 +84,26 @@ def record(
             max=MAX_SOCKETS,
         ),
     ] = 1,
+    plugins: Annotated[
+        str | None,
+        typer.Option(
+            "--plugins",
+            metavar="NAME,...",
+            help=f"Which listen meanwhile: {NAMES}; slow ones as NAME=thread or NAME=process.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: PluginSettings = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            "--events",
+            metavar="FILE",
+            help="Append JSON lines to this file: what plugins find, and what happens to streams; - is stdout. "
+            "With --plugins, events.jsonl in --out unless told otherwise; each worker has its own, -1, -2, ...",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Receive forked calls and record them.
@@ -89,7 +112,10 @@ def record(
     what it transmitted) with a JSON file that says what happened to it. Stop
     with Ctrl-C: files are finished, and a table of them is printed.
     """
-    options = RecorderOptions(out, layout, encoding, file_format, tuple(pt or ()), playout_delay_ms, idle_timeout_s)
+    listening = plugins, tuple(settings or ()), _events(events, out, plugins, workers, as_json=as_json)
+    options = RecorderOptions(
+        out, layout, encoding, file_format, tuple(pt or ()), playout_delay_ms, idle_timeout_s, *listening
+    )
     check_addresses(target, rx, tx)
     with no_empty_folder(out):
         if workers > 1:
@@ -103,14 +129,23 @@ def record(
     error = document.get("error")
     if error:
         say(error)
-    print_results(document, out, as_json=as_json)
+    if str(options.events) != STDOUT:
+        print_results(document, out, as_json=as_json)
     if error:
         raise typer.Exit(1)
+
+
+def _events(events: Path | None, out: Path, plugins: str | None, workers: int, *, as_json: bool) -> Path | None:
+    """Tell where events go to. Raises ConfigError for standard output, where that is needed otherwise."""
+    if str(events) == STDOUT and (as_json or workers > 1):
+        raise ConfigError(f"--events - has stdout to itself, so not with {'--json' if as_json else '--workers'}")
+    return out / "events.jsonl" if events is None and plugins is not None else events
 
 
 async def _record(recorder: Recorder, out: Path, duration_s: float | None) -> Document:
     receiver = recorder.receiver
     async with receiver:
+        recorder.write_events()
         with stop_event() as stopped:
             addresses = " and ".join(map(str, receiver.addresses))
             say(f"recording what arrives at {addresses} into {out}; stop with Ctrl-C")
@@ -119,9 +154,12 @@ async def _record(recorder: Recorder, out: Path, duration_s: float | None) -> Do
                     await until(stopped, receiver.wait(), duration_s)
                 finally:
                     recorder.news.end()
+    listened = receiver.analysis.counts()
+    say_counts(listened)
     return describe_sink(recorder.sink) | {
         "datagrams": receiver.counts(),
         "kernel_drops": receiver.kernel_drops,
         "socket_errors": receiver.socket_errors,
         "senders_over_limit": receiver.senders_over_limit,
+        "plugins": {name: asdict(counts) for name, counts in listened.items()},
     }

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Awaitable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from strep.analysis import JsonLines
 from strep.cli.compiling import compile_ahead
 from strep.cli.news import News
 from strep.cli.options import FileFormat, new_sink, payload_types
 from strep.cli.output import Document
+from strep.cli.plugins import plugin_runs
 from strep.cli.status import Tally
 from strep.engine import EngineConfig
 from strep.errors import ConfigError
@@ -20,6 +23,9 @@ from strep.net.source import BoundSocket
 from strep.net.steering import bind_group
 from strep.receiver import Input, Receiver
 from strep.sinks.recordings import Encoding, Layout
+
+#: What --events takes for standard output.
+STDOUT = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +39,13 @@ class RecorderOptions:
     pt: tuple[str, ...]
     playout_delay_ms: int
     idle_timeout_s: int
+    plugins: str | None = None
+    settings: tuple[str, ...] = ()
+    events: Path | None = None
 
     def describe(self) -> Document:
         """Make a document of the options, for another process."""
-        return asdict(self) | {"out": str(self.out)}
+        return asdict(self) | {"out": str(self.out), "events": self.events and str(self.events)}
 
     @classmethod
     def read(cls, document: Document) -> RecorderOptions:
@@ -49,7 +58,14 @@ class RecorderOptions:
             pt=tuple(document["pt"]),
             playout_delay_ms=document["playout_delay_ms"],
             idle_timeout_s=document["idle_timeout_s"],
+            plugins=document["plugins"],
+            settings=tuple(document["settings"]),
+            events=document["events"] and Path(document["events"]),
         )
+
+    def of_worker(self, index: int) -> RecorderOptions:
+        """Give a worker's own options: each writes a file of events for itself."""
+        return replace(self, events=self.events and self.events.with_stem(f"{self.events.stem}-{index + 1}"))
 
 
 class Recorder:
@@ -77,7 +93,19 @@ class Recorder:
             sinks=[self.sink, self.tally],
             config=config,
             payload_types=told,
+            plugins=plugin_runs(options.plugins, options.settings),
         )
+        self._events = options.events
+
+    def write_events(self) -> None:
+        """Write what happens and what plugins find, from now on, if that was asked for. Raises SinkError."""
+        if self._events is None:
+            return
+        if str(self._events) == STDOUT:
+            self.receiver.analysis.add(JsonLines(sys.stdout))
+        else:
+            self._events.parent.mkdir(parents=True, exist_ok=True)
+            self.receiver.analysis.add(JsonLines(self._events, appends=True))
 
 
 @contextlib.contextmanager

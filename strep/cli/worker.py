@@ -97,6 +97,7 @@ def begin(task: Document) -> RecordingJob:
     options = RecorderOptions.read(task["options"])
     dispatch = Dispatch()
     recorder = Recorder(options, inputs.get("target"), inputs.get("rx"), inputs.get("tx"), news=dispatch)
+    recorder.write_events()
     return RecordingJob(recorder, dispatch)
 
 

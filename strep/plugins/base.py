@@ -76,12 +76,17 @@ class PlacedEvent:
     position: int
 
 
+#: What findings are reported with; a finding has no field of its own of such a name.
+RESERVED = frozenset(("sequence", "event", "time", "call", "call_leg_id", "leg", "plugin", "start_s", "file"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Is something that a plugin found in a stream; each kind is a class of its own with its own fields.
 
     row: of the stream. position: of its first sample, at the sample rate that the plugin wants. length_samples: how
-    long it is, 0 for what has no length. KIND: its name in reports, such as "digit".
+    long it is, 0 for what has no length. KIND: its name in reports, such as "digit". Fields of its own may be numbers,
+    texts, None, and tuples or dicts of those.
     """
 
     KIND: ClassVar[str]

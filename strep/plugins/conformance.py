@@ -14,14 +14,14 @@ from __future__ import annotations
 import pickle
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from strep.audio.block import SampleState
 from strep.audio.formats import AudioFormat
-from strep.plugins.base import Finding, Hops, PlacedEvent, Plugin, Wants
+from strep.plugins.base import RESERVED, Finding, Hops, PlacedEvent, Plugin, Wants
 from strep.plugins.each import EachStream, StreamPlugin
 from strep.stream.events import Direction, Event, FormatChanged, Gap, Leg, StreamIdentity
 
@@ -96,7 +96,7 @@ def _signal(wants: Wants, name: str, sound: NDArray[np.float64]) -> Signal:
 
 def _made(factory: PluginFactory) -> Plugin:
     made = factory()
-    return EachStream(type(made)) if isinstance(made, StreamPlugin) else made
+    return EachStream(type(made), made.config) if isinstance(made, StreamPlugin) else made
 
 
 def _run(
@@ -156,12 +156,17 @@ def hops_of(wants: Wants, streams: list[tuple[Signal, int]], number: int) -> Hop
     return Hops(wants.sample_rate_hz, rows, position, time_ns, samples, state, arrival_ns)
 
 
-def _listed(plugin: Plugin, findings: Iterable[Finding], rows: list[int]) -> list[Finding]:
+def _listed(plugin: Plugin, findings: Iterable[Finding] | None, rows: list[int]) -> list[Finding]:
     """Check findings one by one."""
-    listed = list(findings)
+    listed = list(findings or ())
     for finding in listed:
         assert isinstance(finding, Finding), f"{plugin.NAME} gave {finding!r}, expected a Finding"
-        assert isinstance(type(finding).KIND, str), f"{type(finding).__name__} has no KIND"
+        kind = type(finding).__name__
+        assert isinstance(getattr(finding, "KIND", None), str), f"{kind} has no KIND"
+        taken = RESERVED.intersection(one.name for one in fields(finding))
+        assert not taken, f"{kind} has a field {', '.join(sorted(taken))}, which says something else in reports"
+        numbers = (finding.row, finding.position, finding.length_samples)
+        assert all(type(number) is int for number in numbers), f"row, position or length is no int in {finding!r}"
         assert finding.row in rows, f"{plugin.NAME} found {finding!r} in row {finding.row}, open are {rows}"
         assert finding.length_samples >= 0, f"{finding!r} is shorter than nothing"
         assert pickle.loads(pickle.dumps(finding)) == finding or _has_nan(finding), f"{finding!r} changes by pickling"

@@ -1,14 +1,13 @@
 """Find plugins: by name, by import path, or as what the caller has in hand.
 
 A name is that of a built-in one, or of an entry point in the group `strep.plugins`, which any installed package may
-have. An import path is "module:Class".
+have, but not with the name of a built-in one. An import path is "module:Class".
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,13 +20,14 @@ GROUP = "strep.plugins"
 #: They are loaded when they are asked for: some need packages that not everyone has.
 BUILT_IN = {
     "dtmf": "strep.plugins.dtmf:DtmfPlugin",
+    "echo": "strep.plugins.echo:EchoPlugin",
     "level": "strep.plugins.level:LevelPlugin",
     "progress": "strep.plugins.progress:ProgressPlugin",
     "quality": "strep.plugins.quality:QualityPlugin",
     "voice": "strep.plugins.voice:VoicePlugin",
 }
 _METHODS = ("start", "open", "process", "event", "close", "finish")
-PluginSource = str | type | Plugin
+PluginSource = str | type | Plugin | StreamPlugin
 Settings = Mapping[str, Any] | PluginConfig | None
 
 
@@ -41,7 +41,7 @@ def load_plugin(source: PluginSource, config: Settings = None) -> Plugin:
     if not isinstance(found, type):
         if config is not None:
             raise ConfigError(f"a plugin that is an object has its configuration already, got another: {config!r}")
-        return _checked(found)
+        return _checked(EachStream(type(found), found.config) if isinstance(found, StreamPlugin) else found)
     kind: Any = found
     settings = _configure(kind, config)
     try:
@@ -59,18 +59,23 @@ def plugin_names() -> list[str]:
 
 
 def _find(name: str) -> type:
-    points = [point.value for point in entry_points(group=GROUP) if point.name == name]
-    path = name if ":" in name else BUILT_IN.get(name) or (points[0] if points else "")
-    if not path:
-        raise ConfigError(f"expected a plugin, {', '.join(plugin_names())} or module:Class, got {name!r}")
-    module, _, attribute = path.partition(":")
+    path = name if ":" in name else BUILT_IN.get(name) or _path_of_entry_point(name)
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found = EntryPoint("", path, GROUP).load()
     except Exception as error:  # also what the module's own code raises
         raise ConfigError(f"plugin {path} cannot be imported: {error}") from error
     if not isinstance(found, type):
         raise ConfigError(f"expected {path} to be a class, found {type(found).__name__}")
     return found
+
+
+def _path_of_entry_point(name: str) -> str:
+    paths = sorted({point.value for point in entry_points(group=GROUP) if point.name == name})
+    if not paths:
+        raise ConfigError(f"expected a plugin, {', '.join(plugin_names())} or module:Class, got {name!r}")
+    if len(paths) > 1:
+        raise ConfigError(f"more than one package has a plugin {name!r}: ask for one of {', '.join(paths)}")
+    return paths[0]
 
 
 def _configure(kind: type, config: Settings) -> PluginConfig:

@@ -1,5 +1,6 @@
 """Plugins that do wrong, each in its own way, and one that does right."""
 
+import asyncio
 import os
 import signal
 import time
@@ -55,6 +56,42 @@ class Raises(Faulty):
         raise RuntimeError("a mistake")
 
 
+class IsCancelled(Faulty):
+    """Raises what is no Exception."""
+
+    NAME: ClassVar[str] = "is-cancelled"
+
+    def go_wrong(self):
+        raise asyncio.CancelledError("a mistake")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nameless(Finding):
+    """Lacks a KIND."""
+
+
+NONSENSE = {
+    "no finding": lambda row: "half a second",
+    "no kind": lambda row: Nameless(row=row, position=0),
+    "no position": lambda row: Peak(row=row, position=None, level=1),
+    "too far": lambda row: Peak(row=row, position=10**30, level=1),
+    "no length": lambda row: Peak(row=row, position=0, length_samples=-1, level=1),
+    "another row": lambda row: Peak(row=row + 7, position=0, level=1),
+}
+
+
+class NonsenseConfig(PluginConfig):
+    kind: str
+
+
+class TellsNonsense(BlockPlugin):
+    NAME: ClassVar[str] = "tells-nonsense"
+    CONFIG = NonsenseConfig
+
+    def process(self, hops):
+        return [NONSENSE[self.config.kind](row) for row in hops.rows.tolist()]
+
+
 class Sleeps(Faulty):
     NAME: ClassVar[str] = "sleeps"
 
@@ -102,6 +139,30 @@ class DiesOnce(Faulty):
         if not os.path.exists(self.config.marker):  # noqa: PTH110
             os.close(os.open(self.config.marker, os.O_CREAT))
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class StartsSlowly(Sound):
+    NAME: ClassVar[str] = "starts-slowly"
+
+    def start(self, rows):
+        super().start(rows)
+        time.sleep(0.3)
+
+
+class IsLarge(Sound):
+    NAME: ClassVar[str] = "is-large"
+
+    def __init__(self, config=None):
+        super().__init__(config)
+        self.model = bytes(10_000_000)
+
+
+class Prints(Sound):
+    NAME: ClassVar[str] = "prints"
+
+    def start(self, rows):
+        super().start(rows)
+        print("hello from a plugin", flush=True)  # noqa: T201
 
 
 class CannotStart(Faulty):

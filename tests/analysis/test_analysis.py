@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from strep import Receiver, read_capture
-from strep.analysis import Analysis, Found, PluginRun, Way
+from strep.analysis import Analysis, Found, JsonLines, PluginRun, Way
 from strep.analysis.driver import Driver
 from strep.analysis.waiting import Waiting
 from strep.errors import ConfigError
-from strep.plugins.base import BlockPlugin, Wants
+from strep.plugins.base import BlockPlugin, Hops, Wants
 from strep.plugins.framing import Framer
-from strep.stream.events import Direction, SourceChanged, StreamClosed
+from strep.stream.events import AnchorMoved, Direction, SourceChanged, StreamClosed
 from tests.analysis.faulty import Peak, Sound
 from tests.analysis.test_faults import findings, record
 from tests.live import deliver, interleave
@@ -99,6 +99,7 @@ def test_a_plugin_that_takes_nothing_at_all_is_hopeless_before_memory_runs_out(m
     for n in range(15):
         waiting.put((n, placed(SourceChanged(START_NS, n, 0, 1))))
     assert len(waiting) < 10  # what is only told was dropped
+    assert waiting.missed_events == 15 - len(waiting)
     for n in range(30):
         waiting.put((n, identity(), START_NS))
     assert waiting.is_hopeless
@@ -147,6 +148,32 @@ def test_what_cannot_be_run_is_said(make, says):
         make()
 
 
+def test_times_are_right_however_long_a_stream_lasts():
+    class Wide(BlockPlugin):
+        wants = Wants(48_000, 960)
+
+        def process(self, hops):
+            return [Peak(row=0, position=int(hops.position[0]), level=1)]
+
+    driver = Driver(Wide(), PluginRun(Wide), lambda: 0)
+    driver.open(0, identity(), START_NS)
+    position = 100 * 24 * 3600 * 48_000  # a hundred days
+    columns = np.zeros(1, np.int64), np.array([position]), np.array([START_NS + position // 48_000 * 10**9])
+    driver.process(Hops(48_000, *columns, np.zeros((1, 960), np.int16), np.zeros(1, np.uint8)))
+    (found,) = driver.take()
+    assert found.time_ns == START_NS + 100 * 24 * 3600 * 10**9
+
+
+async def test_an_anchor_that_moves_is_no_news():
+    analysis = Analysis([])
+    queue = analysis.notices()
+    analysis.event(opened(0))
+    analysis.event(AnchorMoved(START_NS, 0, START_NS - 5))
+    analysis.event(closed(0))
+    analysis.close()
+    assert [notice.sequence async for notice in queue] == [1, 2]
+
+
 def test_what_never_had_a_stream_has_counts_all_the_same():
     analysis = Analysis([PluginRun(Sound, way=Way.PROCESS)])
     assert analysis.counts()["sound"].hops == 0
@@ -158,6 +185,17 @@ def test_a_capture_is_analysed(tmp_path):
     notices = []
     result = read_capture(path, plugins=[Sound], consumers=[notices.append])
     assert result.plugins["sound"].hops == len(findings(notices, "sound")) == 50
+
+
+async def test_a_receiver_without_plugins_tells_what_happens_all_the_same(tmp_path):
+    async with Receiver("udp:127.0.0.1:0") as receiver:
+        told = receiver.analysis.notices()
+        receiver.analysis.add(JsonLines(tmp_path / "told.jsonl"))
+        await deliver(receiver, Sender().packets(20))
+        await receiver.stop()
+    kinds = [type(notice.what).__name__ async for notice in told]
+    assert kinds == ["StreamOpened", "FormatChanged", "StreamClosed"]
+    assert len((tmp_path / "told.jsonl").read_text().splitlines()) == 3
 
 
 async def test_a_receiver_runs_plugins_on_live_calls():

@@ -1,26 +1,34 @@
 """Analysis cannot hurt capture: whatever a plugin does, the recording is the same, and it is counted."""
 
+import io
 import itertools
 import logging
 from pathlib import Path
 
 import pytest
 
-from strep.analysis import Analysis, Found, PluginRun, Way
+from strep.analysis import Analysis, Found, JsonLines, PluginRun, Way
+from strep.analysis.child import memory_bytes
 from strep.engine import Engine, EngineConfig
 from strep.pipeline import Pipeline
 from strep.sinks.recordings import RecordingSink
 from strep.wire.batch import DatagramBatch
 from tests.analysis.faulty import (
+    NONSENSE,
     CannotStart,
     Dies,
     DiesOnce,
     FaultConfig,
     Hangs,
+    IsCancelled,
+    IsLarge,
     Leaks,
+    Prints,
     Raises,
     Sleeps,
     Sound,
+    StartsSlowly,
+    TellsNonsense,
     TellsTooMuch,
 )
 from tests.traffic import MS, START_NS, Sender
@@ -29,11 +37,13 @@ PACKETS = 100
 WAYS = list(Way)
 
 
-def record(folder: Path, plugins=(), *, live=True, packets=PACKETS, clock=None):
+def record(folder: Path, plugins=(), *, live=True, packets=PACKETS, clock=None, consumers=()):
     """Record both directions of a leg beside plugins; give the files' bytes, the counts and what was told."""
     notices = []
     sinks = [RecordingSink(folder, flush_interval_ms=100)]
-    analysis = Analysis(plugins, consumers=[notices.append], live=live, **({"clock": clock} if clock else {}))
+    analysis = Analysis(
+        plugins, consumers=[notices.append, *consumers], live=live, **({"clock": clock} if clock else {})
+    )
     # Before the recording, so that what a plugin may do to the samples would be recorded.
     pipeline = Pipeline(Engine(EngineConfig(max_streams=8)), [analysis, *sinks])
     senders = [Sender(), Sender(direction=1, ssrc=2, seed=2)]
@@ -91,6 +101,27 @@ def test_a_plugin_that_keeps_raising_is_switched_off_and_the_others_go_on(way, t
     assert len(findings(notices, "sound")) == 2 * PACKETS
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_raised_may_be_anything(way, tmp_path, undisturbed, caplog):
+    files, counts, notices = record(tmp_path, [PluginRun(IsCancelled, way=way, most_errors=3), Sound], live=False)
+    assert files == undisturbed
+    assert counts["is-cancelled"].errors == 3
+    assert "3 errors in a row, the last one CancelledError('a mistake')" in counts["is-cancelled"].switched_off
+    assert len(findings(notices, "sound")) == 2 * PACKETS
+
+
+@pytest.mark.parametrize("kind", NONSENSE)
+def test_a_finding_that_makes_no_sense_is_its_plugins_fault(kind, tmp_path, undisturbed, caplog):
+    stream = io.StringIO()
+    runs = [PluginRun(TellsNonsense, {"kind": kind}, most_errors=3), Sound]
+    files, counts, notices = record(tmp_path, runs, live=False, consumers=[JsonLines(stream, waits=True)])
+    assert files == undisturbed
+    assert counts["tells-nonsense"].errors == 3
+    assert counts["tells-nonsense"].findings == 0
+    assert len(findings(notices, "sound")) == 2 * PACKETS
+    assert len(stream.getvalue().splitlines()) == notices[-1].sequence
+
+
 @pytest.mark.parametrize("way", [Way.THREAD, Way.PROCESS])
 def test_a_plugin_that_is_slow_misses_the_oldest(way, tmp_path, undisturbed):
     plugins = [PluginRun(Sleeps, way=way, queue_hops=20, deadline_ms=2)]
@@ -113,6 +144,41 @@ def test_a_plugin_that_is_late_too_often_is_switched_off_inline(tmp_path, undist
     assert counts["sound"].late == 7
     assert "longer than 20 ms" in counts["sound"].switched_off
     assert counts["sound"].hops + counts["sound"].missed_hops == 2 * PACKETS
+
+
+def test_inline_one_call_that_lasts_too_long_is_the_last(tmp_path, undisturbed, caplog):
+    ticks = itertools.count(0, 6000 * MS)
+    files, counts, _ = record(tmp_path, [PluginRun(Sound)], clock=lambda: next(ticks))
+    assert files == undisturbed
+    assert (counts["sound"].calls, counts["sound"].hung) == (1, 1)
+    assert counts["sound"].switched_off == "a call lasted 6.0 s, longer than 5 s"
+
+
+@pytest.mark.parametrize("way", [Way.THREAD, Way.PROCESS])
+def test_to_start_may_take_longer_than_a_call(way, tmp_path):
+    _, counts, _ = record(tmp_path, [PluginRun(StartsSlowly, way=way, patience_s=0.2)], live=False)
+    assert (counts["starts-slowly"].hung, counts["starts-slowly"].hops) == (0, 2 * PACKETS)
+
+
+def test_a_plugin_may_be_larger_than_what_audio_is_handed_over_in(tmp_path):
+    _, counts, _ = record(tmp_path, [PluginRun(IsLarge(), way=Way.PROCESS)], live=False)
+    assert (counts["is-large"].hops, counts["is-large"].restarts) == (2 * PACKETS, 0)
+
+
+def test_what_a_plugin_prints_in_its_process_goes_to_stderr(tmp_path, capfd):
+    record(tmp_path, [PluginRun(Prints, way=Way.PROCESS)], live=False, packets=1)
+    assert capfd.readouterr() == ("", "hello from a plugin\n")
+
+
+def test_where_no_process_can_be_made_nothing_is_left_open(tmp_path, monkeypatch, caplog):
+    def refused(*args, **kwargs):
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr("strep.analysis.process.subprocess.Popen", refused)
+    before = len(list(Path("/dev/fd").iterdir()))
+    _, counts, _ = record(tmp_path, [PluginRun(Sound, way=Way.PROCESS)])
+    assert counts["sound"].switched_off == "no process could be made: no more processes"
+    assert len(list(Path("/dev/fd").iterdir())) == before
 
 
 def test_offline_nobody_is_switched_off_for_taking_long(tmp_path):
@@ -143,10 +209,12 @@ def test_a_plugin_that_tells_without_end_is_cut_short(way, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("way", [Way.INLINE, Way.THREAD])
-def test_a_plugin_that_leaks_leaves_the_recording_alone(way, tmp_path, undisturbed):
+def test_a_plugin_that_leaks_leaves_the_recording_alone_and_it_can_be_seen(way, tmp_path, undisturbed):
+    before = memory_bytes()
     files, counts, _ = record(tmp_path, [PluginRun(Leaks, {"after_hops": 2 * PACKETS - 6}, way)], live=False)
     assert files == undisturbed
     assert counts["leaks"].hops == 2 * PACKETS
+    assert counts["leaks"].memory_bytes > before + 50_000_000
 
 
 def test_a_process_that_leaks_is_started_again(tmp_path, undisturbed, caplog):

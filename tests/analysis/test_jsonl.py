@@ -45,6 +45,29 @@ def written(*notices):
     return lines(stream)
 
 
+def test_what_all_lines_have_cannot_be_said_otherwise_by_a_finding():
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Overrides(Finding):
+        KIND: ClassVar[str] = "overrides"
+        sequence: int = 99
+        time: str = "noon"
+        level: int = 5
+
+    found = Found("it", IDENTITY, False, START_NS, 0.0, 0.0, Overrides(row=0, position=0))
+    (line,) = written(Notice(7, IDENTITY, found))
+    assert (line["sequence"], line["level"]) == (7, 5)
+    assert line["time"].startswith("2023-11-14")
+
+
+def test_lines_begin_with_what_they_are_about():
+    stream = io.StringIO()
+    writer = JsonLines(stream)
+    writer.about = {"file": "a.pcap"}
+    writer(notice(1))
+    writer.close()
+    assert next(iter(lines(stream)[0].items())) == ("file", "a.pcap")
+
+
 def test_a_finding_is_told_with_whose_it_is_and_when():
     (line,) = written(notice(7, "x"))
     assert line == {

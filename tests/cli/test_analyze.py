@@ -1,8 +1,27 @@
 """`strep analyze` says what is heard."""
 
 import json
+import sys
 
 import pytest
+
+PLUGIN = """
+from strep.plugins.base import BlockPlugin, PluginConfig
+
+class Config(PluginConfig):
+    after: int
+
+class Fails(BlockPlugin):
+    NAME = "fails"
+    CONFIG = Config
+    calls = 0
+
+    def process(self, hops):
+        self.calls += 1
+        if self.calls > self.config.after:
+            raise ValueError(f"no more than {self.config.after}")
+        return ()
+"""
 
 
 def test_a_capture_is_analysed(strep, capture):
@@ -17,6 +36,7 @@ def test_every_finding_and_event_is_a_line_of_json(strep, capture, tmp_path):
     lines = [json.loads(line) for line in outcome.stdout.splitlines()]
     assert [line["sequence"] for line in lines] == list(range(1, len(lines) + 1))
     assert {line["event"] for line in lines} == {"start", "media_format", "level", "stop"}
+    assert {line["file"] for line in lines} == {str(capture)}
     assert (tmp_path / "found.jsonl").read_text() == outcome.stdout
 
 
@@ -33,7 +53,13 @@ def test_recordings_and_several_files_are_analysed(strep, capture, tmp_path):
     [
         (("missing.pcap",), "cannot read missing.pcap"),
         (("text.txt",), "text.txt: expected a capture or an audio file"),
-        (("text.txt", "--plugins", "nonsense"), "expected "),
+        (("text.txt", "--plugins", "nonsense"), "expected a plugin, dtmf, level"),
+        (("text.txt", "--plugins", "level,"), "expected names, separated by commas, found 'level,'"),
+        (("text.txt", "--plugins", "level=fast"), "expected NAME=inline|thread|process, found 'fast'"),
+        (("text.txt", "--set", "voice.interval_s"), "expected PLUGIN.KEY=VALUE, found 'voice.interval_s'"),
+        (("text.txt", "--set", "voice.interval_s=0"), "configuration of plugin voice: interval_s"),
+        (("text.txt", "--set", "quality.interval_s=5"), "expected the name of a plugin that listens, found quality"),
+        (("text.txt", "--out", "text.txt"), "expected a file of its own, found one that is to be analysed"),
         (("text.txt", "--out", "missing/x.jsonl"), "missing/x.jsonl: No such file"),
     ],
 )
@@ -42,3 +68,28 @@ def test_what_cannot_be_analysed_is_one_line(strep, tmp_path, args, message):
     outcome = strep("analyze", *args)
     assert (outcome.exit_code, outcome.stdout) == (1, "")
     assert message in outcome.error
+    assert (tmp_path / "text.txt").read_text() == "nothing to hear"
+
+
+def test_one_that_is_missing_is_told_before_anything_is_read(strep, capture):
+    outcome = strep("analyze", str(capture), "missing.pcap", "--json")
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+
+
+def test_what_was_found_before_a_file_that_cannot_be_read_is_told(strep, capture, tmp_path):
+    (tmp_path / "text.txt").write_text("nothing to hear")
+    outcome = strep("analyze", str(capture), "text.txt", "--plugins", "level", columns=200)
+    assert outcome.exit_code == 1
+    assert "rms_dbfs" in outcome.stdout
+    assert "text.txt: expected a capture" in outcome.error
+
+
+def test_a_plugin_of_ones_own_lies_where_one_is_and_what_becomes_of_it_is_told(strep, capture, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "my_plugins.py").write_text(PLUGIN)
+    asked = ("analyze", str(capture), "--plugins", "my_plugins:Fails=thread,level", "--set", "my_plugins:Fails.after=3")
+    outcome = strep(*asked, columns=200)
+    assert outcome.exit_code == 1
+    assert "fails was switched off: 10 errors in a row, the last one ValueError('no more than 3')" in outcome.stderr
+    assert "plugin fails missed " in outcome.stderr
+    assert "rms_dbfs" in outcome.stdout

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 import uuid
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -288,5 +289,7 @@ def test_what_overflows_while_no_worker_is_there_is_counted(crew):
 
 
 def test_the_options_come_out_in_the_worker_as_they_went_in(crew):
-    document = json.loads(json.dumps(crew.options.describe()))
-    assert RecorderOptions.read(document) == crew.options
+    listening = replace(crew.options, plugins="level", settings=("level.interval_s=5",), events=Path("x/told.jsonl"))
+    for options in (crew.options, listening):
+        assert RecorderOptions.read(json.loads(json.dumps(options.describe()))) == options
+    assert listening.of_worker(1).events == Path("x/told-2.jsonl")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from strep.plugins import conformance
-from strep.plugins.base import BlockPlugin, Finding, Wants
+from strep.plugins.base import BlockPlugin, Finding, PluginConfig, Wants
+from strep.plugins.each import StreamPlugin
 from strep.plugins.quality import QualityPlugin
 
 
@@ -72,6 +73,21 @@ class NoFinding(Sums):
         return "half a second"
 
 
+class OfNumpy(Sums):
+    def tell(self, row, position):
+        return Sum(row=row, position=np.int64(position), value=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed(Sum):
+    time: float = 0.0
+
+
+class Reserved(Sums):
+    def tell(self, row, position):
+        return Timed(row=row, position=position, value=0)
+
+
 class Unsendable(Sums):
     def tell(self, row, position):
         return Sum(row=row, position=position, value=lambda: 0)
@@ -88,9 +104,31 @@ class NeedsArrival(Sums):
         return super().process(hops) if hops.arrival_ns.min(initial=0) >= 0 else []
 
 
-@pytest.mark.parametrize("plugin", [Sums, QualityPlugin, BlockPlugin])
+class TellsNone(BlockPlugin):
+    def process(self, hops):
+        return None
+
+
+@pytest.mark.parametrize("plugin", [Sums, QualityPlugin, BlockPlugin, TellsNone])
 def test_a_plugin_that_does_right_passes(plugin):
     conformance.check(plugin)
+
+
+def test_a_plugin_for_one_stream_is_checked_with_the_configuration_that_it_has():
+    levels = set()
+
+    class Level(PluginConfig):
+        level: int = 1
+
+    class Loud(StreamPlugin):
+        CONFIG = Level
+
+        def process(self, frame):
+            levels.add(self.config.level)
+            return ()
+
+    conformance.check(lambda: Loud(Level(level=3)))
+    assert levels == {3}
 
 
 def test_the_signals_that_an_author_adds_are_played():
@@ -115,6 +153,8 @@ def test_the_signals_that_an_author_adds_are_played():
         (Closing, AssertionError, "open are"),
         (Writing, AssertionError, "wrote to the samples"),
         (NoFinding, AssertionError, "expected a Finding"),
+        (OfNumpy, AssertionError, "is no int in Sum"),
+        (Reserved, AssertionError, "Timed has a field time, which says something else"),
         (Unsendable, Exception, "pickle|lambda"),
         (NeedsStreams, ValueError, "zero-size"),
         (NeedsArrival, AttributeError, "None"),

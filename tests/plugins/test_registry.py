@@ -12,8 +12,18 @@ from strep.plugins.quality import QualityConfig, QualityPlugin
 from strep.plugins.registry import load_plugin, plugin_names
 
 
+class OneConfig(PluginConfig):
+    level: int = 1
+
+
 class OfOneStream(StreamPlugin):
     NAME = "one"
+    CONFIG = OneConfig
+
+
+class Around:
+    class Inner(BlockPlugin):
+        NAME = "inner"
 
 
 class NoPlugin:
@@ -43,6 +53,21 @@ def test_an_entry_point_is_found_by_its_name(monkeypatch):
     assert "mine" in plugin_names()
 
 
+def test_an_entry_point_is_whatever_packaging_allows_and_none_is_taken_for_another(monkeypatch):
+    values = [f"{__name__}:Around.Inner", f"{__name__}:Around.Inner [extra]", f"{__name__}:OfOneStream"]
+    points = [EntryPoint(name, value, registry.GROUP) for name, value in zip(("a", "b", "b"), values, strict=True)]
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    assert load_plugin("a").NAME == "inner"
+    with pytest.raises(ConfigError, match=r"more than one package has a plugin 'b': .*Around.Inner \[extra\], .*One"):
+        load_plugin("b")
+
+
+def test_an_object_for_one_stream_keeps_its_configuration():
+    made = load_plugin(OfOneStream(OneConfig(level=3)))
+    assert isinstance(made, EachStream)
+    assert (made.NAME, made.config.level) == ("one", 3)
+
+
 def test_an_import_path_a_class_and_an_object_are_taken():
     assert load_plugin(f"{__name__}:OfOneStream").NAME == "one"
     assert isinstance(load_plugin(OfOneStream), EachStream)
@@ -57,6 +82,7 @@ def test_an_import_path_a_class_and_an_object_are_taken():
         ("no.such.module:Class", None, "cannot be imported: No module named"),
         ("strep.plugins.quality:Missing", None, "cannot be imported.*Missing"),
         ("strep.plugins.quality:Quality.x", None, "cannot be imported"),
+        ("no module at all:X", None, "cannot be imported"),
         ("strep.plugins.registry:GROUP", None, "to be a class, found str"),
         ("quality", {"interval_s": 0}, "plugin quality: interval_s: .*greater than"),
         ("quality", {"interval": 5}, "plugin quality: interval: Extra"),
