@@ -4,7 +4,8 @@ The prompts are those of Debian's package asterisk-core-sounds-en-wav: 568 recor
 558 are longer than 200 ms, 22 minutes. A frame of 20 ms is speech where the prompt, before any noise, is no more than
 SPEECH_RANGE_DB below the loudest tenth of its frames; pauses of up to BRIDGED_FRAMES inside a prompt are speech too, as
 nobody has stopped to speak. What is labelled by energy suits a detector that goes by energy; there are no labels by
-hand for these.
+hand for these. So the sounds among the prompts (NO_SPEECH) are labelled as speech, too: frames of theirs are marked,
+and whoever scores may leave them out.
 """
 
 from __future__ import annotations
@@ -21,6 +22,16 @@ from bench import BenchError
 
 PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 SAMPLE_RATE_HZ, FRAME_SAMPLES = 8000, 160
+#: What the package's own transcript (core-sounds-en.txt) has in brackets, as a sound: tones, and monkeys for 16 s.
+NO_SPEECH = {
+    "ascending-2tone",
+    "beep",
+    "beeperr",
+    "confbridge-join",
+    "confbridge-leave",
+    "descending-2tone",
+    "tt-monkeys",
+}
 #: The loudest tenth of frames lies some 5 dB above the active speech level: so this is 25 dB below that.
 SPEECH_RANGE_DB = 30.0
 #: 200 ms, as in ITU-T P.56: what is shorter belongs to the speech about it.
@@ -30,10 +41,14 @@ _TALKERS = 12
 
 
 class Call(NamedTuple):
-    """Is one direction of a call. samples: int16[frames * FRAME_SAMPLES]; speech: bool[frames]."""
+    """Is one direction of a call.
+
+    samples: int16[frames * FRAME_SAMPLES]; speech: bool[frames]; is_sound: bool[frames], those of NO_SPEECH.
+    """
 
     samples: NDArray[np.int16]
     speech: NDArray[np.bool_]
+    is_sound: NDArray[np.bool_]
 
 
 def has_prompts() -> bool:
@@ -41,18 +56,23 @@ def has_prompts() -> bool:
     return PROMPTS.is_dir()
 
 
-@functools.lru_cache(maxsize=1)
 def prompts() -> tuple[NDArray[np.float64], ...]:
     """Read the prompts, each cut to whole frames from its first frame of speech to its last.
 
     Raises BenchError where they are not installed.
     """
+    return tuple(samples for samples, _ in _read())
+
+
+@functools.lru_cache(maxsize=1)
+def _read() -> tuple[tuple[NDArray[np.float64], bool], ...]:
+    """Read the prompts, and whether each is of NO_SPEECH."""
     files = sorted(PROMPTS.rglob("*.wav"))
     if not files:
         raise BenchError(f"expected recorded prompts in {PROMPTS} (package asterisk-core-sounds-en-wav), found none")
-    read = (np.asarray(soundfile.read(file, dtype="int16")[0], np.float64) for file in files)
-    cut = (_trimmed(samples) for samples in read)
-    return tuple(samples for samples in cut if len(samples) >= 10 * FRAME_SAMPLES)
+    read = ((np.asarray(soundfile.read(file, dtype="int16")[0], np.float64), file.stem) for file in files)
+    cut = ((_trimmed(samples), name in NO_SPEECH) for samples, name in read)
+    return tuple(prompt for prompt in cut if len(prompt[0]) >= 10 * FRAME_SAMPLES)
 
 
 def speech_frames(samples: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -80,21 +100,22 @@ def make_call(seed: int, seconds: float, noise: Noise, snr_db: float | None, hal
     """
     chance = np.random.default_rng([seed, 5])
     clean = np.zeros(int(seconds * SAMPLE_RATE_HZ) // FRAME_SAMPLES * FRAME_SAMPLES)
-    speech = np.zeros(len(clean) // FRAME_SAMPLES, np.bool_)
-    chosen = prompts() if half is None else prompts()[half::2]
+    speech, is_sound = np.zeros((2, len(clean) // FRAME_SAMPLES), np.bool_)
+    chosen = _read() if half is None else _read()[half::2]
     frame = int(chance.integers(15, 75))
     while frame < len(speech):
-        prompt = chosen[int(chance.integers(len(chosen)))]
+        prompt, is_no_speech = chosen[int(chance.integers(len(chosen)))]
         room = min(len(prompt) // FRAME_SAMPLES, len(speech) - frame)
         clean[frame * FRAME_SAMPLES : (frame + room) * FRAME_SAMPLES] = prompt[: room * FRAME_SAMPLES]
         speech[frame : frame + room] = speech_frames(prompt)[:room]
+        is_sound[frame : frame + room] = is_no_speech
         frame += room + int(chance.integers(15, 200))
     active = clean.reshape(-1, FRAME_SAMPLES)[speech]
     clean *= 32768 * 10 ** (chance.uniform(-36, -16) / 20) / np.sqrt((active**2).mean())
     if snr_db is not None:
         level = np.sqrt((clean.reshape(-1, FRAME_SAMPLES)[speech] ** 2).mean())
         clean += make_noise(noise, len(clean), chance) * level * 10 ** (-snr_db / 20)
-    return Call(np.clip(np.round(clean), -32768, 32767).astype(np.int16), speech)
+    return Call(np.clip(np.round(clean), -32768, 32767).astype(np.int16), speech, is_sound)
 
 
 def make_noise(noise: Noise, length: int, chance: np.random.Generator) -> NDArray[np.float64]:
@@ -112,9 +133,9 @@ def make_noise(noise: Noise, length: int, chance: np.random.Generator) -> NDArra
 
 def _talker(length: int, chance: np.random.Generator) -> NDArray[np.float64]:
     """Make someone who reads one prompt after the other, from somewhere within one on."""
-    parts = list[NDArray[np.float64]]()
+    parts, read = list[NDArray[np.float64]](), prompts()
     while sum(map(len, parts)) < 2 * length:
-        prompt = prompts()[int(chance.integers(len(prompts())))]
+        prompt = read[int(chance.integers(len(read)))]
         parts.append(prompt / np.sqrt((prompt**2).mean()))
     start = int(chance.integers(length))
     return np.concatenate(parts)[start : start + length]

@@ -17,6 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from strep.plugins.segments import Segmenter, SegmentLimits, Segments
+
 HOP_SAMPLES = 160
 _PAIRS = HOP_SAMPLES // 2
 _FULL_SCALE_ENERGY = 4 * 32768.0**2  # of sums of two samples
@@ -29,11 +31,10 @@ _WINDOWS, _WINDOW_HOPS = 6, 25
 _SMOOTHING = 0.7
 #: The loudest is forgotten by 1 dB a second.
 _PEAK_DECAY_DB = 0.02
-_NONE = -1
 
 
 class ActivityLimits(NamedTuple):
-    """Says what is speech; see strep.plugins.voice.VoiceConfig. before_hops, after_hops: added to a segment's ends."""
+    """Says what is speech; see strep.plugins.voice.VoiceConfig and strep.plugins.segments.SegmentLimits."""
 
     range_share: float = 0.45
     least_db: float = 8.0
@@ -45,36 +46,26 @@ class ActivityLimits(NamedTuple):
     after_hops: int = 2
 
 
-class Segments(NamedTuple):
-    """Is k segments: streams, begin and end int64[k], in hops; end is the hop behind the last."""
-
-    streams: NDArray[np.int64]
-    begin: NDArray[np.int64]
-    end: NDArray[np.int64]
-
-
-class VoiceActivity:
+class VoiceActivity(Segmenter):
     """Follows so many streams, a row each."""
 
     def __init__(self, streams: int, limits: ActivityLimits | None = None) -> None:
-        self._limits = limits or ActivityLimits()
+        self._limits = limits = limits or ActivityLimits()
+        ends = SegmentLimits(limits.onset_hops, limits.hangover_hops, limits.before_hops, limits.after_hops)
+        super().__init__(streams, ends)
         self._minima = np.full((streams, _WINDOWS), _FIRST_FLOOR)
         self._minimum = np.full(streams, np.inf)  # of the window that goes on
         self._smoothed = np.full(streams, np.nan)
         self._before = np.full(streams, np.nan)  # energy of the hop before
         self._peak_db = np.full(streams, -np.inf)
-        self._run = np.zeros(streams, np.int64)  # hops in a row that stood out
-        self._begin = np.full(streams, _NONE)  # of the segment that goes on
-        self._last = np.zeros(streams, np.int64)  # hop of it that stood out
 
     def reset(self, stream: int) -> None:
         """Forget a stream."""
+        super().reset(stream)
         self._minima[stream] = _FIRST_FLOOR
         self._minimum[stream] = np.inf
         self._smoothed[stream] = self._before[stream] = np.nan
         self._peak_db[stream] = -np.inf
-        self._run[stream] = self._last[stream] = 0
-        self._begin[stream] = _NONE
 
     def take(
         self,
@@ -92,33 +83,9 @@ class VoiceActivity:
         limits = self._limits
         threshold_db = (self._peak_db[streams] - floor_db) * limits.range_share
         threshold_db = np.minimum(np.maximum(threshold_db, limits.least_db), limits.most_db)
-        begin = self._begin[streams]
-        is_open = begin != _NONE
         above_db = level_db - floor_db
-        stands_out = is_heard & (above_db > np.where(is_open, threshold_db * limits.keeping_share, threshold_db))
-        run = np.where(stands_out, self._run[streams] + 1, 0)
-        begins = ~is_open & (run >= limits.onset_hops)
-        last = np.where(begins | (is_open & stands_out), hop, self._last[streams])
-        ends = is_open & (hop - last >= limits.hangover_hops)
-        begin = np.where(begins, np.maximum(hop - run + 1 - limits.before_hops, 0), begin)
-        begun = Segments(streams[begins], begin[begins], hop[begins] + 1)
-        over = Segments(streams[ends], begin[ends], last[ends] + 1 + limits.after_hops)
-        self._run[streams], self._last[streams] = run, last
-        self._begin[streams] = np.where(ends, _NONE, begin)
-        return begun, over
-
-    def begin_of_open(self, stream: int) -> int | None:
-        """Give the hop from which on someone speaks, if so."""
-        begin = int(self._begin[stream])
-        return None if begin == _NONE else begin
-
-    def close(self, stream: int, hops: int) -> Segments:
-        """End a stream of so many hops; gives the segment that goes on, if any."""
-        streams = np.array([stream])[self._begin[[stream]] != _NONE]
-        end = np.minimum(self._last[streams] + 1 + self._limits.after_hops, hops)
-        over = Segments(streams, self._begin[streams], end)
-        self._begin[streams] = _NONE
-        return over
+        threshold_db = np.where(self.is_open(streams), threshold_db * limits.keeping_share, threshold_db)
+        return self.segment(streams, hop, is_heard & (above_db > threshold_db))
 
     def _follow(
         self,

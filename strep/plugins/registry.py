@@ -24,6 +24,7 @@ BUILT_IN = {
     "level": "strep.plugins.level:LevelPlugin",
     "progress": "strep.plugins.progress:ProgressPlugin",
     "quality": "strep.plugins.quality:QualityPlugin",
+    "silero": "strep.plugins.silero:SileroPlugin",
     "voice": "strep.plugins.voice:VoicePlugin",
 }
 _METHODS = ("start", "open", "process", "event", "close", "finish")

@@ -1,5 +1,7 @@
 """Both directions of a leg are listened to, and what they make of it together is summed up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -159,6 +161,14 @@ def test_a_row_that_is_opened_again_knows_nothing_of_the_leg_before():
     again, fresh = leg(150, [(40, 90)], []), started(interval_s=1)
     assert hear(plugin, again[None]) == hear(fresh, again[None])
     assert plugin.finish() == fresh.finish()
+
+
+def test_a_leg_that_is_heard_from_later_on_is_summed_up_from_there():
+    audio, late = leg(133, [(10, 133)], [(20, 60)])[None], 5000
+    plugin, fresh = started(interval_s=1), started(interval_s=1)
+    found, expected = [*hear(plugin, audio, start=late), *plugin.finish()], [*hear(fresh, audio), *fresh.finish()]
+    assert found == [replace(one, position=one.position + late * HOP) for one in expected]
+    assert len(of_kind(found, Talk)) == 4
 
 
 def test_what_makes_no_sense_is_refused():
