@@ -249,6 +249,11 @@ def _identity(identity: StreamIdentity, *, is_pair: bool) -> Document:
     }
 
 
+def describe_found(found: Found) -> Document:
+    """Say what was found, where in the stream, and by whom; but not whose it is, and not when."""
+    return {key: _plain(value) for key, value in _finding(found).items()}
+
+
 def _finding(found: Found) -> Document:
     own = {one.name: getattr(found.finding, one.name) for one in fields(found.finding) if one.name not in _COMMON}
     if isinstance(own.get("direction"), Direction):  # of a pair, the finding knows which it is

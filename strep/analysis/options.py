@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from strep.errors import ConfigError
@@ -55,6 +56,14 @@ class PluginRun:
         except ValueError:
             raise ConfigError(f"way must be {', '.join(Way)}, got {self.way!r}") from None
 
+    @classmethod
+    def parse(cls, text: str, settings: Mapping[str, Settings] | None = None) -> PluginRun:
+        """Read "NAME" or "NAME=WAY", such as "voice=process". settings: by name. Raises ConfigError."""
+        name, _, way = text.strip().partition("=")
+        if not name or (way and way not in list(Way)):
+            raise ConfigError(f"expected a plugin as NAME or NAME={'|'.join(Way)}, found {text!r}")
+        return cls(name, (settings or {}).get(name), Way(way or Way.INLINE))
+
 
 @dataclass(slots=True)
 class PluginCounts:
@@ -81,6 +90,15 @@ class PluginCounts:
     refused_streams: int = 0
     memory_bytes: int = 0
     switched_off: str | None = None
+
+    def __add__(self, other: PluginCounts) -> PluginCounts:
+        """Add what became of a plugin elsewhere, or before. Memory is that of the larger one."""
+        total = {one.name: getattr(self, one.name) for one in fields(self)}
+        for name in total.keys() - {"memory_bytes", "switched_off"}:
+            total[name] += getattr(other, name)
+        total["memory_bytes"] = max(self.memory_bytes, other.memory_bytes)
+        total["switched_off"] = self.switched_off or other.switched_off
+        return PluginCounts(**total)
 
     @property
     def busy_ns_per_hop(self) -> float:

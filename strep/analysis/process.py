@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from strep.analysis.child import LENGTH, TASK, Result
@@ -61,7 +61,7 @@ class ProcessRunner:
     @property
     def counts(self) -> PluginCounts:
         """Count what became of the plugin, in all its processes."""
-        counts = _sum(self._past, self._now)
+        counts = self._past + self._now
         counts.missed_hops += self._waiting.missed_hops
         counts.missed_events += self._waiting.missed_events
         counts.memory_bytes = self._now.memory_bytes
@@ -190,7 +190,7 @@ class ProcessRunner:
         """End the process, and count what it was given for nothing."""
         process, self._process = self._process, None
         if process is not None:
-            self._past = _sum(self._past, self._now)
+            self._past = self._past + self._now
             self._past.missed_hops += process.hops_under_way
             self._now = PluginCounts(memory_bytes=self._now.memory_bytes)
             process.end()
@@ -310,8 +310,3 @@ def check_sendable(plugin: Plugin) -> None:
         raise ConfigError(f"plugin {plugin.NAME} cannot be sent to a process: {error}") from error
     if b"__main__" in data:
         raise ConfigError(f"plugin {plugin.NAME} must be in a module that can be imported, found it in __main__")
-
-
-def _sum(one: PluginCounts, other: PluginCounts) -> PluginCounts:
-    numbers = (each.name for each in fields(PluginCounts) if each.name not in ("switched_off", "memory_bytes"))
-    return PluginCounts(**{name: getattr(one, name) + getattr(other, name) for name in numbers})

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from strep.analysis import PluginCounts, PluginRun, Way
+from strep.analysis import PluginCounts, PluginRun
 from strep.cli.errors import say
 from strep.errors import ConfigError
 from strep.plugins.registry import BUILT_IN, load_plugin
@@ -33,12 +33,20 @@ def plugin_runs(names: str | None, settings: Sequence[str] | None = None) -> lis
     if names is not None and not all(texts):
         raise ConfigError(f"--plugins: expected names, separated by commas, found {names!r}")
     told = _settings(settings or ())
-    if any(":" in text for text in texts) and "" not in sys.path:
-        sys.path.insert(0, "")  # as `python -m` does: a plugin of one's own lies where one is
-    runs = [_run(text, told) for text in texts if text]
-    if told:
-        raise ConfigError(f"--set: expected the name of a plugin that listens, found {', '.join(sorted(told))}")
+    import_from_here()
+    runs = [PluginRun.parse(text, told) for text in texts if text]
+    for run in runs:
+        load_plugin(run.plugin, run.config)  # what is wrong with it is said before anything is opened
+    unused = sorted(told.keys() - {run.plugin for run in runs})
+    if unused:
+        raise ConfigError(f"--set: expected the name of a plugin that listens, found {', '.join(unused)}")
     return runs
+
+
+def import_from_here() -> None:
+    """Find modules in the folder one is in, where a plugin of one's own may lie; others come first."""
+    if "" not in sys.path:
+        sys.path.append("")
 
 
 def say_counts(counts: Mapping[str, PluginCounts], file: str = "") -> bool:
@@ -47,17 +55,6 @@ def say_counts(counts: Mapping[str, PluginCounts], file: str = "") -> bool:
         for problem in _problems(one):
             say(f"{file}{': ' if file else ''}plugin {name} {problem}")
     return not any(one.switched_off for one in counts.values())
-
-
-def _run(text: str, told: dict[str, dict[str, str]]) -> PluginRun:
-    name, _, way = text.partition("=")
-    try:
-        run = PluginRun(name, told.get(name), Way(way) if way else Way.INLINE)
-    except ValueError:
-        raise ConfigError(f"--plugins {text}: expected NAME={'|'.join(Way)}, found {way!r}") from None
-    load_plugin(name, run.config)  # what is wrong with it is said before anything is opened
-    told.pop(name, None)
-    return run
 
 
 def _settings(texts: Iterable[str]) -> dict[str, dict[str, str]]:

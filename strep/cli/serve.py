@@ -11,6 +11,7 @@ import typer
 
 from strep.cli.errors import fail, say
 from strep.cli.output import counted
+from strep.cli.plugins import import_from_here
 from strep.cli.recorder import until
 from strep.cli.signals import stop_event
 from strep.errors import ConfigError
@@ -40,6 +41,7 @@ def serve(
         raise typer.BadParameter(
             "expected a file, found none (strep serve --example prints one)", param_hint="--config"
         )
+    import_from_here()
     given = _load(config)
     if check:
         given.check_surroundings()

@@ -21,6 +21,7 @@ from strep.errors import ConfigError
 from strep.net.address import UdpAddress
 from strep.net.source import RECEIVE_BUFFER_BYTES
 from strep.service.part import Part, problems
+from strep.service.plugins import Analysis
 from strep.service.rules import ForkMode, Rule
 from strep.sinks.recordings import Container, Encoding, Layout
 
@@ -240,6 +241,7 @@ class ServiceConfig(Part):
     media: Media
     recordings: Recordings
     service: Running = Field(default_factory=Running)
+    analysis: Analysis = Field(default_factory=Analysis)
     limits: Limits = Field(default_factory=Limits)
     rules: Annotated[tuple[Rule, ...], Field(strict=False), AfterValidator(_at_least_one)]
 

@@ -38,9 +38,9 @@ class ServiceEvent:
 
     kind: `service.started` and `.stopped`; `call.initiated`, `.answered`, `.forking`, `.forked`, `.stopping`,
     `.unforked`, `.ended` (a call came to that phase; a call that is unforked goes on), `.fork_failed`, `.resumed`;
-    `stream.opened` and `.closed`; `digit`; `leg.quarantined`, `.released`, `.cut_off` and `.refused`;
-    `recording.finished` and `.interrupted` (the service before this one was killed). call: what is known of it, empty
-    for none.
+    `stream.opened` and `.closed`; `digit`; `finding.speech` and the like, of plugins (strep.analysis.jsonl has the
+    fields); `leg.quarantined`, `.released`, `.cut_off` and `.refused`; `recording.finished` and `.interrupted` (the
+    service before this one was killed). call: what is known of it, empty for none.
     """
 
     time_ns: int

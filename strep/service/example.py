@@ -43,6 +43,10 @@ out = "calls"
 # events = "none"                   # or "jsonl": each event as a line of JSON on stdout
 # unknown = "quarantine"            # media that nobody here asked for; or "refuse", "accept"
 
+[analysis]
+# plugins = []                      # who listens to the calls, such as ["voice", "dtmf", "my.module:Class=process"]
+# settings = {}                     # such as { voice = { interval_s = 10 } }
+
 [limits]
 # forks = 1000                      # calls that are forked at one time
 # calls = 20000                     # that are remembered

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 
+from strep.analysis import Found, Notice
 from strep.audio.block import AudioBlock
 from strep.audio.formats import PayloadTypeMap
 from strep.engine import EngineConfig
@@ -37,13 +38,14 @@ class Answers:
     """Is what receivers ask and tell: see EngineConfig and RecordingSink.
 
     watch: gets every event of the streams, with the number of the receiver, for each receiver numbers its slots itself.
-    stream: gets every stream to listen to, if somebody will.
+    found: gets what plugins find. stream: gets every stream to listen to, if somebody will.
     """
 
     admits: Callable[[StreamIdentity, Endpoint], bool]
     payload_types_of: Callable[[StreamIdentity, Endpoint], PayloadTypeMap | None]
     about: Callable[[StreamIdentity], CallAbout | None]
     watch: Callable[[int, Event], None]
+    found: Callable[[Found], None]
     stream: Callable[[Stream], None] | None = None
 
 
@@ -203,6 +205,10 @@ class Reception:
             finally:
                 self._gone += self._target.finished()
 
+    def _notice(self, notice: Notice) -> None:
+        if isinstance(notice.what, Found):
+            self._answers.found(notice.what)
+
     def _lines(self) -> Iterator[_Line]:
         if self._target is not None:
             yield self._target
@@ -237,7 +243,9 @@ class Reception:
             config=config,
             payload_types=media.payload_types,
             receive_buffer_bytes=_BUFFER_OF_PAIR_BYTES if is_pair else media.receive_buffer_bytes,
+            plugins=self._config.analysis.runs(_STREAMS_OF_PAIR if is_pair else None),
         )
+        receiver.analysis.add(self._notice)
         return _Line(receiver, sink)
 
 

@@ -34,6 +34,7 @@ from strep.service.config import ServiceConfig
 from strep.service.events import CallView, ServiceEvent
 from strep.service.forking import Forks
 from strep.service.hooks import Hook, StreamHook, is_async
+from strep.service.plugins import plugin_counts
 from strep.service.reception import Answers, Reception
 from strep.service.refusals import RefusalReport
 from strep.service.switchboard import Switchboard, Wires
@@ -91,6 +92,7 @@ class Service:
             self._board.payload_types_of,
             self._board.about,
             self._board.watch,
+            self._board.take_found,
             self._streamed if on_stream else None,
         )
         self._reception = Reception(config, answers)
@@ -192,6 +194,7 @@ class Service:
                 "refused": quarantine.refused,
                 "released": quarantine.released,
             },
+            "plugins": plugin_counts(self.receivers),
             "state_failures": self._forks.state.failures,
             "hooks": hooks,
         }

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from strep.analysis import Found
+from strep.analysis.jsonl import describe_found
 from strep.audio.formats import PayloadTypeMap
 from strep.control.webhooks import WebhookEvent
 from strep.service.calls import Act, Call, Phase
@@ -28,6 +30,7 @@ from strep.service.directory import CallDirectory
 from strep.service.events import CallView, ServiceEvent
 from strep.service.quarantine import Quarantine
 from strep.sinks.recordings import CallAbout
+from strep.sinks.sidecar import utc_text
 from strep.stream.events import CloseReason, Event, Leg, StreamClosed, StreamIdentity, StreamOpened, TelephoneEvent
 from strep.wire.batch import Endpoint
 
@@ -205,6 +208,12 @@ class Switchboard:
             identity, call = self._streams.get(key, (None, None))
             if identity is not None:
                 self._tell("digit", call, **_words(identity), digit=event.name, duration_ms=event.duration_ms)
+
+    def take_found(self, found: Found) -> None:
+        """Take what a plugin found in a stream, which may be over by now."""
+        call = self.calls.of_stream(found.identity)
+        words = _words(found.identity) | ({"direction": "both"} if found.is_pair else {})
+        self._tell(f"finding.{found.finding.KIND}", call, **words | describe_found(found), at=utc_text(found.time_ns))
 
     def tell(self, kind: str, call: Call | None = None, **detail: Any) -> None:
         """Tell that something happened."""

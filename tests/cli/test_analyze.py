@@ -53,9 +53,9 @@ def test_recordings_and_several_files_are_analysed(strep, capture, tmp_path):
     [
         (("missing.pcap",), "cannot read missing.pcap"),
         (("text.txt",), "text.txt: expected a capture or an audio file"),
-        (("text.txt", "--plugins", "nonsense"), "expected a plugin, dtmf, level"),
+        (("text.txt", "--plugins", "nonsense"), "expected a plugin, dtmf, echo"),
         (("text.txt", "--plugins", "level,"), "expected names, separated by commas, found 'level,'"),
-        (("text.txt", "--plugins", "level=fast"), "expected NAME=inline|thread|process, found 'fast'"),
+        (("text.txt", "--plugins", "level=fast"), "expected a plugin as NAME or NAME=inline|thread|process, found"),
         (("text.txt", "--set", "voice.interval_s"), "expected PLUGIN.KEY=VALUE, found 'voice.interval_s'"),
         (("text.txt", "--set", "voice.interval_s=0"), "configuration of plugin voice: interval_s"),
         (("text.txt", "--set", "quality.interval_s=5"), "expected the name of a plugin that listens, found quality"),

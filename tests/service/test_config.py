@@ -42,7 +42,7 @@ def test_the_example_shows_each_key_with_its_default():
     """What is commented out is the default: reading it changes nothing but what has no default."""
     commented = "\n".join(line.removeprefix("# ") if _is_key(line) else line for line in EXAMPLE.splitlines())
     full, config = read_config(commented), read_config(EXAMPLE)
-    assert full.limits == config.limits
+    assert (full.limits, full.analysis) == (config.limits, config.analysis)
     assert full.service.model_copy(update={"state_file": None}) == config.service
     assert full.state_path == config.state_path
     assert full.webhooks == config.webhooks
@@ -50,7 +50,7 @@ def test_the_example_shows_each_key_with_its_default():
     others = {"ports": None, "payload_types": {}}
     assert full.media.model_copy(update=others) == config.media
     shown = {"api": full.api, "webhooks": full.webhooks, "media": full.media, "recordings": full.recordings}
-    shown |= {"service": full.service, "limits": full.limits}
+    shown |= {"service": full.service, "limits": full.limits, "analysis": full.analysis}
     for table, part in shown.items():
         for name in type(part).model_fields:
             assert f"{name} = " in EXAMPLE, f"{table}.{name} is not in the example"

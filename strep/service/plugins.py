@@ -1,0 +1,53 @@
+"""Let plugins listen to the calls that the service records, and say of what they find whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from strep.analysis import PluginCounts, PluginRun
+from strep.errors import ConfigError
+from strep.plugins.registry import load_plugin
+from strep.receiver import Receiver
+from strep.service.part import Part
+
+
+class Analysis(Part):
+    """Is [analysis]: which plugins listen, and how they are configured.
+
+    plugins: names, or module:Class, with =thread or =process for those that are to run there. settings: by those names.
+    Each call that has two ports of its own has plugins of its own, too.
+    """
+
+    plugins: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Analysis:
+        try:
+            runs = self.runs()
+            for run in runs:
+                load_plugin(run.plugin, run.config)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        unused = sorted(self.settings.keys() - {run.plugin for run in runs})
+        if unused:
+            raise ValueError(f"settings: expected names of plugins that listen, found {', '.join(unused)}")
+        return self
+
+    def runs(self, rows: int | None = None) -> list[PluginRun]:
+        """Say how each plugin is run; rows: for so many streams."""
+        runs = [PluginRun.parse(text, self.settings) for text in self.plugins]
+        return [replace(run, rows=rows) for run in runs] if rows else runs
+
+
+def plugin_counts(receivers: Iterable[Receiver]) -> dict[str, dict[str, Any]]:
+    """Count what became of the plugins of all receivers, by name."""
+    total: dict[str, PluginCounts] = {}
+    for receiver in receivers:
+        for name, counts in receiver.analysis.counts().items():
+            total[name] = total[name] + counts if name in total else counts
+    return {name: asdict(counts) for name, counts in total.items()}
