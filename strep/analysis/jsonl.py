@@ -21,8 +21,17 @@ and then
     stop            reason, duration_ms, packets, lost, samples_by_state
     a finding       plugin, start_s, duration_ms, and the finding's own fields by their names
 
-start_s is seconds since the stream (of pairs, the leg) began. Fields may be added; none changes its meaning. What is no
-number (an infinite level) is null.
+A finding's own fields are those of its class, where they are described:
+
+    speech_start, speech, talk  strep.plugins.conversation (of plugins voice and silero)
+    digit                       strep.plugins.digit_pairing (dtmf)
+    call_progress               strep.plugins.progress
+    level, dead_air             strep.plugins.level
+    echo                        strep.plugins.echo
+    quality                     strep.plugins.quality
+
+start_s is seconds since the stream (of pairs, the leg) began, whose `start` may turn out to have been earlier than its
+first packet told. Fields may be added; none changes its meaning. What is no number (an infinite level) is null.
 """
 
 from __future__ import annotations

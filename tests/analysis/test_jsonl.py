@@ -1,5 +1,6 @@
 """What happens is told in JSON Lines that other programs can rely on."""
 
+import importlib
 import io
 import json
 import threading
@@ -9,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from strep.analysis import Found, JsonLines, Notice, PluginRun
+from strep.analysis import Found, JsonLines, Notice, PluginRun, jsonl
 from strep.errors import SinkError
+from strep.plugins import registry
 from strep.plugins.base import Finding
 from strep.stream.events import Direction, Leg, StreamIdentity, StreamOpened
 from tests.analysis.faulty import Sound
@@ -57,6 +59,22 @@ def test_what_all_lines_have_cannot_be_said_otherwise_by_a_finding():
     (line,) = written(Notice(7, IDENTITY, found))
     assert (line["sequence"], line["level"]) == (7, 5)
     assert line["time"].startswith("2023-11-14")
+
+
+def test_every_kind_of_the_plugins_that_come_along_is_described():
+    for module in registry.BUILT_IN.values():
+        importlib.import_module(module.partition(":")[0])
+    kinds = {kind.KIND: kind.__module__ for kind in Finding.__subclasses__() if kind.__module__.startswith("strep.")}
+    table = dict(line.split(maxsplit=1) for line in "\n".join(_rows(jsonl.__doc__)).splitlines())
+    assert {kind: place.split()[0] for kind, place in table.items()} == kinds
+
+
+def _rows(text):
+    """Give "kind place" for each kind in the table."""
+    for line in text.splitlines():
+        if " strep.plugins." in line:
+            kinds, place = line.split("  strep")
+            yield from (f"{kind.strip()} strep{place}" for kind in kinds.split(","))
 
 
 def test_lines_begin_with_what_they_are_about():
