@@ -15,7 +15,7 @@ from strep.cli.files import is_capture
 from strep.cli.options import JsonOption, PayloadTypes, payload_types
 from strep.cli.output import print_json
 from strep.cli.progress import Bar
-from strep.pictures.draw import draw
+from strep.pictures.draw import check_picture, draw
 from strep.pictures.of_capture import sheet_of_capture
 from strep.pictures.of_recording import sheet_of_recording
 from strep.pictures.sheet import Sheet
@@ -32,12 +32,13 @@ def plot(
     pt: PayloadTypes = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw a call: waveforms, spectrograms, delay and jitter.
+    r"""Draw a call: waveforms, spectrograms, delay and jitter.
 
     What was lost, concealed or silent is shaded; keys and changes of codec are
     marked. A recording is drawn with what its sidecar says. Needs matplotlib:
-    pip install 'strep[plot]'.
+    pip install 'strep\[plot]'.
     """
+    check_picture(out)
     told = payload_types(pt)
     sheet = _sheet(file, call, told)
     draw(sheet, out)

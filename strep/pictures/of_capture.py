@@ -13,6 +13,7 @@ from strep.audio.block import AudioBlock, SampleState
 from strep.audio.formats import AudioFormat
 from strep.errors import ConfigError
 from strep.offline import read_capture
+from strep.pictures.event_text import event_text
 from strep.pictures.sheet import Arrivals, Interval, Mark, Sheet, Side, Trouble
 from strep.sinks.sidecar import utc_text
 from strep.stream.events import Event, FormatChanged, SourceChanged, StreamClosed, StreamOpened, TelephoneEvent
@@ -139,7 +140,7 @@ def _intervals(track: _Track, start_s: float, rate: int) -> list[Interval]:
 def _mark(event: Event, start_s: float, rate: int) -> Mark | None:
     match event:
         case TelephoneEvent():
-            return Mark(start_s + event.position / rate, event.name)
+            return Mark(start_s + event.position / rate, event_text(event.event, event.name), is_event=True)
         case FormatChanged():
             return Mark(start_s + event.position / rate, str(event.format or f"payload type {event.payload_type}"))
         case SourceChanged():

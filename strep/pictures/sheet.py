@@ -29,10 +29,11 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Is something that happened at a moment: a key, another codec, another source."""
+    """Is something that happened at a moment. is_event: a key or another telephone event, else a codec or a source."""
 
     at_s: float
     text: str
+    is_event: bool = False
 
 
 @dataclass(frozen=True, slots=True)

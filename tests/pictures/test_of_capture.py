@@ -1,10 +1,14 @@
 """A sheet of a capture has every sample, every trouble and every key where it belongs."""
 
+import json
+
 import numpy as np
 import pytest
+import soundfile
 
 from strep.errors import CaptureFileError, ConfigError
 from strep.offline import read_capture
+from strep.pictures.event_text import event_text
 from strep.pictures.of_capture import sheet_of_capture
 from strep.pictures.of_recording import sheet_of_recording
 from strep.pictures.sheet import Trouble
@@ -93,3 +97,37 @@ def test_what_is_no_call_is_told(tmp_path):
         sheet_of_capture(path)
     with pytest.raises(ConfigError, match="expected a capture or an audio file"):
         sheet_of_recording(path)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "DOUBLE"])
+def test_samples_are_as_loud_whatever_the_file_keeps_them_in(tmp_path, subtype):
+    soundfile.write(tmp_path / "tone.wav", np.full(800, 0.5), 8000, subtype=subtype)
+    (side,) = sheet_of_recording(tmp_path / "tone.wav").sides
+    np.testing.assert_allclose(side.samples, 16384, atol=1)
+
+
+def test_a_float_beyond_full_scale_is_clipped(tmp_path):
+    soundfile.write(tmp_path / "loud.wav", np.array([2.0, -2.0, np.nan]), 8000, subtype="FLOAT")
+    (side,) = sheet_of_recording(tmp_path / "loud.wav").sides
+    assert side.samples.tolist() == [32767, -32768, 0]
+
+
+def test_a_sidecar_without_places_or_formats_is_drawn_as_far_as_it_goes(tmp_path):
+    soundfile.write(tmp_path / "call.wav", np.ones(800, np.int16), 8000)
+    formats = [{"at_s": None, "format": "PCMU/8000"}, {"at_s": 0.05, "payload_type": 100, "format": None}]
+    events = [{"at_s": 0.06, "event": 32, "name": "32"}]
+    stream = {"channel": 0, "formats": {"listed": formats}, "telephone_events": {"listed": events}}
+    (tmp_path / "call.json").write_text(json.dumps({"sidecar_version": 1, "streams": [stream]}))
+    (side,) = sheet_of_recording(tmp_path / "call.wav").sides
+    assert [(mark.text, mark.is_event) for mark in side.marks] == [
+        ("payload type 100", False),
+        ("event 32 (ANS)", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event", "name", "text"),
+    [(5, "5", "5"), (11, "#", "#"), (16, "flash", "flash"), (32, "32", "event 32 (ANS)"), (194, "194", "event 194")],
+)
+def test_an_event_is_told_from_a_key(event, name, text):
+    assert event_text(event, name) == text
