@@ -17,7 +17,7 @@ from strep.cli.signals import stop_event
 from strep.errors import ConfigError
 from strep.net.address import UdpAddress
 from strep.service import Service, ServiceConfig, load_config
-from strep.service.example import EXAMPLE
+from strep.service.example import EXAMPLE, EXAMPLE_PUBLIC_KEY
 
 
 def serve(
@@ -45,6 +45,8 @@ def serve(
     given = _load(config)
     if check:
         given.check_surroundings()
+        if given.webhooks.public_key == EXAMPLE_PUBLIC_KEY:
+            say(f"{config}: warning: webhooks.public_key is the example's: no webhook will be believed")
         say(f"{config}: {counted(len(given.rules), 'rule')}, nothing wrong")
         return
     logging.basicConfig(level=logging.WARNING, format="strep: %(levelname)s: %(message)s")

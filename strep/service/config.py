@@ -257,9 +257,11 @@ class ServiceConfig(Part):
         return self
 
     def check_surroundings(self) -> None:
-        """Check what is not in the file: keys, and what the environment says besides. Raises ConfigError."""
+        """Check what is not in the file: keys, what the environment says besides, folders. Raises ConfigError."""
         Account.resolve(self.api.read_key(), self.api.base_url, self.api.read_secret())
         self.webhooks.read_public_key()
+        _check_folder("recordings.out", self.recordings.out)
+        _check_folder("service.state_file", self.state_path.parent)
 
     @property
     def state_path(self) -> Path:
@@ -313,6 +315,13 @@ def read_config(text: str, name: str = "configuration") -> ServiceConfig:
     except ValidationError as error:
         lines = [line.removeprefix("configuration: ") for line in problems(error, ServiceConfig)]
         raise ConfigError("\n".join(f"{name}: {line}" for line in lines)) from None
+
+
+def _check_folder(name: str, folder: Path) -> None:
+    """Raise ConfigError where a folder neither is one that can be written to, nor can be made."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"{name}: expected a folder that can be written to, found {there}")
 
 
 def _secret(name: str, variable: str | None, path: Path | None) -> SecretStr | None:

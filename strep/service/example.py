@@ -1,6 +1,9 @@
 """Show a configuration with every key of it; the tests read it."""
 
-EXAMPLE = """\
+#: Nobody has what belongs to it.
+EXAMPLE_PUBLIC_KEY = "NRNButY+Mkeer4fgSmm0YQkrxLKWVfhuP4mOXNXG+lY="
+
+EXAMPLE = f"""\
 # What `strep serve --config strep.toml` reads. Keys that are commented out show their default.
 # Paths are relative to the folder of this file.
 
@@ -17,7 +20,7 @@ key_env = "TELNYX_API_KEY"          # the environment variable with the API key,
 [webhooks]
 listen = "127.0.0.1:8080"           # behind your TLS proxy; the platform posts to https://your.host/webhooks
 path = "/webhooks"
-public_key = "NRNButY+Mkeer4fgSmm0YQkrxLKWVfhuP4mOXNXG+lY="  # nobody's: put the platform's here, from its portal
+public_key = "{EXAMPLE_PUBLIC_KEY}"  # nobody's: put the platform's here, from its portal
 # public_key_env = "TELNYX_PUBLIC_KEY"  # in place of public_key: the environment variable that has it
 # tolerance_s = 300                 # how old a signature may be
 
@@ -45,7 +48,7 @@ out = "calls"
 
 [analysis]
 # plugins = []                      # who listens to the calls, such as ["voice", "dtmf", "my.module:Class=process"]
-# settings = {}                     # such as { voice = { interval_s = 10 } }
+# settings = {{}}                     # such as {{ voice = {{ interval_s = 10 }} }}
 
 [limits]
 # forks = 1000                      # calls that are forked at one time
@@ -70,7 +73,7 @@ fork = false
 name = "support"
 connection_id = "1684641123236054244"
 direction = "incoming"              # or "outgoing"
-# headers = { "X-Record" = "yes" }
+# headers = {{ "X-Record" = "yes" }}
 fork = "target"                     # or true, which is the same; "rx_tx"; false
 # stream_type = "raw"               # or "decrypted"; left out: what fork_start takes for this kind of fork
 accept = true                       # record the media of these calls also when somebody else forked them

@@ -26,7 +26,9 @@ def test_the_example_is_printed_and_can_be_checked(strep, tmp_path):
     (tmp_path / "strep.toml").write_text(outcome.stdout)
     outcome = strep("serve", "--config", "strep.toml", "--check", env={"TELNYX_API_KEY": "KEY-1"})
     assert outcome.exit_code == 0
-    assert outcome.error == "strep.toml: 2 rules, nothing wrong"
+    warning, verdict = outcome.stderr.splitlines()
+    assert "public_key is the example's" in warning
+    assert verdict == "strep: strep.toml: 2 rules, nothing wrong"
 
 
 def test_no_configuration_is_a_wrong_use(strep):

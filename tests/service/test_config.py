@@ -228,3 +228,15 @@ def test_surroundings_in_which_it_could_not_start_are_told(base_url, monkeypatch
         config.check_surroundings()
     assert "secret-word" not in str(caught.value)
     read_config("[api]\nkey_env = 'OUR_KEY'\n" + LEAST).check_surroundings()
+
+
+def test_a_folder_that_cannot_be_made_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("OUR_KEY", "KEY-of-ours")
+    (tmp_path / "text").write_text("")
+    for out, says in (("text/calls", "recordings.out: expected a folder"), ("calls", None)):
+        text = "[api]\nkey_env = 'OUR_KEY'\n" + LEAST.replace('out = "calls"', f'out = "{tmp_path}/{out}"')
+        if says is None:
+            read_config(text).check_surroundings()
+            continue
+        with pytest.raises(ConfigError, match=says):
+            read_config(text).check_surroundings()
