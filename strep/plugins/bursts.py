@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 #: RFC 3611 recommends 16: with 20 ms a packet, a loss every third of a second is no burst.
 GMIN = 16
-_OPEN_LOSSES, _OPEN_PACKETS, _SINCE, _PACKETS, _LOST, _RUNS, _BURSTS, _BURST_PACKETS, _BURST_LOST, _LAST = range(10)
+_OPEN_LOSSES, _OPEN_PACKETS, _SINCE, _LOST, _RUNS, _BURSTS, _BURST_PACKETS, _BURST_LOST, _LAST = range(9)
 
 
 class LossMetrics(NamedTuple):
@@ -42,12 +42,20 @@ class LossBursts:
 
     def __init__(self, rows: int, gmin: int = GMIN) -> None:
         self._gmin = gmin
-        self._count = np.zeros((rows, 10), np.int64)
+        self._packets = np.zeros(rows, np.int64)
+        self._is_open = np.zeros(rows, np.bool_)  # since a loss, fewer than gmin packets came in a row
+        self._count = np.zeros((rows, 9), np.int64)
 
     def take(self, rows: NDArray[np.int64], lost: NDArray[np.bool_]) -> None:
         """Take the next packet of each of n streams, rows int64[n], none twice; lost: bool[n]."""
+        self._packets[rows] += 1
+        some = np.flatnonzero(lost | self._is_open[rows])  # for the others, nothing else changes
+        if len(some):
+            self._take_open(rows[some], lost[some])
+
+    def _take_open(self, rows: NDArray[np.int64], lost: NDArray[np.bool_]) -> None:
+        """Take packets that are lost, or may be within a burst."""
         count = self._count.take(rows, axis=0)
-        count[:, _PACKETS] += 1
         count[:, _LOST] += lost
         count[:, _RUNS] += lost & (count[:, _LAST] == 0)
         count[:, _LAST] = lost
@@ -57,14 +65,16 @@ class LossBursts:
         count[:, _SINCE] = np.where(lost, 0, count[:, _SINCE] + 1)
         _end(count, count[:, _SINCE] >= self._gmin)
         self._count[rows] = count
+        self._is_open[rows] = count[:, _OPEN_LOSSES] > 0
 
     def metrics(self, row: int) -> LossMetrics:
         """Tell what became of a stream's packets so far, as if it ended here."""
         count = self._count[row : row + 1].copy()
         _end(count, np.ones(1, np.bool_))
-        packets, lost, runs, bursts, inside, lost_inside = (
-            int(count[0, column]) for column in (_PACKETS, _LOST, _RUNS, _BURSTS, _BURST_PACKETS, _BURST_LOST)
+        lost, runs, bursts, inside, lost_inside = (
+            int(count[0, column]) for column in (_LOST, _RUNS, _BURSTS, _BURST_PACKETS, _BURST_LOST)
         )
+        packets = int(self._packets[row])
         outside = packets - inside
         return LossMetrics(
             packets,
@@ -78,7 +88,7 @@ class LossBursts:
 
     def reset(self, row: int) -> None:
         """Begin anew with a row."""
-        self._count[row] = 0
+        self._packets[row], self._is_open[row], self._count[row] = 0, False, 0
 
 
 def _end(count: NDArray[np.int64], ends: NDArray[np.bool_]) -> None:

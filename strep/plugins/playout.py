@@ -26,10 +26,13 @@ class PlayoutBuffer(Protocol):
         """Tell which packets, one of each of n streams, come too late; delay_ms: beyond the least delay."""
 
     def mean_delay_ms(self, row: int) -> float:
-        """Give how long it waits, on average."""
+        """Give how long it waited in this interval, on average."""
+
+    def begin_interval(self, row: int) -> None:
+        """Begin another interval of a stream, which changes nothing in how long it waits."""
 
     def reset(self, row: int) -> None:
-        """Begin anew with a row."""
+        """Begin anew with a row, for another stream."""
 
 
 class FixedBuffer:
@@ -45,6 +48,9 @@ class FixedBuffer:
     def mean_delay_ms(self, row: int) -> float:
         """Give how long it waits."""
         return self.delay_ms
+
+    def begin_interval(self, row: int) -> None:
+        """Do nothing."""
 
     def reset(self, row: int) -> None:
         """Do nothing."""
@@ -72,9 +78,14 @@ class AdaptiveBuffer:
         return delay_ms > waited
 
     def mean_delay_ms(self, row: int) -> float:
-        """Give how long it waited, on average."""
+        """Give how long it waited in this interval, on average."""
         return float(self._total_ms[row] / self._packets[row]) if self._packets[row] else _LEAST_MS
 
+    def begin_interval(self, row: int) -> None:
+        """Begin another interval: what was learnt stays, as it takes longer than an interval (500 packets)."""
+        self._total_ms[row], self._packets[row] = 0.0, 0
+
     def reset(self, row: int) -> None:
-        """Begin anew with a row."""
-        self._delay_ms[row], self._spread_ms[row], self._total_ms[row], self._packets[row] = np.nan, 0.0, 0.0, 0
+        """Begin anew with a row, for another stream."""
+        self._delay_ms[row], self._spread_ms[row] = np.nan, 0.0
+        self.begin_interval(row)

@@ -2,7 +2,9 @@
 
 Every interval, and at the end, one finding a stream. The rating is ITU-T G.107's (strep.plugins.emodel) for three ways
 to play the stream out: from a buffer of 50 ms, from one of 200 ms, and from one that adapts (strep.plugins.playout);
-bursts are those of RFC 3611 (strep.plugins.bursts). A hop counts as a packet, which it is at 20 ms.
+bursts are those of RFC 3611 (strep.plugins.bursts). Packets are found again among hops of 10 ms, whatever they last
+(strep.plugins.packets, which says what that cannot know); one counts in the interval in which it begins. An interval
+without packets is not told, and nothing at all is of streams that never were packets: audio files.
 
 What is not known here is left out of the rating: how much delay there is besides the buffer, and echo. Codecs of which
 G.113 has no figures (Opus, G.722, iLBC) are not rated. Packets that came later than the receiver itself waits count as
@@ -23,12 +25,16 @@ from strep.audio.block import SampleState
 from strep.plugins.base import BlockPlugin, Finding, Hops, PlacedEvent, PluginConfig, Wants
 from strep.plugins.bursts import LossBursts
 from strep.plugins.emodel import EQUIPMENT, Equipment, mos, simple_rating
+from strep.plugins.framing import duration_ns
+from strep.plugins.packets import PacketBegins, packet_arrivals
 from strep.plugins.playout import AdaptiveBuffer, FixedBuffer, PlayoutBuffer
-from strep.stream.events import FormatChanged, StreamIdentity
+from strep.stream.events import FormatChanged, SourceChanged, StreamIdentity
 
 _NS_PER_MS = 1_000_000
 #: RFC 3550 section 6.4.1: each packet changes the estimate by a sixteenth.
 _JITTER_GAIN = 1 / 16
+#: No packet, or nothing at all, that the next one could be compared with.
+_NEVER = np.iinfo(np.int64).min
 
 
 class QualityConfig(PluginConfig):
@@ -42,7 +48,8 @@ class Quality(Finding):
     """Is the quality of an interval. MOS by playout buffer: 50 ms, 200 ms, adaptive; None for codecs without figures.
 
     Shares are of the packets that should have come; silence that the sender meant is none of them. late_percent: what
-    each buffer would have thrown away besides. burst_density, gap_density: RFC 3611.
+    each buffer would have thrown away besides. burst_density, gap_density: RFC 3611. jitter_ms: the estimate of RFC
+    3550 section 6.4.1 at the end, over all of the stream so far, in the order in which packets are played.
     """
 
     KIND: ClassVar[str] = "quality"
@@ -63,79 +70,101 @@ class QualityPlugin(BlockPlugin):
 
     NAME: ClassVar[str] = "quality"
     CONFIG: ClassVar[type[PluginConfig]] = QualityConfig
-    wants = Wants(sample_rate_hz=8000, hop_samples=160)
+    wants = Wants(sample_rate_hz=8000, hop_samples=80)
 
     def start(self, rows: int) -> None:
         """Make the state for so many streams."""
         self._buffers: tuple[PlayoutBuffer, ...] = (FixedBuffer(50.0), FixedBuffer(200.0), AdaptiveBuffer(rows))
+        self._packets = PacketBegins(rows, 1000 * self.wants.hop_samples // self.wants.sample_rate_hz)
         self._network = LossBursts(rows)
         self._heard = tuple(LossBursts(rows) for _ in self._buffers)
-        self._jitter_ms, self._delay_ms = np.zeros(rows), np.full(rows, np.nan)
-        self._concealed, self._begin = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+        self._jitter_ms, self._transit_ns = np.zeros(rows), np.full(rows, _NEVER)
+        self._had_packets = np.zeros(rows, np.bool_)
+        self._concealed = np.zeros(rows, np.int64)
+        self._begin, self._end = np.full(rows, _NEVER), np.zeros(rows, np.int64)  # of the interval, so far
         self._equipment: list[Equipment | None] = [None] * rows
         self._interval = round(self.config.interval_s * self.wants.sample_rate_hz)
 
     def open(self, row: int, identity: StreamIdentity) -> None:
         """Begin a stream."""
         self._equipment[row] = None
-        self._delay_ms[row] = np.nan
-        self._jitter_ms[row] = 0.0
-        self._begin[row] = 0
-        self._reset(row)
+        self._jitter_ms[row], self._transit_ns[row] = 0.0, _NEVER
+        self._begin[row], self._had_packets[row] = _NEVER, False
+        self._packets.reset(row)
+        for buffer in self._buffers:
+            buffer.reset(row)
+        self._begin_interval(row)
 
     def event(self, row: int, placed: PlacedEvent) -> Iterable[Finding]:
-        """Note which codec it is."""
+        """Note which codec it is. Another one, or source, may have packets of another length; a source has a clock."""
         event = placed.event
+        if isinstance(event, FormatChanged | SourceChanged):
+            self._packets.forget_pace(row)
+        if isinstance(event, SourceChanged):
+            self._transit_ns[row] = _NEVER
         if isinstance(event, FormatChanged):
             self._equipment[row] = EQUIPMENT.get(event.format.encoding) if event.format else None
         return ()
 
     def process(self, hops: Hops) -> Iterable[Finding]:
         """Take audio."""
-        counted = hops.state != SampleState.SILENCE
-        rows, state = hops.rows[counted], hops.state[counted]
-        came = (state == SampleState.RECEIVED) | (state == SampleState.UNDECODED)
-        self._concealed[rows] += state == SampleState.CONCEALED
-        self._network.take(rows, ~came)
-        delay_ms = self._delays(hops, counted, came)
-        for buffer, heard in zip(self._buffers, self._heard, strict=True):
-            late = np.zeros(len(rows), np.bool_)
-            late[came] = buffer.is_late(rows[came], delay_ms)
-            heard.take(rows, late | ~came)
-        ended = hops.position + self.wants.hop_samples - self._begin[hops.rows] >= self._interval
-        return [
-            self._report(row, position + self.wants.hop_samples)
-            for row, position in zip(hops.rows[ended].tolist(), hops.position[ended].tolist(), strict=True)
-        ]
+        rows, end = hops.rows, hops.position + self.wants.hop_samples
+        begin = self._begin[rows]
+        begin = np.where(begin == _NEVER, hops.position, begin)
+        self._begin[rows], self._end[rows] = begin, end
+        arrival_ns = packet_arrivals(hops)
+        some = np.flatnonzero(self._packets.take(rows, arrival_ns))
+        if len(some):
+            self._count(hops, some, arrival_ns[some])
+        told = (self._report(row) for row in rows[end - begin >= self._interval].tolist())
+        return [quality for quality in told if quality]
 
-    def _delays(self, hops: Hops, counted: NDArray[np.bool_], came: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Measure how much later packets came than the least delayed one, and by that the jitter."""
-        rows = hops.rows[counted][came]
-        if hops.arrival_ns is None:
-            return np.zeros(len(rows))
-        delay_ms = (hops.arrival_ns[counted][came] - hops.time_ns[counted][came]) / _NS_PER_MS
-        before = self._delay_ms[rows]
-        change = np.where(np.isnan(before), 0.0, np.abs(delay_ms - before))
-        self._jitter_ms[rows] += (change - self._jitter_ms[rows]) * _JITTER_GAIN
-        self._delay_ms[rows] = delay_ms
-        return np.maximum(delay_ms, 0.0)
+    def _count(self, hops: Hops, some: NDArray[np.int64], arrival_ns: NDArray[np.int64]) -> None:
+        """Count the packets that begin in some of the hops."""
+        rows, came = hops.rows[some], arrival_ns > 0
+        self._concealed[rows] += ~came & (hops.state[some] == SampleState.CONCEALED)
+        self._network.take(rows, ~came)
+        arrived, at = rows[came], some[came]
+        self._measure_jitter(arrived, arrival_ns[came] - duration_ns(hops.position[at], hops.sample_rate_hz))
+        delay_ms = np.maximum((arrival_ns[came] - hops.time_ns[at]) / _NS_PER_MS, 0.0)
+        for buffer, heard in zip(self._buffers, self._heard, strict=True):
+            lost = ~came
+            lost[came] = buffer.is_late(arrived, delay_ms)
+            heard.take(rows, lost)
+
+    def _measure_jitter(self, rows: NDArray[np.int64], transit_ns: NDArray[np.int64]) -> None:
+        """Compare each packet's transit with the one before. It counts from the stream's first sample.
+
+        It is not of the wall time of hops, which moves when a packet with less delay is found.
+        """
+        before = self._transit_ns[rows]
+        change_ms = np.abs(transit_ns - np.where(before == _NEVER, transit_ns, before)) / _NS_PER_MS
+        jitter_ms = self._jitter_ms[rows]
+        self._jitter_ms[rows] = jitter_ms + (change_ms - jitter_ms) * _JITTER_GAIN
+        self._transit_ns[rows], self._had_packets[rows] = transit_ns, True
 
     def close(self, row: int) -> Iterable[Finding]:
         """Rate what is left of a stream."""
-        metrics = self._network.metrics(row)
-        length = metrics.packets * self.wants.hop_samples
-        return [self._report(row, int(self._begin[row]) + length)] if metrics.packets else []
+        quality = self._report(row)
+        return [quality] if quality else []
 
-    def _report(self, row: int, end: int) -> Quality:
+    def _report(self, row: int) -> Quality | None:
+        """Rate an interval that is over, if it had packets, and begin the next one."""
+        quality = self._rate(row) if self._had_packets[row] and self._network.metrics(row).packets else None
+        self._begin[row] = self._end[row]
+        self._begin_interval(row)
+        return quality
+
+    def _rate(self, row: int) -> Quality:
         network, begin = self._network.metrics(row), int(self._begin[row])
         heard = [heard.metrics(row) for heard in self._heard]
-        quality = Quality(
+        return Quality(
             row=row,
             position=begin,
-            length_samples=end - begin,
+            length_samples=int(self._end[row]) - begin,
             packets=network.packets,
             loss_percent=round(network.loss_percent, 3),
-            concealed_percent=round(100 * int(self._concealed[row]) / max(network.packets, 1), 3),
+            concealed_percent=round(100 * int(self._concealed[row]) / network.packets, 3),
             bursts=network.bursts,
             burst_density=round(network.burst_density, 4),
             gap_density=round(network.gap_density, 4),
@@ -143,9 +172,6 @@ class QualityPlugin(BlockPlugin):
             late_percent=_three(round(one.loss_percent - network.loss_percent, 3) for one in heard),
             mos=self._mos(row),
         )
-        self._begin[row] = end
-        self._reset(row)
-        return quality
 
     def _mos(self, row: int) -> tuple[float, float, float] | None:
         equipment = self._equipment[row]
@@ -157,11 +183,11 @@ class QualityPlugin(BlockPlugin):
             for one in [heard.metrics(row)]
         )
 
-    def _reset(self, row: int) -> None:
+    def _begin_interval(self, row: int) -> None:
         for bursts in (self._network, *self._heard):
             bursts.reset(row)
         for buffer in self._buffers:
-            buffer.reset(row)
+            buffer.begin_interval(row)
         self._concealed[row] = 0
 
 
