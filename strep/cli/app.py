@@ -27,7 +27,11 @@ class Entry:
 
 #: Each is imported when it is asked for: `strep record` needs nothing of the platform's API, and starts at once.
 COMMANDS = {
-    "demo": Entry("strep.cli.demo", "demo", ("strep demo", "strep demo --codec OPUS --seconds 10 --out /tmp/demo")),
+    "demo": Entry(
+        "strep.cli.demo",
+        "demo",
+        ("strep demo", "strep demo --codec OPUS --seconds 10 --out /tmp/demo", "strep demo --plot call.png"),
+    ),
     "emulate": Entry(
         "strep.cli.emulate",
         "emulate",

@@ -17,7 +17,7 @@ from strep.cli.output import Document, fates_line, print_json, print_line
 from strep.cli.progress import Bar
 from strep.cli.recordings import describe_sink, print_recordings
 from strep.cli.streams import print_streams
-from strep.pictures.draw import draw
+from strep.pictures.draw import check_picture, draw
 from strep.pictures.of_recording import sheet_of_recording
 from strep.sinks.recordings import RecordingSink
 
@@ -45,7 +45,7 @@ def demo(
         float, typer.Option("--seconds", min=1, max=_LONGEST_S, help="How long the call is forked.")
     ] = 20,
     plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the call too, as strep plot does.")
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the call too, as strep plot does; written anew.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -59,6 +59,8 @@ def demo(
     from strep.cli.demo_check import check_datagrams, check_recordings
     from strep.cli.demo_run import fork_and_record
 
+    if plot is not None:
+        check_picture(plot)
     folder = out or fresh_folder(_FOLDER)
     with no_empty_folder(folder):
         sink = RecordingSink(folder)

@@ -214,7 +214,7 @@ def test_a_plugin_that_leaks_leaves_the_recording_alone_and_it_can_be_seen(way, 
     files, counts, _ = record(tmp_path, [PluginRun(Leaks, {"after_hops": 2 * PACKETS - 6}, way)], live=False)
     assert files == undisturbed
     assert counts["leaks"].hops == 2 * PACKETS
-    assert counts["leaks"].memory_bytes > before + 50_000_000
+    assert counts["leaks"].memory_bytes > before + 20_000_000
 
 
 def test_a_process_that_leaks_is_started_again(tmp_path, undisturbed, caplog):

@@ -99,19 +99,6 @@ def test_what_is_no_call_is_told(tmp_path):
         sheet_of_recording(path)
 
 
-@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "DOUBLE"])
-def test_samples_are_as_loud_whatever_the_file_keeps_them_in(tmp_path, subtype):
-    soundfile.write(tmp_path / "tone.wav", np.full(800, 0.5), 8000, subtype=subtype)
-    (side,) = sheet_of_recording(tmp_path / "tone.wav").sides
-    np.testing.assert_allclose(side.samples, 16384, atol=1)
-
-
-def test_a_float_beyond_full_scale_is_clipped(tmp_path):
-    soundfile.write(tmp_path / "loud.wav", np.array([2.0, -2.0, np.nan]), 8000, subtype="FLOAT")
-    (side,) = sheet_of_recording(tmp_path / "loud.wav").sides
-    assert side.samples.tolist() == [32767, -32768, 0]
-
-
 def test_a_sidecar_without_places_or_formats_is_drawn_as_far_as_it_goes(tmp_path):
     soundfile.write(tmp_path / "call.wav", np.ones(800, np.int16), 8000)
     formats = [{"at_s": None, "format": "PCMU/8000"}, {"at_s": 0.05, "payload_type": 100, "format": None}]

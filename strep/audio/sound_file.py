@@ -1,0 +1,54 @@
+"""Read an audio file as that of a call: one or two channels of 16 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from strep.errors import ConfigError
+
+_MOST_CHANNELS = 2
+#: What is sampled slower or faster is no call, and a window of it would be nothing, or fill the memory.
+_RATE_LIMITS_HZ = (1000, 384_000)
+
+
+@dataclass(frozen=True, slots=True)
+class CallAudio:
+    """Is an audio file that is open. frames: how long it is, or claims to be."""
+
+    file: soundfile.SoundFile
+    channels: int
+    sample_rate_hz: int
+    frames: int
+
+    def read(self, frames: int = -1) -> NDArray[np.int16]:
+        """Read so many frames, or all that are left: int16[n, channels]."""
+        if self.file.subtype not in ("FLOAT", "DOUBLE"):
+            samples: NDArray[np.int16] = self.file.read(frames, dtype="int16", always_2d=True)
+            return samples
+        # Read as integers, floats would not be scaled: 1 at most would be all that remains of them.
+        scaled = np.nan_to_num(self.file.read(frames, dtype="float32", always_2d=True)) * 32768.0
+        clipped: NDArray[np.int16] = np.clip(np.round(scaled), -32768, 32767).astype(np.int16)
+        return clipped
+
+
+@contextmanager
+def open_call_audio(path: Path) -> Iterator[CallAudio]:
+    """Open an audio file. Raises ConfigError when it is none, or not that of a call."""
+    try:
+        file = soundfile.SoundFile(path)
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(f"{path}: expected a capture or an audio file, found neither: {error}") from None
+    with file:
+        low, high = _RATE_LIMITS_HZ
+        if file.channels > _MOST_CHANNELS:
+            raise ConfigError(f"{path}: expected one or two channels, found {file.channels}")
+        if not low <= file.samplerate <= high:
+            raise ConfigError(f"{path}: expected a sample rate of {low} to {high} Hz, found {file.samplerate}")
+        yield CallAudio(file, file.channels, int(file.samplerate), int(file.frames))
