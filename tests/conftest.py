@@ -1,16 +1,36 @@
 """Fixtures shared by all rooms."""
 
+import gc
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-# One profile everywhere: shared machines are slow now and then, and a deadline would be a timing assert.
-settings.register_profile("strep", deadline=None, max_examples=60)
-settings.load_profile("strep")
+# Shared machines are slow now and then, and a deadline would be a timing assert. CI looks further than a user's run.
+settings.register_profile("strep", deadline=None, max_examples=30)
+settings.register_profile("thorough", deadline=None, max_examples=100)
+settings.load_profile(os.environ.get("STREP_TEST_PROFILE", "strep"))
+
+# Thousands of tests are made while they are collected, and next to nothing is given up: to look through all of it for
+# what might be, again and again, was half of the time that this took. What is there when it ends stays to the end.
+gc.disable()
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Let `-n auto` be one more than there are cores: tests of calls in real time and of other processes wait."""
+    workers = yield
+    return workers + ("PYTEST_XDIST_AUTO_NUM_WORKERS" not in os.environ)
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, of what the tests make."""
+    gc.freeze()
+    gc.enable()
+
 
 CAPTURES = Path(__file__).resolve().parents[2] / "shared" / "captures"
 

@@ -124,7 +124,7 @@ def test_every_datagram_has_one_fate_and_every_sample_one_cause(arrivals) -> Non
         max_size=60,
     )
 )
-@settings(max_examples=150)
+@settings(max_examples=2 * settings.default.max_examples)
 def test_no_bytes_in_any_order_raise_and_all_are_counted(arrivals) -> None:
     arrivals = sorted((float(ms), data) for ms, data in arrivals)
     result = run(arrivals, EngineConfig(max_streams=4), portions=[7] * 100)

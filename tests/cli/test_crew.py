@@ -172,24 +172,20 @@ def test_workers_finish_their_files_and_end_when_their_supervisor_is_killed(reco
         assert json.loads(path.with_suffix(".json").read_bytes())["complete"] is True
 
 
-def test_sigterm_prints_the_table_of_all_workers(record, tmp_path):
+def test_an_unknown_payload_type_is_told_while_it_is_heard_and_sigterm_prints_the_table_of_all_workers(
+    record, tmp_path
+):
     recording = record()
-    recording.send(interleave(*(stream for leg in legs_of(0, 1) + legs_of(1, 1) for stream in leg.first)))
-    code, out, err = recording.stop(signal.SIGTERM)
-    assert (code, err) == (0, "")
-    assert out.splitlines()[0] == f"2 recordings in {tmp_path / 'calls'}"
-    assert out.splitlines()[-1] == f"{4 * HALF} datagrams: {4 * HALF} accepted; the kernel dropped 0"
-
-
-def test_an_unknown_payload_type_is_told_while_it_is_heard(record):
-    recording = record()
-    (leg,) = legs_of(1, 1)
-    recording.send(Sender(payload_type=100, call_leg_id=leg.call_leg_id).packets(HALF))
-    told = f"strep: {leg.name}: payload type 100 is unknown, name it with --pt; its recording is silent there\n"
+    known, unknown = legs_of(0, 1) + legs_of(1, 1), legs_of(1, 2)[1]
+    recording.send(interleave(*(stream for leg in known for stream in leg.first)))
+    recording.send(Sender(payload_type=100, call_leg_id=unknown.call_leg_id).packets(HALF))
+    told = f"strep: {unknown.name}: payload type 100 is unknown, name it with --pt; its recording is silent there\n"
     assert recording.process.stderr.readline() == told
-    code, _, err = recording.stop(signal.SIGINT)
+    code, out, err = recording.stop(signal.SIGTERM)
     assert code == 0
-    assert told not in err
+    assert err == "strep: payload type 100 is unknown: name it, such as --pt 100=opus/48000/2\n"
+    assert out.splitlines()[0] == f"3 recordings in {tmp_path / 'calls'}"
+    assert out.splitlines()[-1] == f"{5 * HALF} datagrams: {5 * HALF} accepted; the kernel dropped 0"
 
 
 def test_workers_that_never_work_end_the_command_with_an_error(strep, tmp_path, monkeypatch):

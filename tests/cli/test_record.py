@@ -16,7 +16,7 @@ from tests.cli.conftest import call_datagrams
 from tests.traffic import pcmu
 
 #: No test waits longer for a program, whatever happens.
-BOUND_S = 20
+BOUND_S = 60
 
 
 class Recording:

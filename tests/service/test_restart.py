@@ -13,7 +13,18 @@ import soundfile
 
 from strep.stream.events import Direction, Leg
 from tests.live import until
-from tests.service.scene import API_KEY, Settings, configure, decoded, emulated, free_port, heard, of_call, sidecars
+from tests.service.scene import (
+    API_KEY,
+    Settings,
+    configure,
+    decoded,
+    emulated,
+    free_port,
+    heard,
+    of_call,
+    scene,
+    sidecars,
+)
 
 BOUND_S = 30
 
@@ -137,9 +148,6 @@ async def test_a_service_that_is_told_to_stop_does_so_and_shows_no_secret(tmp_pa
 async def test_a_state_file_of_no_sense_does_not_keep_it_from_starting(tmp_path, content):
     (tmp_path / "calls").mkdir()
     (tmp_path / "calls" / ".strep-service.state").write_bytes(content)
-    async with (
-        platform_and_configuration(tmp_path) as (_, config),
-        await Serving.start(config) as serving,
-    ):
-        _, said = await serving.end(signal.SIGTERM)
-    assert serving.process.returncode == 0, said
+    async with scene(tmp_path) as stage:
+        stage.call()
+        await stage.told("call.forked")

@@ -74,7 +74,7 @@ def assert_all_recorded(stage, calls):
 
 async def test_calls_are_forked_and_recorded_by_themselves(tmp_path):
     async with scene(tmp_path, Settings(rule='name = "all"')) as stage:
-        calls = await run_calls(stage, 4, seconds=1)
+        calls = await run_calls(stage, 4, seconds=0.5)
     assert_all_recorded(stage, calls)
     assert {document["call"]["rule"] for document in sidecars(stage.out)} == {"all"}
 

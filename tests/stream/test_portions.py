@@ -89,7 +89,7 @@ def wild_network(draw: st.DrawFn) -> list[tuple[float, bytes]]:
     st.sampled_from([1, 7, 250, None]),
     st.sampled_from([1, 6, 10**9]),
 )
-@settings(max_examples=100)
+@settings(max_examples=2 * settings.default.max_examples)
 def test_portions_ticks_and_paths_change_nothing(arrivals, portions, step_ms, small: int) -> None:
     whole = run(arrivals)
     with pytest.MonkeyPatch.context() as patch:
@@ -100,7 +100,6 @@ def test_portions_ticks_and_paths_change_nothing(arrivals, portions, step_ms, sm
 
 
 @given(wild_network())
-@settings(max_examples=40)
 def test_every_sample_has_one_cause_and_every_packet_is_accounted_for(arrivals) -> None:
     for engine_report in (closed.report for closed in run(arrivals).of(StreamClosed)):
         assert engine_report.identity.call == f"{LEG}-A"

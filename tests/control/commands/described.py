@@ -138,12 +138,19 @@ _OF_TYPE = {
 }
 
 
+@functools.cache
+def _fields(name):
+    """Give how to make a value of each field of a command, and which fields it must have."""
+    document = TypeAdapter(COMMANDS[name]).json_schema()
+    known = {field: values(part, document) for field, part in document["properties"].items()}
+    return known, document.get("required", [])
+
+
 @st.composite
 def commands(draw, name):
     """Make a command of this name."""
     model = COMMANDS[name]
-    document = TypeAdapter(model).json_schema()
-    known, required = document["properties"], document.get("required", [])
+    known, required = _fields(name)
     placed = [field for field, info in fields_of(model).items() if info.kw_only is False]
     one_of = ONE_OF.get(name, ())
     optional = set(known) - set(required) - set(one_of) - {"extra"} - set(NEEDING.get(name, {}).values())
@@ -151,7 +158,7 @@ def commands(draw, name):
     if one_of:
         chosen.append(draw(st.sampled_from(one_of)))
     chosen += [needed for field, needed in NEEDING.get(name, {}).items() if field in chosen]
-    given = {field: draw(values(known[field], document)) for field in {*chosen, *required} - set(placed)}
+    given = {field: draw(known[field]) for field in {*chosen, *required} - set(placed)}
     for field in {*one_of, *NEEDING.get(name, {}).values()} & set(given):
         given[field] = given[field] or "some"
     if "invalid_media_name" in given:

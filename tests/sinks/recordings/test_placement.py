@@ -54,7 +54,7 @@ def steps(draw: st.DrawFn) -> list[Step]:
     return found
 
 
-@settings(max_examples=80)
+@settings(max_examples=settings.default.max_examples)
 @given(steps(), st.integers(0, 3000), st.booleans(), st.randoms(use_true_random=False))
 def test_a_recording_is_what_its_rows_say_whenever_it_was_flushed(
     steps: list[Step], later_ms: int, shuffled: bool, random
