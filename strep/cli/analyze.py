@@ -38,6 +38,7 @@ class Findings:
         self.counts: Counter[tuple[str, str]] = Counter()
         self.found: list[tuple[str, Found]] = []
         self._keep = keep
+        self._before = 0  # of files before this one
 
     def __call__(self, notice: Notice) -> None:
         """Take one."""
@@ -45,6 +46,11 @@ class Findings:
             self.counts[notice.what.plugin, notice.what.finding.KIND] += 1
             if len(self.found) < self._keep:
                 self.found.append((notice.identity.call, notice.what))
+
+    def end_file(self) -> None:
+        """Bring what was found in a file into order: what lasts is told when it is over."""
+        self.found[self._before :] = sorted(self.found[self._before :], key=lambda row: row[1].time_ns)
+        self._before = len(self.found)
 
 
 def analyze(
@@ -78,6 +84,7 @@ def analyze(
             consumers: list[Consumer] = [findings, *(_Kept(line) for line in lines)]
             analyse = functools.partial(_analyse_capture, told) if captured else _analyse_audio
             fine &= say_counts(analyse(file, runs, consumers), str(file))
+            findings.end_file()
         is_done = True
     finally:
         for line in lines:
@@ -147,7 +154,7 @@ def _plain(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, tuple | list):
-        return "/".join(map(_plain, value))
+        return "/".join(map(_plain, value)) or "-"
     return "-" if value is None else str(value)
 
 

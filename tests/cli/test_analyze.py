@@ -31,6 +31,13 @@ def test_a_capture_is_analysed(strep, capture):
     assert outcome.stdout.splitlines()[-1].endswith("quality")
 
 
+def test_the_table_is_in_order_of_time(strep, capture):
+    outcome = strep("analyze", str(capture), "--plugins", "level", "--set", "level.interval_s=0.5", columns=200)
+    at = [float(line.split(" s ")[0].split()[-1]) for line in outcome.stdout.splitlines() if "rms_dbfs" in line]
+    assert len(at) >= 8
+    assert at == sorted(at)
+
+
 def test_every_finding_and_event_is_a_line_of_json(strep, capture, tmp_path):
     outcome = strep("analyze", str(capture), "--plugins", "level", "--json", "--out", "found.jsonl")
     lines = [json.loads(line) for line in outcome.stdout.splitlines()]
