@@ -42,7 +42,7 @@ class Pipeline:
         self._sinks = [*sinks, *observers]
         self._observers = tuple(observers)
         self._listener = listener
-        self._closed = False
+        self._finished = self._closed = False
         self._busy = False  # the engine runs, or what it put out is being handed on
         self._to_end: dict[str, None] = {}  # in order, each once
 
@@ -81,21 +81,34 @@ class Pipeline:
         elif calls < 0:
             self.engine.take_back(-calls)
 
+    def finish(self) -> None:
+        """Close every stream, and every sink but the observers. A second call does nothing."""
+        if self._finished:
+            return
+        self._finished = True
+        try:
+            self._hand_on(self.engine.close)
+        finally:
+            self._close_sinks([sink for sink in self._sinks if sink not in self._observers])
+
     def close(self) -> None:
         """Close every stream and every sink. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
         try:
-            self._hand_on(self.engine.close)
+            self.finish()
         finally:
-            sinks, self._sinks = self._sinks, []
-            for sink in sinks:
-                try:
-                    sink.close()
-                except Exception as error:
-                    self._note(sink, error)
+            self._close_sinks(self._sinks)
         self._check()
+
+    def _close_sinks(self, sinks: Sequence[Sink]) -> None:
+        for sink in tuple(sinks):
+            self._sinks.remove(sink)
+            try:
+                sink.close()
+            except Exception as error:
+                self._note(sink, error)
 
     def _hand_on(self, run: Callable[[], list[Output]]) -> None:
         """Let the engine do something, and hand on what it puts out."""

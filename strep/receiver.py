@@ -110,7 +110,7 @@ class Receiver:
         try:
             self._open()
         except BaseException:
-            self._close()
+            self._let_go()
             raise
         self._task = asyncio.create_task(self._run(), name="strep receiver")
         return self
@@ -227,7 +227,7 @@ class Receiver:
             while self._turn() and self._watermark_ns < end_ns:
                 pass
         finally:
-            self._close()
+            await self._close()
 
     def _turn(self) -> bool:
         """Read what is queued and let out what is due; tell whether anything was read."""
@@ -280,7 +280,15 @@ class Receiver:
                 loop.remove_reader(source.fileno())
             self._wake.clear()
 
-    def _close(self) -> None:
+    async def _close(self) -> None:
+        """Finish what is recorded; then let plugins that run elsewhere do what waits for them, and others go on."""
+        try:
+            self.pipeline.finish()
+            await asyncio.to_thread(self.analysis.settle)
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
         try:
             self.pipeline.close()
         finally:

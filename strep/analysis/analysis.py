@@ -118,6 +118,14 @@ class Analysis:
             way.flush(now_ns)
         self._take()
 
+    def settle(self) -> None:
+        """Wait for plugins that run elsewhere, as far as patience goes: so that `close` need not.
+
+        May be called in a thread of its own, when nothing more is to come.
+        """
+        for runner in (self._runners or {}).values():
+            runner.settle()
+
     def close(self) -> None:
         """End every plugin, and hand on what they say last."""
         if self._closed:

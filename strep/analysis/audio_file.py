@@ -60,15 +60,15 @@ def _feed(
         analysis.event(StreamOpened(start_ns, slot, channel.identity, channel.ssrc, str(path), ""))
         analysis.event(FormatChanged(start_ns, slot, 0, 0, AudioFormat("L16", rate_hz, rate_hz)))
     packet = rate_hz // _PACKETS_A_SECOND
-    middles = np.arange(0, audio.frames, packet) + packet // 2
-    states = np.stack([channel.state(middles) for channel in about.channels], axis=1)  # by packet
     waiting = deque(sorted(chain(*(channel.events for channel in about.channels)), key=lambda event: event.position))
     while len(frames := audio.read(packet * _PORTION)):
-        for begin in range(0, len(frames), packet):
+        middles = np.arange(position, position + len(frames), packet) + packet // 2
+        states = np.stack([channel.state(middles) for channel in about.channels], axis=1)  # by packet
+        for number, begin in enumerate(range(0, len(frames), packet)):
             samples = np.ascontiguousarray(frames[begin : begin + packet].T)
             while waiting and waiting[0].position < position + packet:
                 analysis.event(waiting.popleft())
-            analysis.block(_block(samples, states[position // packet], position, rate_hz))
+            analysis.block(_block(samples, states[number], position, rate_hz))
             position += samples.shape[1]
         analysis.flush(start_ns + position * _NS // rate_hz)
         if done is not None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import struct
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +40,7 @@ def main(arguments: list[str]) -> None:
     """Do what is asked until there is nothing more, or nobody who asks."""
     ring_fd, size_bytes, tasks, results, given = map(int, arguments)
     ring = RingReader(ring_fd, size_bytes)
+    threading.Thread(target=_end_with_parent, args=(tasks,), daemon=True).start()
     plugin, run, live = pickle.loads(read_given(given))
     driver = Driver(plugin, run, time.perf_counter_ns, live=live)
     _answer(results, driver, 0)
@@ -51,6 +54,15 @@ def main(arguments: list[str]) -> None:
         _answer(results, driver, place[1], is_last=is_last)
         if is_last:
             return
+
+
+def _end_with_parent(tasks: int) -> None:
+    """End this process when nobody can give it tasks any more, though it may be busy with one."""
+    waiting = select.poll()
+    waiting.register(tasks, 0)  # which leaves its other end being closed
+    while not any(happened & select.POLLHUP for _, happened in waiting.poll()):
+        pass
+    os._exit(1)
 
 
 def _task(fd: int) -> tuple[int, int] | None:

@@ -50,8 +50,14 @@ class Runner(Protocol):
     def take(self) -> list[Found]:
         """Give what was found since; to be called often, as it also looks after what runs elsewhere."""
 
+    def settle(self) -> None:
+        """Wait until the plugin has worked off what it was given, as far as patience goes; it is given no more then.
+
+        This, and no other of these, may be called in a thread of its own.
+        """
+
     def finish(self) -> list[Found]:
-        """End everything: let the plugin work off what waits, as far as its patience goes, and give the rest."""
+        """Settle, end everything, and give the rest."""
 
 
 class Driver:
@@ -117,6 +123,9 @@ class Driver:
         found, self._found = self._found, []
         return found
 
+    def settle(self) -> None:
+        """Do nothing: what was given was taken."""
+
     def finish(self) -> list[Found]:
         """End everything, and give the rest."""
         self.finish_keeping()
@@ -181,6 +190,8 @@ class Driver:
 
     def _placed(self, finding: Finding) -> Found:
         """Say whose a finding is, and when it was. Raises what is wrong with it: that is the plugin's fault."""
+        if not isinstance(finding, Finding):
+            raise TypeError(f"expected a Finding, found {finding!r}")
         row, position, length = int(finding.row), int(finding.position), int(finding.length_samples)
         if not isinstance(finding.KIND, str) or abs(position) > _FARTHEST or not 0 <= length <= _FARTHEST:
             raise ValueError(f"expected a KIND, and a position and length that can be, found {finding!r}")

@@ -37,6 +37,7 @@ first packet told. Fields may be added; none changes its meaning. What is no num
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import threading
@@ -65,6 +66,7 @@ from strep.stream.events import (
     TelephoneEvent,
 )
 
+_log = logging.getLogger(__name__)
 Document = dict[str, Any]
 #: Lines that wait for the reader: 20 MB. A pipe that nobody reads must not make capture wait.
 MOST_LINES = 100_000
@@ -109,6 +111,7 @@ class JsonLines:
         if document is None:
             return
         line = json.dumps(self.about | document, ensure_ascii=False, allow_nan=False) + "\n"
+        line = line.encode("utf-8", "backslashreplace").decode()  # half a character is an escape in JSON, too
         with self._changed:
             while self._waits and len(self._lines) >= self._most and self.failure is None:
                 self._changed.wait()
@@ -131,7 +134,10 @@ class JsonLines:
                 self.missed += len(self._lines)
                 self._lines.clear()
         elif self._owns:
-            self._stream.close()
+            try:
+                self._stream.close()
+            except OSError as error:
+                self.failure = self.failure or error
 
     def _work(self) -> None:
         while lines := self._next():
@@ -144,6 +150,7 @@ class JsonLines:
                     self.missed += len(lines) + len(self._lines)
                     self._lines.clear()
                     self._changed.notify_all()
+                _log.error("nothing more is written to %s: %s", getattr(self._stream, "name", "a stream"), error)
                 return
 
     def _next(self) -> list[str]:

@@ -93,6 +93,11 @@ class ProcessRunner:
         return found
 
     def finish(self) -> list[Found]:
+        """Settle, and give the rest."""
+        self.settle()
+        return self.take()
+
+    def settle(self) -> None:
         """Wait until all is worked off; when live, only as long as patience lasts."""
         end_ns = self._clock() + int(self._run.patience_s * 1e9) if self._live else None
         is_told = False
@@ -107,7 +112,6 @@ class ProcessRunner:
             if end_ns is not None and self._clock() > end_ns and self._process is not None and not self._done:
                 self._switch_off(f"it was not done {self._run.patience_s:g} s after the end")
         self._end_process()
-        return self.take()
 
     def _put(self, item: Item) -> None:
         while not self._live and self._waiting.is_full and self._off is None:
@@ -123,7 +127,9 @@ class ProcessRunner:
 
     def _wait(self, timeout_s: float) -> None:
         if self._process is not None:
-            select.select([self._process.results], [], [], timeout_s)
+            waiting = select.poll()  # select knows no descriptors above 1023
+            waiting.register(self._process.results, select.POLLIN)
+            waiting.poll(timeout_s * 1000)
 
     def _send(self) -> None:
         """Hand over what there is room for."""

@@ -31,11 +31,12 @@ class Channel:
     events: list[Gap | TelephoneEvent] = field(default_factory=list)
     states: list[tuple[int, int, SampleState]] = field(default_factory=list)
 
-    def state(self, middles: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Give the SampleState at each of these frames."""
-        found = np.full(len(middles), SampleState.RECEIVED, np.uint8)
+    def state(self, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Give the SampleState at each of these frames, which ascend."""
+        found = np.full(len(frames), SampleState.RECEIVED, np.uint8)
         for begin, end, state in self.states:
-            found[(middles >= begin) & (middles < end)] = state
+            if begin <= frames[-1] and end > frames[0]:
+                found[(frames >= begin) & (frames < end)] = state
         return found
 
 

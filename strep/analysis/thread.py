@@ -69,6 +69,11 @@ class ThreadRunner:
         return found
 
     def finish(self) -> list[Found]:
+        """Settle, and give the rest."""
+        self.settle()
+        return self.take()
+
+    def settle(self) -> None:
         """Wait until all is worked off, or the thread hangs, or, when live, patience ends."""
         with self._changed:
             self._ended = True
@@ -80,7 +85,6 @@ class ThreadRunner:
                 self._look()
                 if end_ns is not None and self._clock() > end_ns:
                     self._switch_off(f"it was not done {self._run.patience_s:g} s after the end")
-        return self.take()
 
     def _put(self, item: Item) -> None:
         with self._changed:

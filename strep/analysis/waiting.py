@@ -28,7 +28,7 @@ class Waiting:
     def __init__(self, most_hops: int) -> None:
         self._items: deque[Item] = deque()
         self._most = most_hops
-        self._hops = 0
+        self._hops = self._events = 0  # that wait; a format is not counted among events, as it is never dropped
         self.missed_hops = self.missed_events = 0
 
     def __len__(self) -> int:
@@ -46,16 +46,14 @@ class Waiting:
 
     def put(self, item: Item) -> None:
         """Add what is to be given next."""
-        self._items.append(item)
-        if isinstance(item, Hops):
-            self._hops += len(item)
-            if self._hops > self._most:
-                self._drop(self._most // 2)
-        elif len(self._items) == MOST_ITEMS:
+        self._append(item)
+        if self._hops > self._most:
+            self._drop(self._most // 2)
+        if len(self._items) >= MOST_ITEMS and (self._hops or self._events):
             self._drop(0)
-            before = len(self._items)
-            self._items = deque(item for item in self._items if not _is_told(item) or _is_format(item))
-            self.missed_events += before - len(self._items)
+            self._items = deque(item for item in self._items if not _is_dropped(item))
+            self.missed_events += self._events
+            self._events = 0
 
     def put_first(self, items: Iterable[Item]) -> None:
         """Add what is to be given before all that waits; none of it is audio."""
@@ -64,13 +62,21 @@ class Waiting:
     def pop(self) -> Item:
         """Take the next one out."""
         item = self._items.popleft()
-        self._hops -= len(item) if isinstance(item, Hops) else 0
+        self._count(item, -1)
         return item
 
     def put_back(self, item: Item) -> None:
         """Undo `pop`."""
         self._items.appendleft(item)
-        self._hops += len(item) if isinstance(item, Hops) else 0
+        self._count(item, 1)
+
+    def _append(self, item: Item) -> None:
+        self._items.append(item)
+        self._count(item, 1)
+
+    def _count(self, item: Item, one: int) -> None:
+        self._hops += one * len(item) if isinstance(item, Hops) else 0
+        self._events += one * _is_dropped(item)
 
     def refuse(self, item: Item) -> None:
         """Count what is not taken any more."""
@@ -80,8 +86,8 @@ class Waiting:
     def clear(self) -> None:
         """Drop everything."""
         self.missed_hops += self._hops
-        self.missed_events += sum(map(_is_told, self._items))
-        self._hops = 0
+        self.missed_events += self._events
+        self._hops = self._events = 0
         self._items.clear()
 
     def _drop(self, most_hops: int) -> None:
@@ -92,7 +98,8 @@ class Waiting:
                 self.missed_hops += len(item)
             else:
                 kept.append(item)
-        self._items.extendleft(reversed(kept))
+        for one in reversed(kept):
+            self.put_back(one)
 
 
 class OpenStreams:
@@ -132,6 +139,11 @@ def apply(taker: Taker, item: Item) -> None:
         taker.open(*item)
     else:
         taker.event(*item)
+
+
+def _is_dropped(item: Item) -> bool:
+    """Tell whether an item is dropped when there are too many: what is only told, but for formats."""
+    return _is_told(item) and not _is_format(item)
 
 
 def _is_told(item: Item) -> TypeGuard[Told]:

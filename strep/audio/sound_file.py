@@ -16,19 +16,28 @@ from strep.errors import ConfigError
 _MOST_CHANNELS = 2
 #: What is sampled slower or faster is no call, and a window of it would be nothing, or fill the memory.
 _RATE_LIMITS_HZ = (1000, 384_000)
+#: What libsndfile says of a stream that does not say how long it is.
+_UNKNOWN_FRAMES = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class CallAudio:
-    """Is an audio file that is open. frames: how long it is, or claims to be."""
+    """Is an audio file that is open. frames: how long it claims to be."""
 
     file: soundfile.SoundFile
+    path: Path
     channels: int
     sample_rate_hz: int
     frames: int
 
     def read(self, frames: int = -1) -> NDArray[np.int16]:
-        """Read so many frames, or all that are left: int16[n, channels]."""
+        """Read so many frames, or all that are left: int16[n, channels]. Raises ConfigError where it is damaged."""
+        try:
+            return self._read(frames)
+        except RuntimeError as error:
+            raise ConfigError(f"{self.path}: expected audio to the end, found otherwise: {error}") from None
+
+    def _read(self, frames: int) -> NDArray[np.int16]:
         if self.file.subtype not in ("FLOAT", "DOUBLE"):
             samples: NDArray[np.int16] = self.file.read(frames, dtype="int16", always_2d=True)
             return samples
@@ -51,4 +60,6 @@ def open_call_audio(path: Path) -> Iterator[CallAudio]:
             raise ConfigError(f"{path}: expected one or two channels, found {file.channels}")
         if not low <= file.samplerate <= high:
             raise ConfigError(f"{path}: expected a sample rate of {low} to {high} Hz, found {file.samplerate}")
-        yield CallAudio(file, file.channels, int(file.samplerate), int(file.frames))
+        if file.frames == _UNKNOWN_FRAMES:
+            raise ConfigError(f"{path}: expected a file that says how long it is, found a stream")
+        yield CallAudio(file, path, file.channels, int(file.samplerate), int(file.frames))

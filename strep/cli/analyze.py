@@ -100,8 +100,11 @@ def analyze(
 
 def _check_out(out: Path | None, files: Sequence[Path]) -> None:
     """Raise ConfigError for an output that would destroy an input."""
-    if out is not None and out.exists() and any(out.samefile(file) for file in files):
-        raise ConfigError(f"--out {out}: expected a file of its own, found one that is to be analysed")
+    if out is None or not out.exists():
+        return
+    needed = [path for file in files for path in (file, file.with_suffix(".json")) if path.exists()]
+    if any(out.samefile(path) for path in needed):
+        raise ConfigError(f"--out {out}: expected a file of its own, found one that is to be read")
 
 
 class _Kept:

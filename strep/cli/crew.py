@@ -16,7 +16,7 @@ from strep.cli.errors import say
 from strep.cli.news import News
 from strep.cli.options import KEPT_RECORDINGS
 from strep.cli.output import Document
-from strep.cli.recorder import Recorder, RecorderOptions, until
+from strep.cli.recorder import Recorder, RecorderOptions, append_lines, until
 from strep.cli.signals import stop_event
 from strep.cli.status import status_line
 from strep.errors import ConfigError
@@ -155,6 +155,8 @@ def bind_crew(
         if rx is not None and tx is not None:
             inputs[0] |= {"rx": bind(rx)[0], "tx": bind(tx)[0]}
         Recorder(options, target, rx, tx)  # what is wrong with the options is said here, not by each worker
+        for events in filter(None, (options.of_worker(index).events for index in range(len(inputs)))):
+            append_lines(events).close()
         if len(inputs) < workers:
             say("warning: this system cannot steer call legs to workers (Linux can): one worker receives all")
         warn_of_receive_buffer(inputs[0]["target"])

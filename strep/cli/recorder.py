@@ -17,7 +17,7 @@ from strep.cli.output import Document
 from strep.cli.plugins import plugin_runs
 from strep.cli.status import Tally
 from strep.engine import EngineConfig
-from strep.errors import ConfigError
+from strep.errors import ConfigError, SinkError
 from strep.net.address import UdpAddress
 from strep.net.source import BoundSocket
 from strep.net.steering import bind_group
@@ -96,16 +96,32 @@ class Recorder:
             plugins=plugin_runs(options.plugins, options.settings),
         )
         self._events = options.events
+        self._lines: JsonLines | None = None
 
     def write_events(self) -> None:
         """Write what happens and what plugins find, from now on, if that was asked for. Raises SinkError."""
         if self._events is None:
             return
-        if str(self._events) == STDOUT:
-            self.receiver.analysis.add(JsonLines(sys.stdout))
-        else:
-            self._events.parent.mkdir(parents=True, exist_ok=True)
-            self.receiver.analysis.add(JsonLines(self._events, appends=True))
+        self._lines = JsonLines(sys.stdout) if str(self._events) == STDOUT else append_lines(self._events)
+        self.receiver.analysis.add(self._lines)
+
+    @property
+    def events_problem(self) -> str | None:
+        """Say what went wrong with writing events, when all is over."""
+        lines = self._lines
+        if lines is None or not (lines.failure or lines.missed):
+            return None
+        reason = lines.failure.strerror or str(lines.failure) if lines.failure else "nobody read them fast enough"
+        return f"{self._events}: {lines.missed} lines of events are missing: {reason}"
+
+
+def append_lines(path: Path) -> JsonLines:
+    """Open a file for events. Raises SinkError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"{path}: {error.strerror}") from error
+    return JsonLines(path, appends=True)
 
 
 @contextlib.contextmanager

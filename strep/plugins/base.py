@@ -77,7 +77,7 @@ class PlacedEvent:
 
 
 #: What findings are reported with; a finding has no field of its own of such a name.
-RESERVED = frozenset(("sequence", "event", "time", "call", "call_leg_id", "leg", "plugin", "start_s", "file"))
+RESERVED = frozenset(("sequence", "event", "time", "call", "call_leg_id", "leg", "plugin", "start_s", "file", "at"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,10 @@ class PairFramer:
     def is_past(self, slot: int, sample_rate_hz: int, end: int) -> bool:
         """Tell whether a stream's leg has gone out up to a position of the stream already."""
         row = self._framer.row_of(slot)
-        return row >= 0 and self._framer.place_of(row, sample_rate_hz, end) <= self._next[self._pair[row]] * self._hop
+        if row < 0 or slot in self._unplaced:
+            return False
+        gone_out = int(self._next[self._pair[row]]) * self._hop
+        return self._framer.place_of(row, sample_rate_hz, end) <= gone_out
 
     def pass_over(self, slot: int, sample_rate_hz: int, position: int, samples: int) -> bool:
         """Take silence that is past, where that can be done at once; tell whether it was done."""

@@ -4,8 +4,8 @@ The engine knows how long a pause was when it is over, and puts out all of its s
 which costs a plugin as much as one of speech does.
 
 1. Audio longer than PORTION_MS waits, and so does all that comes of its stream behind it, events too.
-2. Each flush gives PORTION_MS of every stream that waits. What a leg has gone past already is given besides: the other
-   direction did not wait for it.
+2. Each flush gives PORTION_MS of every stream that waits, less where many do. What a leg has gone past already is given
+   besides: the other direction did not wait for it.
 3. A stream that ends is given whole.
 
 What waits is bounded by the pause: a frame for each second of it, and what the stream says while it catches up, which
@@ -27,6 +27,8 @@ from strep.stream.events import AnchorMoved, Event, StreamClosed
 
 #: 8 hops of 20 ms: some 1 ms of the three plugins that listen unless told otherwise.
 PORTION_MS = 160
+#: So many streams get as much; of more, each gets less, but twice what it is behind by in the meantime.
+_MANY, _LEAST_PORTION_MS = 500, 40.0
 
 _Item = AudioFrame | Event
 
@@ -72,7 +74,8 @@ class Portions:
 
     def _portion(self) -> Iterator[list[_Item]]:
         """Take out what is to be given, in waves that have each stream once at most."""
-        left_ms = dict.fromkeys(self._waiting, float(PORTION_MS))
+        portion_ms = max(PORTION_MS * min(1.0, _MANY / max(len(self._waiting), 1)), _LEAST_PORTION_MS)
+        left_ms = dict.fromkeys(self._waiting, portion_ms)
         while left_ms:
             wave = list[_Item]()
             for slot in list(left_ms):

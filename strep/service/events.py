@@ -53,4 +53,4 @@ class ServiceEvent:
         document: dict[str, Any] = {"time": utc_text(self.time_ns), "event": self.kind}
         if self.call:
             document["call"] = dict(self.call)
-        return json.dumps(document | dict(self.detail), default=str)
+        return json.dumps({**document, **self.detail, **document}, default=str)  # what all lines have wins

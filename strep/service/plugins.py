@@ -29,10 +29,12 @@ class Analysis(Part):
     def _check(self) -> Analysis:
         try:
             runs = self.runs()
-            for run in runs:
-                load_plugin(run.plugin, run.config)
+            names = [load_plugin(run.plugin, run.config).NAME for run in runs]
         except ConfigError as error:
             raise ValueError(str(error)) from None
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"plugins: expected each once, found {', '.join(twice)} more than once")
         unused = sorted(self.settings.keys() - {run.plugin for run in runs})
         if unused:
             raise ValueError(f"settings: expected names of plugins that listen, found {', '.join(unused)}")

@@ -272,7 +272,7 @@ class Switchboard:
         self._tell(kind, call, **detail)
         self._wires.show(CallView.of(call))
 
-    def _tell(self, kind: str, call: Call | None = None, **detail: Any) -> None:
+    def _tell(self, kind: str, call: Call | None = None, /, **detail: Any) -> None:
         self.counts[kind] = self.counts.get(kind, 0) + 1
         known = self.describe(call) if call else {}
         self._wires.tell(ServiceEvent(self._clock_ns(), kind, known, detail))

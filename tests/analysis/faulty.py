@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from strep.plugins.base import BlockPlugin, Finding, PluginConfig
@@ -104,6 +105,17 @@ class Hangs(Faulty):
 
     def go_wrong(self):
         time.sleep(5)
+
+
+class Spins(Faulty):
+    """Never comes back, and says so by a file."""
+
+    NAME: ClassVar[str] = "spins"
+
+    def go_wrong(self):
+        Path(self.config.marker).touch()
+        while True:
+            pass
 
 
 class Leaks(Faulty):

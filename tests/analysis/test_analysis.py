@@ -1,5 +1,8 @@
 """Plugins are run on what the engine puts out, and what they find is told."""
 
+import asyncio
+import threading
+
 import numpy as np
 import pytest
 
@@ -10,10 +13,11 @@ from strep.analysis.waiting import Waiting
 from strep.errors import ConfigError
 from strep.plugins.base import BlockPlugin, Hops, Wants
 from strep.plugins.framing import Framer
+from strep.sinks.recordings import RecordingSink
 from strep.stream.events import AnchorMoved, Direction, SourceChanged, StreamClosed
 from tests.analysis.faulty import Peak, Sound
 from tests.analysis.test_faults import findings, record
-from tests.live import deliver, interleave
+from tests.live import deliver, interleave, until
 from tests.plugins.events import placed
 from tests.plugins.test_framing import Keeping, block, closed, identity, opened
 from tests.test_offline import written
@@ -100,6 +104,16 @@ def test_a_plugin_that_takes_nothing_at_all_is_hopeless_before_memory_runs_out(m
         waiting.put((n, placed(SourceChanged(START_NS, n, 0, 1))))
     assert len(waiting) < 10  # what is only told was dropped
     assert waiting.missed_events == 15 - len(waiting)
+    taker, framer = Keeping(), None
+    for kind in ("events", "audio"):  # whichever comes last
+        crowd, framer = Waiting(10), Framer(Wants(), taker, 4)
+        framer.event(opened(0))
+        for n in range(9):
+            crowd.put((n, placed(SourceChanged(START_NS, n, 0, 1))))
+        framer.block(block([0], 0, np.zeros(160)))
+        crowd.put(taker.batches[-1] if kind == "audio" else (9, placed(SourceChanged(START_NS, 9, 0, 1))))
+        assert len(crowd) == 0
+        assert crowd.missed_events + crowd.missed_hops == 10
     for n in range(30):
         waiting.put((n, identity(), START_NS))
     assert waiting.is_hopeless
@@ -185,6 +199,27 @@ def test_a_capture_is_analysed(tmp_path):
     notices = []
     result = read_capture(path, plugins=[Sound], consumers=[notices.append])
     assert result.plugins["sound"].hops == len(findings(notices, "sound")) == 50
+
+
+class Waits(Sound):
+    NAME = "waits"
+    may_go_on = threading.Event()
+
+    def process(self, hops):
+        assert self.may_go_on.wait(20)
+        return super().process(hops)
+
+
+async def test_a_receiver_that_stops_lets_others_go_on_while_a_plugin_does_what_waits_for_it(tmp_path):
+    sink = RecordingSink(tmp_path)
+    async with Receiver("udp:127.0.0.1:0", sinks=[sink], plugins=[PluginRun(Waits, way=Way.THREAD)]) as receiver:
+        await deliver(receiver, Sender().packets(20))
+        stopping = asyncio.create_task(receiver.stop())
+        await until(lambda: bool(sink.recordings))  # they wait for no plugin
+        Waits.may_go_on.set()
+        await stopping
+    assert receiver.analysis.counts()["waits"].hops == 20
+    assert receiver.analysis.counts()["waits"].switched_off is None
 
 
 async def test_a_receiver_without_plugins_tells_what_happens_all_the_same(tmp_path):

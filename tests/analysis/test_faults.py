@@ -3,15 +3,20 @@
 import io
 import itertools
 import logging
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from strep.analysis import Analysis, Found, JsonLines, PluginRun, Way
 from strep.analysis.child import memory_bytes
+from strep.analysis.process import ProcessRunner
 from strep.engine import Engine, EngineConfig
 from strep.pipeline import Pipeline
+from strep.plugins.base import Hops
 from strep.sinks.recordings import RecordingSink
+from strep.stream.events import Direction, Leg, StreamIdentity
 from strep.wire.batch import DatagramBatch
 from tests.analysis.faulty import (
     NONSENSE,
@@ -27,6 +32,7 @@ from tests.analysis.faulty import (
     Raises,
     Sleeps,
     Sound,
+    Spins,
     StartsSlowly,
     TellsNonsense,
     TellsTooMuch,
@@ -168,6 +174,21 @@ def test_a_plugin_may_be_larger_than_what_audio_is_handed_over_in(tmp_path):
 def test_what_a_plugin_prints_in_its_process_goes_to_stderr(tmp_path, capfd):
     record(tmp_path, [PluginRun(Prints, way=Way.PROCESS)], live=False, packets=1)
     assert capfd.readouterr() == ("", "hello from a plugin\n")
+
+
+def test_a_process_ends_with_us_though_its_plugin_is_busy(tmp_path):
+    config = FaultConfig(marker=str(tmp_path / "busy"))
+    runner = ProcessRunner(Spins(config), PluginRun(Spins, config), lambda: 0)
+    none = np.zeros(1, np.int64)
+    runner.open(0, StreamIdentity(None, Leg.A, Direction.INBOUND, "call"), 0)
+    runner.process(Hops(8000, none, none, none, np.zeros((1, 160), np.int16), np.zeros(1, np.uint8), none))
+    while not (tmp_path / "busy").exists():
+        runner.take()
+    process = runner._process
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), process._tasks)  # which closes our end, as our death would
+    assert process._process.wait(20) == 1
+    process.end()
 
 
 def test_where_no_process_can_be_made_nothing_is_left_open(tmp_path, monkeypatch, caplog):

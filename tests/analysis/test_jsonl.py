@@ -77,6 +77,25 @@ def _rows(text):
             yield from (f"{kind.strip()} strep{place}" for kind in kinds.split(","))
 
 
+def test_half_a_character_is_told_and_silences_nothing(tmp_path):
+    writer = JsonLines(tmp_path / "told.jsonl")
+    writer(notice(1, "\udce4 ä"))
+    writer(notice(2))
+    writer.close()
+    first, second = (json.loads(line) for line in (tmp_path / "told.jsonl").read_text("utf-8").splitlines())
+    assert (first["value"], second["sequence"]) == ("\udce4 ä", 2)
+    assert writer.failure is None
+
+
+def test_a_disk_that_is_full_is_told(caplog):
+    writer = JsonLines("/dev/full")
+    writer(notice(1))
+    writer.close()
+    assert writer.failure is not None
+    assert writer.missed == 1
+    assert "nothing more is written to /dev/full: " in caplog.text
+
+
 def test_lines_begin_with_what_they_are_about():
     stream = io.StringIO()
     writer = JsonLines(stream)

@@ -31,6 +31,27 @@ def test_a_file_is_read_in_parts(tmp_path):
         assert [len(audio.read(6)), len(audio.read(6)), len(audio.read(6))] == [6, 4, 0]
 
 
+def test_a_stream_that_does_not_say_how_long_it_is_is_refused(tmp_path):
+    path = tmp_path / "stream.flac"
+    soundfile.write(path, np.arange(5000, dtype=np.int16), 8000)
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0  # STREAMINFO: 36 bits of length, 0 where nobody knew, and a sum over all samples, 0 as well
+    data[22:42] = bytes(20)
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match="expected a file that says how long it is, found a stream"):
+        read(path)
+
+
+def test_a_file_that_is_damaged_is_told(tmp_path):
+    path = tmp_path / "broken.flac"
+    soundfile.write(path, np.random.default_rng(1).integers(-99, 99, 50_000).astype(np.int16), 8000)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match=r"broken.flac: expected audio to the end, found otherwise"):
+        read(path)
+
+
 @pytest.mark.parametrize(
     ("channels", "rate_hz", "says"),
     [(3, 8000, "one or two channels, found 3"), (1, 10, "a sample rate of 1000 to 384000 Hz, found 10")],

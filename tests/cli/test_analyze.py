@@ -66,7 +66,7 @@ def test_recordings_and_several_files_are_analysed(strep, capture, tmp_path):
         (("text.txt", "--set", "voice.interval_s"), "expected PLUGIN.KEY=VALUE, found 'voice.interval_s'"),
         (("text.txt", "--set", "voice.interval_s=0"), "configuration of plugin voice: interval_s"),
         (("text.txt", "--set", "quality.interval_s=5"), "expected the name of a plugin that listens, found quality"),
-        (("text.txt", "--out", "text.txt"), "expected a file of its own, found one that is to be analysed"),
+        (("text.txt", "--out", "text.txt"), "expected a file of its own, found one that is to be read"),
         (("text.txt", "--out", "missing/x.jsonl"), "missing/x.jsonl: No such file"),
     ],
 )
@@ -81,6 +81,14 @@ def test_what_cannot_be_analysed_is_one_line(strep, tmp_path, args, message):
 def test_one_that_is_missing_is_told_before_anything_is_read(strep, capture):
     outcome = strep("analyze", str(capture), "missing.pcap", "--json")
     assert (outcome.exit_code, outcome.stdout) == (1, "")
+
+
+def test_what_says_whose_a_recording_is_is_not_written_over(strep, capture, tmp_path):
+    strep("decode", str(capture), "--out", "calls")
+    (recording,) = (tmp_path / "calls").glob("*.wav")
+    before = recording.with_suffix(".json").read_bytes()
+    outcome = strep("analyze", str(recording), "--out", str(recording.with_suffix(".json")))
+    assert (outcome.exit_code, recording.with_suffix(".json").read_bytes()) == (1, before)
 
 
 def test_what_was_found_before_a_file_that_cannot_be_read_is_told(strep, capture, tmp_path):

@@ -41,6 +41,15 @@ def test_events_on_stdout_have_it_to_themselves(record):  # noqa: F811
     assert [json.loads(line)["event"] for line in out.splitlines()].count("stop") == 2
 
 
+def test_events_that_cannot_be_written_are_told_and_the_recording_is_whole(record):  # noqa: F811
+    recording = record("--target", "udp:127.0.0.1:0", "--events", "/dev/full", "--json")
+    recording.send(datagrams())
+    code, out, err = recording.stop(signal.SIGINT)
+    assert code == 1
+    assert "strep: /dev/full: 6 lines of events are missing: No space left on device" in err
+    assert json.loads(out)["recordings"][0]["duration_s"] >= 1
+
+
 def test_each_worker_writes_its_own(record, tmp_path):  # noqa: F811
     recording = record("--target", "udp:127.0.0.1:0", "--workers", "2", "--plugins", "level")
     recording.send(datagrams())
@@ -57,6 +66,7 @@ def test_each_worker_writes_its_own(record, tmp_path):  # noqa: F811
         (("--events", "-", "--json"), "--events - has stdout to itself, so not with --json"),
         (("--events", "-", "--workers", "2"), "so not with --workers"),
         (("--plugins", "level", "--events", "text.txt/x.jsonl"), "text.txt"),
+        (("--plugins", "level", "--events", "text.txt/x.jsonl", "--workers", "2"), "text.txt"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_leaves_nothing(strep, tmp_path, args, message):

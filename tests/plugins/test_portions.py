@@ -113,6 +113,31 @@ def test_a_direction_that_comes_back_is_heard_from_its_first_sample_on(kind, rat
         assert framer.late_samples == 0
 
 
+def test_a_direction_that_begins_with_a_pause_is_placed_before_it_is_given():
+    taken = []
+    for kind in (Portions, lambda framer: framer):
+        taker = Keeping()
+        framer = PairFramer(Wants(8000, 160, is_pair=True), taker, 8)
+        made = kind(framer)
+        for slot, direction in enumerate(Direction):
+            late_ns = 1_000_000_000 * slot
+            made.event(opened(slot, START_NS + late_ns, identity(0, direction)))
+        for n in range(100):
+            made.block(block([0], 160 * n, np.full(160, 1)))
+            made.flush(0)
+        made.block(block([1], 0, np.zeros(8000), SILENCE))
+        for n in range(100, 150):
+            made.block(block([0], 160 * n, np.full(160, 1)))
+            made.block(block([1], 8000 + 160 * (n - 100), np.full(160, 2)))
+            made.flush(0)
+        for slot in (0, 1):
+            made.event(closed(slot))
+        taken.append(side(taker, 1).tolist())
+        assert framer.late_samples == 0
+    assert taken[0] == taken[1]
+    assert taken[0][16_000:] == [2] * 8000
+
+
 LENGTHS = st.sampled_from([10, 160, 170, 1280, 1290, 3000])
 ITEMS = st.lists(st.tuples(st.integers(0, 2), LENGTHS | st.none(), st.integers(0, 4), st.booleans()), max_size=25)
 

@@ -43,6 +43,7 @@ async def test_what_plugins_find_is_told_with_the_call_that_it_is_in(tmp_path, f
     ("lines", "says"),
     [
         ('plugins = ["nonsense"]', "analysis: expected a plugin, dtmf"),
+        ('plugins = ["level", "level=thread"]', "plugins: expected each once, found level more than once"),
         ('plugins = ["level=fast"]', "analysis: expected a plugin as NAME or NAME=inline|thread|process, found"),
         ('plugins = ["level"]\nsettings = { level = { interval = 3 } }', "configuration of plugin level: interval"),
         ('plugins = ["level"]\nsettings = { voice = { interval_s = 3 } }', "plugins that listen, found voice"),

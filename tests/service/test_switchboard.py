@@ -1,10 +1,16 @@
+import json
 import uuid
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
+from strep.analysis import Found
 from strep.audio.formats import AudioFormat
+from strep.plugins.base import Finding
 from strep.service.calls import Act, Phase
 from strep.service.config import read_config
+from strep.service.events import ServiceEvent
 from strep.service.switchboard import QUARANTINE_FOLDER, Switchboard, Wires, conversation_of
 from strep.stream.events import (
     CloseReason,
@@ -348,3 +354,30 @@ def test_an_event_is_a_line_of_json():
     assert line["event"] == "call.forking"
     assert line["call"]["from"] == "+493012345"
     assert line["time"] == "1970-01-01T00:16:40.000000Z"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awkward(Finding):
+    """Has fields of names that mean something else where it is told."""
+
+    KIND: ClassVar[str] = "awkward"
+    kind: str = "mine"
+    time: str = "noon"
+
+
+def test_what_a_plugin_finds_is_told_with_its_call_whatever_its_fields_are_called():
+    board = Board()
+    board.take(initiated())
+    board.take(answered())
+    board.take_found(Found("mine", identity(), True, 10**18, 2.5, 20.0, Awkward(row=0, position=20_000)))
+    (event,) = (event for event in board.told if event.kind == "finding.awkward")
+    assert event.call["call_leg_id"] == str(LEG_ID)
+    assert (event.detail["direction"], event.detail["start_s"], event.detail["kind"]) == ("both", 2.5, "mine")
+    assert event.detail["at"] == "2001-09-09T01:46:40.000000Z"
+    assert json.loads(event.line())["time"] == json.loads(ServiceEvent(event.time_ns, "x").line())["time"]
+
+
+def test_what_is_found_when_its_stream_is_over_is_told_all_the_same():
+    board = Board()
+    board.take_found(Found("mine", identity(), False, 0, 0.0, 0.0, Awkward(row=0, position=0)))
+    assert (board.told[-1].kind, board.told[-1].call) == ("finding.awkward", {})
