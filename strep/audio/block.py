@@ -55,21 +55,26 @@ class AudioBlock:
         return len(self.slots)
 
     @classmethod
-    def of(cls, frames: Sequence[AudioFrame]) -> AudioBlock:
-        """Make a block of frames of one length and sample rate."""
+    def joined(cls, blocks: Sequence[AudioBlock]) -> AudioBlock:
+        """Make one block of several of one length and sample rate."""
+        if len(blocks) == 1:
+            return blocks[0]
         return cls(
-            frames[0].sample_rate_hz,
-            np.array([frame.slot for frame in frames], np.int64),
-            np.array([frame.position for frame in frames], np.int64),
-            np.stack([frame.samples for frame in frames]),
-            np.array([frame.state for frame in frames], np.uint8),
-            np.array([frame.arrival_ns for frame in frames], np.int64),
+            blocks[0].sample_rate_hz,
+            np.concatenate([block.slots for block in blocks]),
+            np.concatenate([block.position for block in blocks]),
+            np.concatenate([block.samples for block in blocks]),
+            np.concatenate([block.state for block in blocks]),
+            np.concatenate([block.arrival_ns for block in blocks]),
         )
 
     def select(self, rows: NDArray[np.int64]) -> AudioBlock:
         """Give some of the rows."""
-        columns = self.slots[rows], self.position[rows], self.samples[rows], self.state[rows], self.arrival_ns[rows]
-        return AudioBlock(self.sample_rate_hz, *columns)
+        is_zero = self.samples.strides == (0, 0)  # and takes no memory
+        samples = self.samples[: len(rows)] if is_zero else self.samples[rows]
+        return AudioBlock(
+            self.sample_rate_hz, self.slots[rows], self.position[rows], samples, self.state[rows], self.arrival_ns[rows]
+        )
 
     def frames(self) -> Iterator[AudioFrame]:
         """Walk the rows one by one, for consumers that look at one stream at a time."""

@@ -114,7 +114,7 @@ class Framer:
 
     def block(self, block: AudioBlock) -> None:
         """Take audio."""
-        rows = self._row_of_slot.take(block.slots, mode="clip")
+        rows = self.rows_of(block.slots)
         pieces = _Pieces(rows, block.position, block.samples, block.state, block.arrival_ns)
         known = rows != _NOBODY
         if not known.all():
@@ -137,6 +137,10 @@ class Framer:
         """Give the row of a stream, -1 for none."""
         return int(self._row_of_slot[min(slot, len(self._row_of_slot) - 1)])
 
+    def rows_of(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give the rows of streams, -1 for none."""
+        return self._row_of_slot.take(slots, mode="clip")
+
     def anchor_ns(self, row: int) -> int:
         """Give the wall time of a stream's first sample, as far as known."""
         return int(self._anchor_ns[row])
@@ -155,6 +159,10 @@ class Framer:
         self._next[row] = position
         held = row * 2 * self._hop
         self._held[held : held + position % self._hop] = 0
+
+    def places_of(self, rows: NDArray[np.int64], sample_rate_hz: int, position: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give where positions of streams, counted at that rate, lie among the hops."""
+        return position * self._rate_hz // sample_rate_hz + self._offset[rows]
 
     def place_of(self, row: int, sample_rate_hz: int, position: int) -> int:
         """Give where a position of a stream, counted at that rate, lies among the hops."""

@@ -83,13 +83,14 @@ class PairFramer:
     def close(self) -> None:
         """Do nothing: streams are closed by their events."""
 
-    def is_past(self, slot: int, sample_rate_hz: int, end: int) -> bool:
-        """Tell whether a stream's leg has gone out up to a position of the stream already."""
-        row = self._framer.row_of(slot)
-        if row < 0 or slot in self._unplaced:
-            return False
-        gone_out = int(self._next[self._pair[row]]) * self._hop
-        return self._framer.place_of(row, sample_rate_hz, end) <= gone_out
+    def are_past(self, slots: NDArray[np.int64], sample_rate_hz: int, end: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell of which streams the leg has gone out up to these positions of theirs, int64[n]; bool[n]."""
+        rows = self._framer.rows_of(slots)
+        gone_out = self._next[self._pair[rows]] * self._hop
+        past: NDArray[np.bool_] = (rows >= 0) & (self._framer.places_of(rows, sample_rate_hz, end) <= gone_out)
+        if self._unplaced:
+            past &= ~np.isin(slots, list(self._unplaced))
+        return past
 
     def pass_over(self, slot: int, sample_rate_hz: int, position: int, samples: int) -> bool:
         """Take silence that is past, where that can be done at once; tell whether it was done."""

@@ -1,36 +1,63 @@
-"""Give what comes of a stream all at once in portions, so that nobody else has to wait for it.
+"""Give what comes of streams all at once in portions, so that nobody else has to wait for it.
 
 The engine knows how long a pause was when it is over, and puts out all of its silence then: minutes of it, a hop of
-which costs a plugin as much as one of speech does.
+which costs a plugin as much as one of speech does. After an outage it does so for all streams together.
 
-1. Audio longer than PORTION_MS waits, and so does all that comes of its stream behind it, events too.
-2. Each flush gives PORTION_MS of every stream that waits, less where many do. What a leg has gone past already is given
-   besides: the other direction did not wait for it.
+1. Audio longer than PORTION_MS waits, and so does all that comes of its streams behind it, events too. Streams that
+   begin to wait together do so in one lane: their blocks stay blocks, and are cut along time.
+2. Each flush gives of every lane PORTION_MS, or twice as long as it is since the last flush; so a lane catches up,
+   however seldom that is. What a leg has gone past already is given besides: the other direction did not wait for it.
 3. A stream that ends is given whole.
 
-What waits is bounded by the pause: a frame for each second of it, and what the stream says while it catches up, which
-at a flush every 20 ms takes an eighth as long.
+What waits is bounded by the pause: a block for each second of it, and what the streams say while they catch up.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from strep.audio.block import AudioBlock, AudioFrame, SampleState
+from strep.audio.block import AudioBlock, SampleState
 from strep.plugins.framing import Framer
 from strep.plugins.pairs import PairFramer
 from strep.stream.events import AnchorMoved, Event, StreamClosed
 
-#: 8 hops of 20 ms: some 1 ms of the three plugins that listen unless told otherwise.
+#: 8 hops of 20 ms: of one stream, some 1 ms of the three plugins that listen unless told otherwise; of 2,000, 20 ms.
 PORTION_MS = 160
-#: So many streams get as much; of more, each gets less, but twice what it is behind by in the meantime.
-_MANY, _LEAST_PORTION_MS = 500, 40.0
 
-_Item = AudioFrame | Event
+#: What is longer between two flushes was an outage, and is not to be caught up with at one go.
+_LONGEST_TURN_MS = 500.0
+_Item = AudioBlock | Event
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """Is streams that wait together, and what comes next of them, in order."""
+
+    slots: set[int]
+    items: deque[_Item] = field(default_factory=deque)
+
+    def take_out(self, slot: int) -> Iterator[_Item]:
+        """Take out all of one stream."""
+        kept = deque[_Item]()
+        for item in self.items:
+            if not isinstance(item, AudioBlock):
+                if item.slot == slot:
+                    yield item
+                else:
+                    kept.append(item)
+                continue
+            is_its = item.slots == slot
+            if is_its.any():
+                yield item.select(np.flatnonzero(is_its))
+            if not is_its.all():
+                kept.append(item.select(np.flatnonzero(~is_its)) if is_its.any() else item)
+        self.items = kept
+        self.slots.discard(slot)
 
 
 class Portions:
@@ -38,98 +65,138 @@ class Portions:
 
     def __init__(self, framer: Framer | PairFramer) -> None:
         self._framer = framer
-        self._waiting: dict[int, deque[_Item]] = {}  # by slot
+        self._lanes: dict[int, _Lane] = {}  # by slot
+        self._flushed_ns = 1 << 62  # until the first one
 
     def event(self, event: Event) -> None:
         """Take an event of a stream."""
-        waiting = self._waiting.get(event.slot)
-        if waiting is None or isinstance(event, AnchorMoved):  # which is about the first sample, not about this place
+        lane = self._lanes.get(event.slot)
+        if lane is None or isinstance(event, AnchorMoved):  # which is about the first sample, not about this place
             self._framer.event(event)
         elif isinstance(event, StreamClosed):
-            for item in self._waiting.pop(event.slot):
+            del self._lanes[event.slot]
+            for item in lane.take_out(event.slot):
                 self._give([item])
             self._framer.event(event)
         else:
-            waiting.append(event)
+            lane.items.append(event)
 
     def block(self, block: AudioBlock) -> None:
         """Take audio."""
-        is_long = block.samples.shape[1] * 1000 > PORTION_MS * block.sample_rate_hz
-        if not is_long and not self._waiting:
+        is_long = _duration_ms(block) > PORTION_MS
+        if not is_long and not self._lanes:
             self._framer.block(block)
             return
-        waits = np.isin(block.slots, list(self._waiting)) | is_long
-        for frame in block.select(np.flatnonzero(waits)).frames():
-            self._waiting.setdefault(frame.slot, deque()).append(_kept(frame))
-        if not waits.all():
-            self._framer.block(block.select(np.flatnonzero(~waits)))
+        lanes = [self._lanes.get(slot) for slot in block.slots.tolist()]
+        free = np.array([lane is None for lane in lanes])
+        if free.any():
+            straight = _some(block, free)
+            if is_long:
+                self._open_lane(straight)
+            else:
+                self._framer.block(straight)
+        for lane in {id(lane): lane for lane in lanes if lane is not None}.values():
+            lane.items.append(_kept(_some(block, np.array([other is lane for other in lanes]))))
 
     def flush(self, now_ns: int) -> None:
-        """Give a portion of each stream that waits."""
-        for wave in self._portion() if self._waiting else ():
-            self._give(wave)
+        """Give a portion of each lane."""
+        since_ms = min(max(now_ns - self._flushed_ns, 0) / 1e6, _LONGEST_TURN_MS)
+        self._flushed_ns = now_ns
+        if self._lanes:
+            for wave in self._portions(max(PORTION_MS, 2 * since_ms)):
+                self._give(wave)
 
     def close(self) -> None:
         """Do nothing: streams are closed by their events."""
 
-    def _portion(self) -> Iterator[list[_Item]]:
-        """Take out what is to be given, in waves that have each stream once at most."""
-        portion_ms = max(PORTION_MS * min(1.0, _MANY / max(len(self._waiting), 1)), _LEAST_PORTION_MS)
-        left_ms = dict.fromkeys(self._waiting, portion_ms)
+    def _open_lane(self, block: AudioBlock) -> None:
+        lane = _Lane(set(block.slots.tolist()))
+        lane.items.append(_kept(block))
+        self._lanes.update(dict.fromkeys(lane.slots, lane))
+
+    def _portions(self, portion_ms: float) -> Iterator[list[_Item]]:
+        """Take out what is to be given, in waves that have one item of each lane at most."""
+        left_ms = dict.fromkeys(self._lanes.values(), portion_ms)
         while left_ms:
             wave = list[_Item]()
-            for slot in list(left_ms):
-                waiting = self._waiting[slot]
-                item = waiting.popleft()
-                if isinstance(item, AudioFrame) and not self._is_past(item):
-                    item, rest = _cut(item, left_ms[slot])
-                    left_ms[slot] -= _duration_ms(item)
-                    if rest is not None:
-                        waiting.appendleft(rest)
-                wave.append(item)
-                if not waiting:
-                    del self._waiting[slot], left_ms[slot]
-                elif left_ms[slot] <= 0:
-                    del left_ms[slot]
+            for lane in list(left_ms):
+                item = self._next(lane, left_ms)
+                if item is not None:
+                    wave.append(item)
+                if not lane.items:
+                    for slot in lane.slots:
+                        del self._lanes[slot]
+                    del left_ms[lane]
+                elif left_ms[lane] <= 0:
+                    del left_ms[lane]
             yield wave
 
-    def _is_past(self, frame: AudioFrame) -> bool:
-        end = frame.position + len(frame.samples)
-        return isinstance(self._framer, PairFramer) and self._framer.is_past(frame.slot, frame.sample_rate_hz, end)
+    def _next(self, lane: _Lane, left_ms: dict[_Lane, float]) -> _Item | None:
+        """Take a lane's next item, cut to what is left of its portion; None for what is past for all of them."""
+        item = lane.items.popleft()
+        if not isinstance(item, AudioBlock):
+            return item
+        item = self._without_what_is_past(item)
+        if not len(item):
+            return None
+        item, rest = _cut(item, left_ms[lane])
+        left_ms[lane] -= _duration_ms(item)
+        if rest is not None:
+            lane.items.appendleft(rest)
+        return item
 
-    def _pass_over(self, frame: AudioFrame) -> bool:
-        """Let silence that nobody waited for be past without a look at it; tell whether that could be done."""
-        if frame.state != SampleState.SILENCE or not self._is_past(frame):
-            return False
-        assert isinstance(self._framer, PairFramer)
-        return self._framer.pass_over(frame.slot, frame.sample_rate_hz, frame.position, len(frame.samples))
+    def _without_what_is_past(self, block: AudioBlock) -> AudioBlock:
+        """Give the rows of a block at once that nobody waited for, and leave the others."""
+        if not isinstance(self._framer, PairFramer):
+            return block
+        end = block.position + block.samples.shape[1]
+        past = self._framer.are_past(block.slots, block.sample_rate_hz, end)
+        if not past.any():
+            return block
+        gone = _some(block, past)
+        passed = [
+            state == SampleState.SILENCE
+            and self._framer.pass_over(slot, block.sample_rate_hz, position, block.samples.shape[1])
+            for slot, position, state in zip(
+                gone.slots.tolist(), gone.position.tolist(), gone.state.tolist(), strict=True
+            )
+        ]
+        if not all(passed):
+            self._framer.block(_some(gone, ~np.array(passed)))
+        return _some(block, ~past)
 
     def _give(self, wave: list[_Item]) -> None:
-        """Hand on a wave; frames of one length go together."""
-        alike: dict[tuple[int, int], list[AudioFrame]] = {}
+        """Hand on a wave; blocks of one length go together."""
+        alike: dict[tuple[int, int], list[AudioBlock]] = {}
         for item in wave:
-            if not isinstance(item, AudioFrame):
+            if isinstance(item, AudioBlock):
+                alike.setdefault((item.sample_rate_hz, item.samples.shape[1]), []).append(item)
+            else:
                 self._framer.event(item)
-            elif not self._pass_over(item):
-                alike.setdefault((item.sample_rate_hz, len(item.samples)), []).append(item)
-        for frames in alike.values():
-            self._framer.block(AudioBlock.of(frames))
+        for blocks in alike.values():
+            self._framer.block(AudioBlock.joined(blocks))
 
 
-def _cut(frame: AudioFrame, most_ms: float) -> tuple[AudioFrame, AudioFrame | None]:
+def _cut(block: AudioBlock, most_ms: float) -> tuple[AudioBlock, AudioBlock | None]:
     """Cut off what is beyond so long; None when nothing is."""
-    most = max(1, int(most_ms * frame.sample_rate_hz / 1000))
-    if len(frame.samples) <= most:
-        return frame, None
-    rest = replace(frame, position=frame.position + most, samples=frame.samples[most:])
-    return replace(frame, samples=frame.samples[:most]), rest
+    most = max(1, int(most_ms * block.sample_rate_hz / 1000))
+    if block.samples.shape[1] <= most:
+        return block, None
+    rest = replace(block, position=block.position + most, samples=block.samples[:, most:])
+    return replace(block, samples=block.samples[:, :most]), rest
 
 
-def _duration_ms(frame: AudioFrame) -> float:
-    return len(frame.samples) * 1000 / frame.sample_rate_hz
+def _duration_ms(block: AudioBlock) -> float:
+    length: int = block.samples.shape[1]
+    return length * 1000 / block.sample_rate_hz
 
 
-def _kept(frame: AudioFrame) -> AudioFrame:
-    """Take a frame out of its block, which others may write to; zeros take no memory."""
-    zeros = np.broadcast_to(np.int16(0), len(frame.samples))
-    return replace(frame, samples=frame.samples.copy() if frame.samples.any() else zeros)
+def _some(block: AudioBlock, which: NDArray[np.bool_]) -> AudioBlock:
+    return block if which.all() else block.select(np.flatnonzero(which))
+
+
+def _kept(block: AudioBlock) -> AudioBlock:
+    """Take a block away from others, who may write to it; zeros take no memory."""
+    if block.samples.strides == (0, 0) or not block.samples.any():
+        return replace(block, samples=np.broadcast_to(np.int16(0), block.samples.shape))
+    return block.select(np.arange(len(block)))

@@ -1,4 +1,6 @@
-"""A block is its frames, and its frames are the block."""
+"""Blocks can be taken apart and joined."""
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,11 +20,19 @@ def same(one: AudioBlock, other: AudioBlock) -> bool:
     )
 
 
-def test_the_frames_of_a_block_make_the_block() -> None:
-    assert same(AudioBlock.of(list(made().frames())), made())
+def test_rows_can_be_selected_and_blocks_joined() -> None:
+    block = made()
+    parts = [block.select(np.array([0])), block.select(np.array([1, 2]))]
+    assert [len(part) for part in parts] == [1, 2]
+    assert [frame.slot for frame in parts[1].frames()] == [2, 7]
+    assert same(AudioBlock.joined(parts), block)
+    assert same(AudioBlock.joined(parts[:1]), parts[0])
+    assert len(block.select(np.zeros(0, np.int64))) == 0
 
 
-def test_rows_can_be_selected() -> None:
-    frames = list(made().frames())
-    assert same(made().select(np.array([2, 0])), AudioBlock.of([frames[2], frames[0]]))
-    assert len(made().select(np.zeros(0, np.int64))) == 0
+def test_silence_takes_no_memory_however_it_is_selected() -> None:
+    silence = replace(made(), samples=np.broadcast_to(np.int16(0), (3, 160)))
+    chosen = silence.select(np.array([2, 0]))
+    assert chosen.slots.tolist() == [7, 4]
+    assert chosen.samples.shape == (2, 160)
+    assert chosen.samples.strides == (0, 0)

@@ -139,25 +139,57 @@ def test_a_direction_that_begins_with_a_pause_is_placed_before_it_is_given():
 
 
 LENGTHS = st.sampled_from([10, 160, 170, 1280, 1290, 3000])
-ITEMS = st.lists(st.tuples(st.integers(0, 2), LENGTHS | st.none(), st.integers(0, 4), st.booleans()), max_size=25)
+SLOTS = st.sets(st.integers(0, 2), min_size=1).map(sorted)
+ITEMS = st.lists(st.tuples(SLOTS, LENGTHS | st.none(), st.integers(0, 4), st.integers(0, 300)), max_size=25)
 
 
-@given(ITEMS, st.sampled_from([50, 160, 400]))
-def test_nothing_else_is_given_and_in_no_other_order(items, hop):
+@given(ITEMS, st.sampled_from([50, 160, 400]), st.data())
+def test_nothing_else_is_given_and_in_no_other_order(items, hop, data):
+    ends = data.draw(st.lists(st.integers(0, len(items)), min_size=3, max_size=3))
     taken = []
     for kind in (Portions, lambda framer: framer):
         made, taker = portions(range(3), kind, hop)
-        position = [0] * 3
-        for n, (slot, length, state, flushes) in enumerate(items):
+        position, now_ns = np.zeros(3, np.int64), 0
+        for n, (slots, length, state, later_ms) in enumerate([*items, ([], None, 0, 0)]):
+            for slot in range(3):
+                if ends[slot] == n:
+                    made.event(closed(slot))
+            slots = [slot for slot in slots if ends[slot] > n]
             if length is None:
-                made.event(SourceChanged(START_NS, slot, position[slot], n))
-            else:
-                sound = np.zeros(length) if state == SILENCE else np.full(length, n + 1)
-                made.block(block([slot], position[slot], sound, state))
-                position[slot] += length
-            if flushes:
-                made.flush(0)
-        for slot in range(3):
-            made.event(closed(slot))
+                for slot in slots:
+                    made.event(SourceChanged(START_NS, slot, int(position[slot]), n))
+            elif slots:
+                sound = np.full((len(slots), length), 0 if state == SILENCE else n + 1)
+                made.block(block(slots, position[slots], sound, state))
+                position[slots] += length
+            if later_ms:
+                now_ns += later_ms * 1_000_000
+                made.flush(now_ns)
         taken.append((taker.hops, taker.order))
     assert taken[0] == taken[1]
+
+
+def test_streams_that_come_back_together_stay_together():
+    made, taker = portions(range(3))
+    for second in range(4):
+        made.block(block(range(3), 8000 * second, np.zeros((3, 8000)), SampleState.LOST))
+    made.block(block([2, 0], 32_000, np.ones((2, 160))))
+    for tick in range(40):
+        made.flush(tick * 20_000_000)
+    assert {len(hops) for hops in taker.batches} == {3, 2}, "none by itself"
+    assert [len(taker.hops[row]) for row in range(3)] == [201, 200, 201]
+
+
+@pytest.mark.parametrize("turn_ms", [5, 20, 200, 450])
+def test_a_stream_catches_up_however_seldom_there_is_time_for_it(turn_ms):
+    made, taker = portions()
+    for second in range(10):
+        made.block(block([0], 8000 * second, np.zeros(8000), SILENCE))
+    position, now_ns = 80_000, 0
+    while len(taker.hops[0]) < position // 160:
+        now_ns += turn_ms * 1_000_000
+        for _ in range(now_ns // 20_000_000 - (position - 80_000) // 160):
+            made.block(block([0], position, np.ones(160)))
+            position += 160
+        made.flush(now_ns)
+        assert now_ns < 15_000_000_000, "it never does"
