@@ -1,12 +1,14 @@
-"""How well do the analysers hear, and what does it cost? Each part is a module, `analysis_NAME`, that measures one."""
+"""How well do the analysers hear, and what does it cost? Each part is a module, `analysis_NAME`, that measures one.
+
+measure() -> report           what was found, for --json
+tables(report) -> tables      the same for people
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-from types import ModuleType
-
-from rich.table import Table
+import sys
 
 from bench import BenchError, Outcome
 
@@ -24,21 +26,11 @@ def run(arguments: argparse.Namespace) -> Outcome:
     for name in names:
         if name not in PARTS:
             raise BenchError(f"--parts: expected some of {', '.join(PARTS)}, found {name}")
-    report, tables = {}, []
-    for name in names:
+    outcome = Outcome({})
+    for number, name in enumerate(names, 1):
+        if sys.stderr.isatty():
+            print(f"{name} ({number} of {len(names)})", file=sys.stderr)
         part = importlib.import_module(f"bench.analysis_{name}")
-        report[name] = part.measure()
-        tables.append(_table(name, part, report[name]))
-    return Outcome(report, tables)
-
-
-def _table(name: str, part: ModuleType, report: dict[str, float]) -> Table:
-    if hasattr(part, "table"):
-        table: Table = part.table(report)
-        return table
-    table = Table(title=name)
-    table.add_column("ns a packet and stream")
-    table.add_column("", justify="right")
-    for what, ns in report.items():
-        table.add_row(what, f"{ns:,.0f}")
-    return table
+        outcome.report[name] = part.measure()
+        outcome.tables.extend(part.tables(outcome.report[name]))
+    return outcome

@@ -1,13 +1,13 @@
-"""Measure how well, and at what cost, strep.plugins.dtmf finds the keys that are pressed.
+"""Measure how well strep.plugins.dtmf finds the keys that are pressed, and what it costs where everyone dials.
 
-Digits are made at the limits of ITU-T Q.24 and beyond them, and go through G.711 mu-law, as in a call. Speech is that
-of Debian's asterisk-core-sounds-en-wav, where it is installed, and for the cost the conversation that strep.emulator
-speaks. Noise is white, to 4 kHz, and so many dB below both tones together.
+Digits are made at the limits of ITU-T Q.24 and beyond them, and go through G.711 mu-law, as in a call. Noise is white,
+to 4 kHz, and so many dB below both tones together. Speech is that of Debian's asterisk-core-sounds-*-wav, where they
+are installed.
 """
 
 from __future__ import annotations
 
-import statistics
+import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,19 +21,20 @@ import soundfile
 from numpy.typing import NDArray
 from rich.table import Table
 
+from bench.hop_cost import conversation_hops, ns_per_hop
+from bench.speech_material import false_alarms, prompt_folders
 from strep.audio import g711
-from strep.emulator.speech import conversation
 from strep.plugins.base import Hops
 from strep.plugins.digit_pairing import Digit
 from strep.plugins.dtmf import DtmfPlugin
 from strep.plugins.tone_pairs import COLUMNS_HZ, FULL_SCALE_DBM0, KEYS, ROWS_HZ, SAMPLE_RATE_HZ
 
-PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 _HOP_SAMPLES = DtmfPlugin.wants.hop_samples
-_HOP_NS = _HOP_SAMPLES * 1_000_000_000 // SAMPLE_RATE_HZ
 _DIGITS_PER_STREAM = 20
 #: A digit is found where one of its name is reported that begins so near to where it does.
 _NEAR_SAMPLES = 15 * SAMPLE_RATE_HZ // 1000
+#: Prompts follow each other in so many streams, as that takes less time.
+_STREAMS_OF_PROMPTS = 50
 _PAUSE_BETWEEN_PROMPTS = np.zeros(SAMPLE_RATE_HZ // 10, np.int16)
 
 
@@ -109,39 +110,24 @@ BEYOND: Mapping[str, Dialling] = MappingProxyType(
 )
 
 
-def measure(digits: int = 10_000, streams: int = 2000, rounds: int = 150) -> dict[str, Any]:
-    """Measure accuracy over so many digits a case, and the cost of a hop for so many streams."""
+def measure(digits: int = 10_000) -> dict[str, Any]:
+    """Measure accuracy over so many digits a case, and what is heard in prompts."""
     found = {name: count_found(dialling, digits) for name, dialling in {**WITHIN, **BEYOND}.items()}
-    cost = {"speech": ns_per_hop(streams, rounds), "everyone dials": ns_per_hop(streams, rounds // 3, is_dialling=True)}
     return {
         "digits": digits,
         "found": {name: {"found": good, "wrong": wrong} for name, (good, wrong) in found.items()},
-        "prompts": count_false(),
-        "streams": streams,
-        "ns_per_hop": cost | {"plain Python Goertzel": ns_per_packet_of_python()},
-        "most_streams": int(_HOP_NS / cost["speech"]),
+        "prompts": {folder.name: count_false(folder) for folder in prompt_folders()},
     }
 
 
-def table(report: dict[str, Any]) -> Table:
+def tables(report: dict[str, Any]) -> list[Table]:
     """Show a report."""
-    result = Table(title=f"in-band digits, {report['digits']:,} each", title_justify="left")
-    for column in ("", "found", "wrong"):
-        result.add_column(column, justify="right" if column else "left")
+    cases = Table("dialled", title=f"dtmf, {report['digits']:,} digits each", title_justify="left")
+    for column in ("found", "wrong"):
+        cases.add_column(column, justify="right")
     for name, counts in report["found"].items():
-        result.add_row(name, f"{counts['found']:,}", f"{counts['wrong']:,}")
-        if name == list(WITHIN)[-1]:
-            result.add_section()
-    if report["prompts"]:
-        result.add_section()
-        prompts = report["prompts"]
-        result.add_row(
-            f"{prompts['prompts']} prompts, {prompts['minutes']:.1f} minutes of speech", "", str(prompts["wrong"])
-        )
-    result.add_section()
-    for name, ns in report["ns_per_hop"].items():
-        result.add_row(f"ns a hop of 20 ms and stream: {name}", f"{ns:,.0f}", "")
-    return result
+        cases.add_row(name, f"{counts['found']:,}", f"{counts['wrong']:,}", end_section=name == list(WITHIN)[-1])
+    return [cases, false_alarms(report["prompts"], "dtmf, false digits in recorded prompts")]
 
 
 def listen(samples: NDArray[np.int16]) -> list[Digit]:
@@ -171,43 +157,34 @@ def count_found(dialling: Dialling, digits: int) -> tuple[int, int]:
     return good, reported - good
 
 
-def count_false() -> dict[str, Any]:
-    """Count the digits that are heard in prompts, which say none as tones; nothing where there are no prompts."""
-    paths = sorted(PROMPTS.rglob("*.wav"))
-    if not paths:
-        return {}
-    prompts = [soundfile.read(path, dtype="int16")[0] for path in paths]
-    speech = np.concatenate([part for prompt in prompts for part in (prompt, _PAUSE_BETWEEN_PROMPTS)])
+def count_false(folder: Path) -> dict[str, Any]:
+    """Count the digits that are heard in a folder's prompts, which say none as tones."""
+    prompts = [soundfile.read(path, dtype="int16")[0] for path in sorted(folder.rglob("*.wav"))]
+    streams = [prompts[first::_STREAMS_OF_PROMPTS] for first in range(min(len(prompts), _STREAMS_OF_PROMPTS))]
+    said = [np.concatenate([part for one in some for part in (one, _PAUSE_BETWEEN_PROMPTS)]) for some in streams]
+    samples = np.zeros(
+        (len(said), max(map(len, said), default=0) // _HOP_SAMPLES * _HOP_SAMPLES + _HOP_SAMPLES), np.int16
+    )
+    for row, one in enumerate(said):
+        samples[row, : len(one)] = one
     minutes = sum(map(len, prompts)) / SAMPLE_RATE_HZ / 60
-    return {"prompts": len(paths), "minutes": minutes, "wrong": len(listen(speech[None]))}
+    return {"prompts": len(prompts), "minutes": minutes, "wrong": len(listen(samples))}
 
 
-def ns_per_hop(streams: int, rounds: int, *, is_dialling: bool = False) -> float:
-    """Give the mean time of a call of process, by streams; each of them is elsewhere in the conversation."""
-    if is_dialling:
-        samples = np.resize(Dialling(off_ms=60, on_ms=80).dial(100).samples, (streams, 3200))
-    else:
-        said = np.concatenate(conversation(SAMPLE_RATE_HZ))
-        begin = np.random.default_rng(1).integers(0, len(said) - rounds * _HOP_SAMPLES, streams)
-        samples = np.stack([said[start : start + rounds * _HOP_SAMPLES] for start in begin])
-    plugin, took_ns = DtmfPlugin(), list[int]()
-    plugin.start(streams)
-    for hops in hops_of(samples):
-        start_ns = time.perf_counter_ns()
-        plugin.process(hops)
-        took_ns.append(time.perf_counter_ns() - start_ns)
-    return statistics.mean(took_ns[2:]) / streams
+def ns_while_dialling(streams: int) -> float:
+    """Give what 20 ms of one of so many streams cost while everyone dials, as far as anyone can."""
+    samples = np.resize(Dialling(off_ms=60, on_ms=80).dial(100).samples, (streams, 3200))
+    return ns_per_hop(DtmfPlugin(), hops_of(samples), streams)
 
 
-def ns_per_packet_of_python(packets: int = 50) -> float:
-    """Give the median time of the customary way: a Goertzel filter a frequency, in Python, over one packet."""
-    said, took_ns = conversation(SAMPLE_RATE_HZ)[0], list[int]()
-    for start in range(0, packets * _HOP_SAMPLES, _HOP_SAMPLES):
-        packet = said[start : start + _HOP_SAMPLES].tolist()
-        start_ns = time.perf_counter_ns()
+@functools.cache
+def ns_of_python(packets: int = 200) -> float:
+    """Give the time of the customary way: a Goertzel filter a frequency, in Python, over one packet; it is the mean."""
+    said = [hops.samples[0].tolist() for hops in conversation_hops(DtmfPlugin.wants, 1, packets)]
+    start_ns = time.thread_time_ns()
+    for packet in said:
         goertzel(packet)
-        took_ns.append(time.perf_counter_ns() - start_ns)
-    return statistics.median(took_ns)
+    return (time.thread_time_ns() - start_ns) / packets
 
 
 def goertzel(packet: Sequence[int]) -> list[float]:

@@ -7,6 +7,7 @@ import time
 import uuid
 
 import numpy as np
+from rich.table import Table
 
 from strep.analysis import Analysis, PluginRun, Way
 from strep.audio.block import AudioBlock
@@ -55,6 +56,15 @@ def measure(streams: int = STREAMS, ticks: int = 100) -> dict[str, float]:
         "20 ms hops, to a thread": _ns(PluginRun(Nothing, way=Way.THREAD), streams, ticks),
         "20 ms hops, to a process": _ns(PluginRun(Nothing, way=Way.PROCESS), streams, ticks),
     }
+
+
+def tables(report: dict[str, float]) -> list[Table]:
+    """Show a report."""
+    table = Table("handed over", title="handing audio to plugins that do nothing", title_justify="left")
+    table.add_column("ns a packet of 20 ms", justify="right")
+    for what, ns in report.items():
+        table.add_row(what, f"{ns:,.0f}")
+    return [table]
 
 
 def _ns(run: PluginRun, streams: int, ticks: int) -> float:

@@ -1,25 +1,27 @@
-"""Measure how well, and at what cost, strep's two detectors of speech (voice, silero) do it, beside WebRTC's.
+"""Measure how well, and at what cost, both detectors of speech (voice, silero) find it, beside WebRTC's.
 
 The material is that of bench/speech_material.py, where it also says what counts as speech. The thresholds of both
 plugins were chosen on every other prompt; what is measured here are the rest. Among these are 16 s of screaming
 monkeys, and some tones, which count as speech by their energy: so everything is scored once as it is labelled, and once
 without the frames of such recordings.
 
-WebRTC's (webrtcvad-wheels, where it is
-installed) is called per packet of 20 ms, as it has to be; with pauses bridged as the plugin does it, too.
+WebRTC's detector (webrtcvad-wheels, where it is installed) is called per packet of 20 ms, as it has to be: as it is,
+and with pauses bridged as the plugin bridges them.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import time
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.markup import escape
 from rich.table import Table
 
-from bench.hop_cost import conversations, ns_per_hop
+from bench.hop_cost import SECONDS, STREAMS, conversation_hops, ns_per_20_ms
 from bench.speech_material import (
     FRAME_SAMPLES,
     SAMPLE_RATE_HZ,
@@ -30,7 +32,7 @@ from bench.speech_material import (
     make_call,
 )
 from strep.errors import ConfigError
-from strep.plugins.base import Finding, Hops, Plugin
+from strep.plugins.base import Finding, Hops, Plugin, Wants
 from strep.plugins.conversation import Speech
 from strep.plugins.silero import SileroPlugin
 from strep.plugins.voice import VoiceConfig, VoicePlugin
@@ -38,10 +40,15 @@ from strep.plugins.voice import VoiceConfig, VoicePlugin
 NOISES: tuple[Noise, ...] = ("white", "pink", "babble")
 SNRS_DB = (20.0, 10.0, 5.0)
 _HELD_OUT_HALF = 1
+#: Modes, and whether pauses are bridged. All are in the report, and some are shown.
 _WEBRTC = ((1, False), (2, False), (3, False), (2, True), (3, True))
-SILERO_IS_MISSING = "silero: not installed (pip install 'strep[silero]')"
+SHOWN = ("voice", "silero", "webrtcvad mode 2", "webrtcvad mode 2, bridged")
+_MISSING = {
+    "silero": "silero: not installed (pip install 'strep[silero]')",
+    "webrtcvad": "webrtcvad: not installed (pip install webrtcvad-wheels)",
+}
 SILERO_STREAMS = (2, 100, 1000)
-_SILERO_HOPS = 20_000  # of single streams, and 5 of each at least: some seconds altogether
+_SILERO_SECONDS = 600.0  # of single streams: some seconds of work altogether
 _HANGOVER_FRAMES = VoiceConfig().hangover_ms // 20
 
 
@@ -49,8 +56,11 @@ Score = tuple[float, float]
 Scores = dict[str, dict[str, Score | None]]
 
 
-def measure(calls: int = 16, seconds: float = 60.0, streams: int = 2000, rounds: int = 1520) -> dict[str, Any]:
-    """Measure precision and recall of frames for every noise, and the cost of a hop for so many streams."""
+def measure(calls: int = 16, seconds: float = 60.0, streams: int = STREAMS) -> dict[str, Any]:
+    """Measure precision and recall of frames for every noise, and what 20 ms cost for so many streams.
+
+    None stands for a detector that is not installed.
+    """
     found: Scores = {}
     found_without_sounds: Scores = {}
     conditions: list[tuple[Noise, float | None]] = [(noise, snr_db) for noise in NOISES for snr_db in SNRS_DB]
@@ -62,51 +72,68 @@ def measure(calls: int = 16, seconds: float = 60.0, streams: int = 2000, rounds:
         found_without_sounds[name] = {
             by: score(made, frames, with_sounds=False) if frames else None for by, frames in detected.items()
         }
-    samples = conversations(streams, 100)
-    cost = {"strep": ns_per_hop(VoicePlugin(), samples, rounds)}
-    if webrtc():
-        cost["webrtcvad mode 2, per packet"] = ns_per_packet_of_webrtc(samples[:, :20])
     return {
         "minutes": calls * seconds / 60,
         "found": found,
         "found_without_sounds": found_without_sounds,
-        "streams": streams,
-        "ns_per_hop": cost,
-        "silero_ns_per_hop": ns_per_hop_of_silero(rounds) if silero() else None,
+        "ns_per_20_ms": _costs(streams),
     }
 
 
-def table(report: dict[str, Any]) -> Table:
+def tables(report: dict[str, Any]) -> list[Table]:
     """Show a report."""
-    result = Table(title="speech, 20 ms frames: precision / recall", title_justify="left")
-    detectors = list(next(iter(report["found"].values()), {"strep": None}))
-    result.add_column("")
-    for detector in detectors:
+    title = "frames of speech, precision/recall: "
+    scores = [
+        _score_table(report["found"], title + "as labelled by energy"),
+        _score_table(report["found_without_sounds"], title + "without recordings that are no speech"),
+    ]
+    costs = Table("", title="what it costs to find speech, per stream", title_justify="left")
+    costs.add_column("ns per 20 ms", justify="right")
+    for name, ns in report["ns_per_20_ms"].items():
+        costs.add_row(escape(_MISSING[name]) if ns is None else name, "-" if ns is None else f"{ns:,.0f}")
+    return [*scores, costs] if report["found"] else [costs]
+
+
+def _score_table(found: Scores, title: str) -> Table:
+    result = Table("", title=title, title_justify="left")
+    for detector in SHOWN:
         result.add_column(detector, justify="right")
-    for part, suffix in (("found", ""), ("found_without_sounds", ", sounds left out")):
-        for name, scores in report[part].items():
-            result.add_row(name + suffix, *(f"{one[0]:.3f} / {one[1]:.3f}" if one else "-" for one in scores.values()))
-        result.add_section()
-    for name, ns in report["ns_per_hop"].items():
-        result.add_row(f"ns a hop and stream: {name}", f"{ns:,.0f}")
-    for count, ns in (report["silero_ns_per_hop"] or {}).items():
-        us_a_second = ns * SAMPLE_RATE_HZ / SileroPlugin.wants.hop_samples / 1000
-        result.add_row(f"silero, {count} streams", f"{ns:,.0f} ns a hop of 32 ms, {us_a_second:,.0f} us a second")
-    if not report["silero_ns_per_hop"]:
-        result.add_row(SILERO_IS_MISSING, "-")
+    for name, scores in found.items():
+        shown = [scores[detector] for detector in SHOWN]
+        result.add_row(
+            name, *("/".join(f"{one:.3f}".lstrip("0") for one in score) if score else "-" for score in shown)
+        )
     return result
+
+
+def _costs(streams: int) -> dict[str, float | None]:
+    """Give what 20 ms of one stream cost each detector."""
+    costs: dict[str, float | None] = {f"voice, {streams:,} streams at once": ns_per_20_ms("voice", streams, SECONDS)}
+    if webrtc():
+        costs["webrtcvad mode 2, a packet at a time"] = ns_of_webrtc(streams)
+    else:
+        costs["webrtcvad"] = None
+    if silero():
+        for count in SILERO_STREAMS:
+            name = f"silero, {count:,} streams at once"
+            costs[name] = ns_per_20_ms("silero", count, min(_SILERO_SECONDS / count, SECONDS))
+    else:
+        costs["silero"] = None
+    return costs
 
 
 def _detect_by_all(calls: list[Call]) -> dict[str, list[NDArray[np.bool_]] | None]:
     """Run all detectors; None stands for one that is missing."""
     plugin = silero()
     found: dict[str, list[NDArray[np.bool_]] | None] = {
-        "strep": detect(calls, VoicePlugin()),
-        "silero" if plugin else SILERO_IS_MISSING: detect(calls, plugin) if plugin else None,
+        "voice": detect(calls, VoicePlugin()),
+        "silero": detect(calls, plugin) if plugin else None,
     }
-    for mode, bridged in _WEBRTC if webrtc() else ():
-        label = f"webrtcvad mode {mode}" + ", bridged" * bridged
-        found[label] = [detect_by_webrtc(call.samples, mode, bridged=bridged) for call in calls]
+    for mode, is_bridged in _WEBRTC:
+        label = f"webrtcvad mode {mode}" + ", bridged" * is_bridged
+        found[label] = (
+            [detect_by_webrtc(call.samples, mode, bridged=is_bridged) for call in calls] if webrtc() else None
+        )
     return found
 
 
@@ -116,15 +143,6 @@ def silero() -> SileroPlugin | None:
         return SileroPlugin()
     except ConfigError:
         return None
-
-
-def ns_per_hop_of_silero(rounds: int) -> dict[str, float]:
-    """Give what a hop of 32 ms of a stream costs, by how many streams there are."""
-    cost = {}
-    for streams in SILERO_STREAMS:
-        samples = conversations(streams, 20, hop_samples=SileroPlugin.wants.hop_samples)
-        cost[f"{streams:,}"] = ns_per_hop(SileroPlugin(), samples, max(5, min(rounds, _SILERO_HOPS // streams)))
-    return cost
 
 
 def detect(calls: list[Call], plugin: Plugin) -> list[NDArray[np.bool_]]:
@@ -178,11 +196,14 @@ def detect_by_webrtc(samples: NDArray[np.int16], mode: int, *, bridged: bool = F
     return bridge(speech, _HANGOVER_FRAMES) if bridged else speech
 
 
-def ns_per_packet_of_webrtc(samples: NDArray[np.int16]) -> float:
-    """Give what a packet costs: int16[hops, streams, FRAME_SAMPLES]; each stream has a detector."""
-    detectors = [webrtc().Vad(2) for _ in range(samples.shape[1])]
-    start_ns = time.thread_time_ns()
-    for hop in samples:
-        for detector, packet in zip(detectors, hop, strict=True):
+@functools.cache
+def ns_of_webrtc(streams: int, packets: int = 20) -> float:
+    """Give what a packet of 20 ms costs; each stream has a detector, and so many packets."""
+    detectors = [webrtc().Vad(2) for _ in range(streams)]
+    took_ns = 0
+    for hops in conversation_hops(Wants(SAMPLE_RATE_HZ, FRAME_SAMPLES), streams, packets):
+        start_ns = time.thread_time_ns()
+        for detector, packet in zip(detectors, hops.samples, strict=True):
             detector.is_speech(packet.tobytes(), SAMPLE_RATE_HZ)
-    return (time.thread_time_ns() - start_ns) / float(samples.shape[0] * samples.shape[1])
+        took_ns += time.thread_time_ns() - start_ns
+    return took_ns / (streams * packets)

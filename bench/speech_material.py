@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from rich.table import Table
 
 from bench import BenchError
 
-PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
+SOUNDS = Path("/usr/share/asterisk/sounds")
+PROMPTS = SOUNDS / "en_US_f_Allison"
+NO_PROMPTS = "needs asterisk-core-sounds-en-wav"
 SAMPLE_RATE_HZ, FRAME_SAMPLES = 8000, 160
 #: What the package's own transcript (core-sounds-en.txt) has in brackets, as a sound: tones, and monkeys for 16 s.
 NO_SPEECH = {
@@ -51,6 +54,12 @@ class Call(NamedTuple):
     is_sound: NDArray[np.bool_]
 
 
+def prompt_folders() -> list[Path]:
+    """List the folders of recorded prompts that are installed, one a language: PROMPTS first."""
+    folders = [path for path in SOUNDS.glob("*") if path.is_dir() and not path.is_symlink()]
+    return sorted(folders, key=lambda path: (path != PROMPTS, path.name))
+
+
 def has_prompts() -> bool:
     """Tell whether the prompts are installed."""
     return PROMPTS.is_dir()
@@ -73,6 +82,20 @@ def _read() -> tuple[tuple[NDArray[np.float64], bool], ...]:
     read = ((np.asarray(soundfile.read(file, dtype="int16")[0], np.float64), file.stem) for file in files)
     cut = ((_trimmed(samples), name in NO_SPEECH) for samples, name in read)
     return tuple(prompt for prompt in cut if len(prompt[0]) >= 10 * FRAME_SAMPLES)
+
+
+def false_alarms(counted: dict[str, Any], title: str) -> Table:
+    """Show what was heard in the prompts of each language: prompts, minutes, wrong; and in all of them."""
+    table = Table("", title=title, title_justify="left", show_footer=len(counted) > 1)
+    table.columns[0].footer = "together"
+    for name, form in (("prompts", "{:,}"), ("minutes", "{:.1f}"), ("wrong", "{:,}")):
+        total = form.format(sum(one[name] for one in counted.values()))
+        table.add_column(name, footer=total, justify="right")
+    for folder, one in counted.items():
+        table.add_row(folder, f"{one['prompts']:,}", f"{one['minutes']:.1f}", f"{one['wrong']:,}")
+    if not counted:
+        table.add_row(NO_PROMPTS, "-", "-", "-")
+    return table
 
 
 def speech_frames(samples: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
-from rich.console import Console
+import soundfile
 
 from bench import analysis_dtmf as bench
 from bench.analysis_dtmf import WITHIN, Dialling, goertzel
+from bench.hop_cost import conversation_hops, ns_per_hop
+from bench.speech_material import NO_PROMPTS
+from strep.plugins.dtmf import DtmfPlugin
 from strep.plugins.tone_pairs import COLUMNS_HZ, KEYS, ROWS_HZ
+from tests.bench.test_analysis_frames import cells, shown
 
 
 @pytest.mark.parametrize("twist_db", [-8.0, 4.0])
@@ -48,12 +52,38 @@ def test_a_digit_in_the_wrong_place_or_row_is_not_found():
     assert bench._matches(dialled, found + found) == 40
 
 
-def test_the_report_has_every_case_and_a_row_each(monkeypatch):
-    monkeypatch.setattr(bench, "count_false", lambda: {"prompts": 2, "minutes": 1.5, "wrong": 0})
-    report = bench.measure(digits=20, streams=20, rounds=9)
+def test_prompts_are_counted_and_a_digit_among_them_is_wrong(tmp_path):
+    (tmp_path / "digits").mkdir()
+    quiet, digits = np.zeros(12_000, np.int16), Dialling(-10, (0,), (0,), (0,), 80, 80, None).dial(1).samples[0]
+    for number in range(60):
+        soundfile.write(tmp_path / f"{number:02}.wav", quiet, 8000)
+    assert bench.count_false(tmp_path) == {"prompts": 60, "minutes": 1.5, "wrong": 0}
+    soundfile.write(tmp_path / "digits" / "55.wav", digits, 8000)
+    assert bench.count_false(tmp_path)["wrong"] == 20
+    assert bench.count_false(tmp_path / "none") == {"prompts": 0, "minutes": 0, "wrong": 0}
+
+
+def test_the_report_has_every_case_and_every_language(monkeypatch, tmp_path):
+    folders = [tmp_path / "en_US", tmp_path / "ru_RU"]
+    counts = {"en_US": (800, 30.25, 0), "ru_RU": (700, 100.5, 3)}
+    monkeypatch.setattr(bench, "prompt_folders", lambda: folders)
+    monkeypatch.setattr(
+        bench, "count_false", lambda path: dict(zip(("prompts", "minutes", "wrong"), counts[path.name], strict=True))
+    )
+    report = bench.measure(digits=20)
     assert report["found"][next(iter(WITHIN))] == {"found": 20, "wrong": 0}
-    assert min(report["ns_per_hop"].values()) > 0
-    console = Console(width=150)
-    with console.capture() as captured:
-        console.print(bench.table(report))
-    assert all(name in captured.get() for name in (*report["found"], "2 prompts", "plain Python Goertzel"))
+    text = shown(*bench.tables(report), width=120)
+    assert all(name in text for name in report["found"])
+    assert cells(text, "ru_RU") == ["ru_RU", "700", "100.5", "3"]
+    assert cells(text, "together") == ["together", "1,500", "130.8", "3"]
+
+
+def test_a_report_says_that_there_are_no_prompts():
+    assert NO_PROMPTS in shown(*bench.tables({"digits": 20, "found": {}, "prompts": {}}))
+
+
+def test_dialling_costs_a_plugin_more_than_talking():
+    assert bench.ns_while_dialling(100) > 1.5 * ns_per_hop(
+        DtmfPlugin(), conversation_hops(DtmfPlugin.wants, 100, 20), 100
+    )
+    assert bench.ns_of_python(5) > 1000

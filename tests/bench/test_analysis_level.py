@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bench import analysis_level
-from bench.speech_material import has_prompts, make_call
+from bench.speech_material import NO_PROMPTS, has_prompts, make_call
+from tests.bench.test_analysis_frames import cells, shown
 
 
 @pytest.fixture
@@ -43,7 +44,16 @@ def test_the_method_as_written_gives_a_tone_its_level():
 
 
 def test_the_report_has_a_row_for_all_that_was_measured(monkeypatch):
+    monkeypatch.setattr(analysis_level, "has_prompts", lambda: True)
+    monkeypatch.setattr(analysis_level, "make_call", lambda *_: None)
+    monkeypatch.setattr(analysis_level, "_differences", lambda _: {"level_db": 0.0125, "activity": 0.0003})
+    monkeypatch.setattr(analysis_level, "measure_echo", lambda _: {"20 dB down": 0.5, "none, noise": 0.0})
+    text = shown(*analysis_level.tables(analysis_level.measure(2)))
+    assert cells(text, "active speech level") == ["active speech level", "0.013 dB"]
+    assert cells(text, "activity") == ["activity", "0.0003"]
+    assert cells(text, "20 dB down") == ["20 dB down", "50.0%"]
+
+
+def test_a_report_says_that_there_are_no_prompts(monkeypatch):
     monkeypatch.setattr(analysis_level, "has_prompts", lambda: False)
-    report = analysis_level.measure(streams=20, rounds=20)
-    assert set(report["ns_per_hop"]) == {"level", "echo"}
-    assert analysis_level.table(report).row_count == 2
+    assert NO_PROMPTS in shown(*analysis_level.tables(analysis_level.measure()))

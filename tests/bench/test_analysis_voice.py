@@ -13,6 +13,7 @@ from strep.plugins.conversation import Speech
 from strep.plugins.silero import SileroPlugin
 from strep.plugins.voice import VoicePlugin
 from strep.stream.events import Direction
+from tests.bench.test_analysis_frames import cells, shown
 from tests.silero import needs_silero
 
 
@@ -99,24 +100,56 @@ def test_a_frame_is_found_when_half_of_it_is_whatever_the_plugins_hop():
     assert [frames.astype(int).tolist() for frames in found] == [[0, 0, 0, 0, 0], [0, 0, 1, 1, 0]]
 
 
+SPOKEN = Call(np.zeros(8 * 160, np.int16), np.ones(8, np.bool_), np.zeros(8, np.bool_))
+
+
 @needs_silero
-def test_the_report_has_a_row_for_all_that_was_measured(monkeypatch):
+def test_the_report_compares_what_20_ms_cost(monkeypatch):
     monkeypatch.setattr(analysis_voice, "has_prompts", lambda: False)
+    monkeypatch.setattr(analysis_voice, "webrtc", lambda: FakeWebrtc)
     monkeypatch.setattr(analysis_voice, "SILERO_STREAMS", (2, 4))
-    report = analysis_voice.measure(calls=2, seconds=4, streams=20, rounds=5)
-    assert report["ns_per_hop"]["strep"] > 0
-    assert list(report["silero_ns_per_hop"]) == ["2", "4"]
-    report["found"] = report["found_without_sounds"] = {"clean": {"strep": (0.9, 0.8)}}
-    assert analysis_voice.table(report).row_count == 2 + len(report["ns_per_hop"]) + 2
+    monkeypatch.setattr(analysis_voice, "ns_per_20_ms", lambda name, streams, seconds: 1000 * len(name) + streams)
+    report = analysis_voice.measure(streams=20)
+    [costs] = analysis_voice.tables(report)
+    text = shown(costs)
+    assert cells(text, "voice") == ["voice, 20 streams at once", "5,020"]
+    assert cells(text, "silero, 4") == ["silero, 4 streams at once", "6,004"]
+    assert cells(text, "webrtcvad")[0] == "webrtcvad mode 2, a packet at a time"
+    assert report["ns_per_20_ms"]["webrtcvad mode 2, a packet at a time"] > 0
 
 
-def test_a_report_says_that_silero_is_missing(monkeypatch):
+def test_a_report_says_what_is_missing(monkeypatch):
     monkeypatch.setattr(analysis_voice, "silero", lambda: None)
+    monkeypatch.setattr(analysis_voice, "webrtc", lambda: None)
+    monkeypatch.setattr(analysis_voice, "ns_per_20_ms", lambda *_: 1.0)
     monkeypatch.setattr(analysis_voice, "has_prompts", lambda: True)
-    call = Call(np.zeros(8 * 160, np.int16), np.ones(8, np.bool_), np.zeros(8, np.bool_))
-    monkeypatch.setattr(analysis_voice, "make_call", lambda *_: call)
-    report = analysis_voice.measure(calls=2, seconds=1, streams=20, rounds=5)
-    shown = analysis_voice.table(report)
-    assert "silero: not installed (pip install 'strep[silero]')" in [str(column.header) for column in shown.columns]
-    assert report["silero_ns_per_hop"] is None
-    assert report["found"]["clean"][analysis_voice.SILERO_IS_MISSING] is None
+    monkeypatch.setattr(analysis_voice, "make_call", lambda *_: SPOKEN)
+    report = analysis_voice.measure(calls=2, seconds=1, streams=20)
+    assert report["found"]["clean"]["voice"] is not None
+    assert report["found"]["clean"]["silero"] is report["found"]["clean"]["webrtcvad mode 3, bridged"] is None
+    as_labelled, without, costs = analysis_voice.tables(report)
+    assert cells(shown(as_labelled), "clean")[2:] == cells(shown(without), "clean")[2:] == ["-", "-", "-"]
+    text = shown(costs)
+    assert "silero: not installed (pip install 'strep[silero]')" in text
+    assert "webrtcvad: not installed (pip install webrtcvad-wheels)" in text
+
+
+def test_scores_fit_a_terminal_of_80_columns():
+    scores = dict.fromkeys(analysis_voice.SHOWN, (0.981, 1.0)) | {"webrtcvad mode 3": (0.5, 0.5)}
+    found = {"babble 20 dB": scores}
+    report = {"found": found, "found_without_sounds": found, "ns_per_20_ms": {"voice": 300.0}}
+    with_sounds, without, costs = analysis_voice.tables(report)
+    for table in (with_sounds, without):
+        assert cells(shown(table), "babble") == ["babble 20 dB", *[".981/1.000"] * 4]
+    assert cells(shown(costs), "voice") == ["voice", "300"]
+
+
+class FakeWebrtc:
+    """Is as a module: a detector that finds all to be speech."""
+
+    class Vad:
+        def __init__(self, mode):
+            pass
+
+        def is_speech(self, packet, sample_rate_hz):
+            return True

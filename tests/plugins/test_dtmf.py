@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from bench.analysis_dtmf import BEYOND, PROMPTS, WITHIN, Dialling, count_false, count_found, hops_of, listen
+from bench.analysis_dtmf import BEYOND, WITHIN, Dialling, count_false, count_found, hops_of, listen
+from bench.speech_material import PROMPTS
 from strep.audio.block import SampleState
 from strep.audio.formats import AudioFormat
 from strep.plugins.base import Hops
@@ -67,7 +68,7 @@ def test_what_is_beyond_the_limits_is_not_found(name):
 def test_no_digit_is_heard_in_prompts(need):
     if not PROMPTS.is_dir():
         need("asterisk-core-sounds-en-wav")
-    counted = count_false()
+    counted = count_false(PROMPTS)
     assert counted["prompts"] == 568
     assert counted["minutes"] > 25
     assert counted["wrong"] == 0
