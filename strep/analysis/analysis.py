@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -82,6 +83,7 @@ class Analysis:
         self._queues: WeakSet[BoundedQueue[Notice]] = WeakSet()
         self._identity: dict[int, StreamIdentity] = {}
         self._told = 0
+        self._settling = threading.Lock()
         self._closed = False
         self.failed_consumers = 0
         for plugin, run in loaded:
@@ -123,14 +125,16 @@ class Analysis:
 
         May be called in a thread of its own, when nothing more is to come.
         """
-        for runner in (self._runners or {}).values():
-            runner.settle()
+        with self._settling:  # who comes second waits for the first
+            for runner in (self._runners or {}).values():
+                runner.settle()
 
     def close(self) -> None:
         """End every plugin, and hand on what they say last."""
         if self._closed:
             return
         self._closed = True
+        self.settle()
         for runner in (self._runners or {}).values():
             self._hand_on(runner.finish())
         for queue in self._queues:

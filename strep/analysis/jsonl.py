@@ -81,9 +81,9 @@ class JsonLines:
     """Is a consumer (strep.analysis) that writes to a file or a stream such as stdout, in a thread of its own.
 
     to: a path, which is written anew unless it `appends`, or a text stream, which is left open. waits: for a reader
-    that is too slow, rather than drop the oldest lines. about: what each line begins with. missed: lines that were
-    dropped; failure: what writing raised, after which nothing more is written. Raises SinkError when the file cannot be
-    opened.
+    that is too slow, rather than drop the oldest lines. about: what each line begins with. missed: lines that are not
+    there; undescribed: those of them of which none could be made. failure: what writing raised, after which nothing
+    more is written. Raises SinkError when the file cannot be opened.
     """
 
     def __init__(
@@ -100,18 +100,16 @@ class JsonLines:
         self._lines: deque[str] = deque()
         self._changed = threading.Condition()
         self._ended = False
-        self.missed = 0
+        self.missed = self.undescribed = 0
         self.failure: OSError | None = None
         self._thread = threading.Thread(target=self._work, name="strep json lines", daemon=True)
         self._thread.start()
 
     def __call__(self, notice: Notice) -> None:
         """Write one notice."""
-        document = self._describer.describe(notice)
-        if document is None:
+        line = self._line(notice)
+        if line is None:
             return
-        line = json.dumps(self.about | document, ensure_ascii=False, allow_nan=False) + "\n"
-        line = line.encode("utf-8", "backslashreplace").decode()  # half a character is an escape in JSON, too
         with self._changed:
             while self._waits and len(self._lines) >= self._most and self.failure is None:
                 self._changed.wait()
@@ -122,6 +120,21 @@ class JsonLines:
                 self._lines.popleft()
             self._lines.append(line)
             self._changed.notify_all()
+
+    def _line(self, notice: Notice) -> str | None:
+        """Write a notice down; None for one that is not told. What cannot be written down is counted as missed."""
+        try:
+            document = self._describer.describe(notice)
+            if document is None:
+                return None
+            line = json.dumps(self.about | document, ensure_ascii=False, allow_nan=False) + "\n"
+            return line.encode("utf-8", "backslashreplace").decode()  # half a character is an escape in JSON, too
+        except Exception as error:  # of what a plugin made: others have things to tell
+            if not self.undescribed:
+                _log.error("what a plugin found cannot be written down; further ones are only counted", exc_info=error)
+            self.undescribed += 1
+            self.missed += 1
+            return None
 
     def close(self) -> None:
         """Write what waits, as far as the reader takes it."""

@@ -81,7 +81,7 @@ class Waiting:
     def refuse(self, item: Item) -> None:
         """Count what is not taken any more."""
         self.missed_hops += len(item) if isinstance(item, Hops) else 0
-        self.missed_events += _is_told(item)
+        self.missed_events += _is_dropped(item)
 
     def clear(self) -> None:
         """Drop everything."""

@@ -111,7 +111,11 @@ class Recorder:
         lines = self._lines
         if lines is None or not (lines.failure or lines.missed):
             return None
-        reason = lines.failure.strerror or str(lines.failure) if lines.failure else "nobody read them fast enough"
+        reason = "nobody read them fast enough"
+        if lines.failure:
+            reason = lines.failure.strerror or str(lines.failure)
+        elif lines.undescribed == lines.missed:
+            reason = "what plugins found cannot be written down"
         return f"{self._events}: {lines.missed} lines of events are missing: {reason}"
 
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from strep.audio.formats import AudioFormat
+from strep.cli.errors import say
 from strep.cli.news import News
 from strep.cli.output import Document
+from strep.cli.plugins import say_counts
 from strep.cli.recorder import Recorder, RecorderOptions
 from strep.cli.recordings import describe_failure, describe_recording, newest
 from strep.net.source import BoundSocket
@@ -46,7 +48,7 @@ class RecordingJob:
     """Is a strep.workers.Job: receives on the sockets of its task, and records."""
 
     def __init__(self, recorder: Recorder, dispatch: Dispatch) -> None:
-        self._dispatch = dispatch
+        self._dispatch, self._recorder = dispatch, recorder
         self._receiver, self._sink, self._tally = recorder.receiver, recorder.sink, recorder.tally
         self._told_recordings = self._told_failures = 0
 
@@ -58,6 +60,9 @@ class RecordingJob:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._receiver.__aexit__(kind, error, trace)
+        say_counts(self._receiver.analysis.counts())
+        if problem := self._recorder.events_problem:
+            say(problem)
 
     async def wait(self) -> None:
         """Wait until the receiver has stopped. Raises its error."""

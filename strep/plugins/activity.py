@@ -21,6 +21,8 @@ from strep.plugins.segments import Segmenter, SegmentLimits, Segments
 
 HOP_SAMPLES = 160
 _PAIRS = HOP_SAMPLES // 2
+#: Streams at a time: so much stays in the caches, and is too small for the C library to give the memory back each time.
+_SLICE = 256
 _FULL_SCALE_ENERGY = 4 * 32768.0**2  # of sums of two samples
 #: The floor is at least -60 dBFS, which is silence to anyone. In a stream's first 3 s, before what is louder was heard
 #: for long enough to be noise, it is at most -30 dBFS.
@@ -116,10 +118,13 @@ def hop_energy(samples: NDArray[np.int16]) -> NDArray[np.float64]:
 
     Both sums are of integers below 2**53, so exact, in whatever order they are taken.
     """
-    as_floats = samples.astype(np.float64)
-    pairs = as_floats[:, 0::2] + as_floats[:, 1::2]
-    mean = pairs.sum(axis=1) / _PAIRS
-    variance: NDArray[np.float64] = np.einsum("nm,nm->n", pairs, pairs) / _PAIRS - mean**2
+    total, square = np.empty(len(samples)), np.empty(len(samples))
+    for begin in range(0, len(samples), _SLICE):
+        some = slice(begin, begin + _SLICE)
+        as_floats = samples[some].astype(np.float64)
+        pairs = as_floats[:, 0::2] + as_floats[:, 1::2]
+        total[some], square[some] = pairs.sum(axis=1), np.einsum("nm,nm->n", pairs, pairs)
+    variance: NDArray[np.float64] = square / _PAIRS - (total / _PAIRS) ** 2
     return variance
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from strep.audio.block import AudioBlock, SampleState
 from strep.plugins.base import Hops, PlacedEvent, Wants
 from strep.plugins.framing import MOST_ROWS, Framer, Taker, duration_ns
-from strep.stream.events import Direction, Event, StreamClosed, StreamIdentity, StreamOpened
+from strep.stream.events import AnchorMoved, Direction, Event, StreamClosed, StreamIdentity, StreamOpened
 
 #: The directions of a call come within the jitter of each other, some 100 ms; a direction that is silent on purpose
 #: sends nothing at all, and the other one is held up by so much.
@@ -67,6 +67,8 @@ class PairFramer:
             self._unplaced.add(event.slot)
         elif isinstance(event, StreamClosed):
             self._unplaced.discard(event.slot)
+        elif event.slot in self._unplaced and not isinstance(event, AnchorMoved):
+            self._shift(self._framer.row_of(event.slot))  # for where the event is told to be
         self._framer.event(event)
 
     def block(self, block: AudioBlock) -> None:
@@ -100,11 +102,17 @@ class PairFramer:
         """Fix where a direction lies in its leg."""
         if row < 0:
             return
-        pair, anchor_ns = int(self._pair[row]), self._framer.anchor_ns(row)
+        pair = int(self._pair[row])
         if self._zero_ns[pair] == _NEVER:
-            self._zero_ns[pair] = anchor_ns
-        apart_ns = anchor_ns - int(self._zero_ns[pair])
-        self._framer.shift(row, (apart_ns * self._rate_hz + _NS // 2) // _NS)
+            self._zero_ns[pair] = self._framer.anchor_ns(row)
+        self._shift(row)
+
+    def _shift(self, row: int) -> None:
+        """Lay a direction where its anchor says, if its leg has begun."""
+        zero_ns = int(self._zero_ns[self._pair[row]])
+        if row >= 0 and zero_ns != _NEVER:
+            apart_ns = self._framer.anchor_ns(row) - zero_ns
+            self._framer.shift(row, (apart_ns * self._rate_hz + _NS // 2) // _NS)
 
     def open_direction(self, row: int, identity: StreamIdentity, time_ns: int) -> None:
         """Begin a direction, and with the first of a leg the leg."""

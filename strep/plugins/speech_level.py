@@ -58,9 +58,9 @@ class SpeechLevel:
         self._reached[row] = 0
         self._highest[:, row] = 0
 
-    def take(self, rows: NDArray[np.int64], hop: NDArray[np.int64], magnitude: NDArray[np.float32]) -> None:
-        """Take the next hop of each of n streams, none twice: hop int64[n], its number; float32[n, HOP_SAMPLES]."""
-        envelope = self._envelope(rows, magnitude)
+    def take(self, rows: NDArray[np.int64], hop: NDArray[np.int64], means: NDArray[np.float32]) -> None:
+        """Take the next hop of each of n streams, none twice: hop int64[n], its number; means: see step_means."""
+        envelope = self._envelope(rows, means)
         place = hop % _HANGOVER_HOPS
         reached = self._reached[rows, place].T.copy()  # in the hop that the 200 ms begin in
         self._highest[place, rows] = 0
@@ -83,11 +83,9 @@ class SpeechLevel:
         self._counts[rows] = 0
         return counts
 
-    def _envelope(self, rows: NDArray[np.int64], magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _envelope(self, rows: NDArray[np.int64], means: NDArray[np.float32]) -> NDArray[np.float32]:
         """Go on with the envelope: float32[STEPS, n]."""
-        by_step = magnitude.reshape(len(magnitude), STEPS, STEP_SAMPLES)
-        # Sums of integers below 2**24 are exact, in whatever order they are taken.
-        steps: NDArray[np.float32] = np.einsum("nsm->ns", by_step).T * (_TAKES / np.float32(STEP_SAMPLES))
+        steps = means * _TAKES
         once, twice = self._smoothed[:, rows]
         for step in steps:
             once = once * _KEEPS + step
@@ -95,6 +93,14 @@ class SpeechLevel:
             step[:] = twice
         self._smoothed[:, rows] = once, twice
         return steps
+
+
+def step_means(magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the means of steps of float32[n, HOP_SAMPLES] magnitudes: float32[STEPS, n]."""
+    by_step = magnitude.reshape(len(magnitude), STEPS, STEP_SAMPLES)
+    # Sums of integers below 2**24 are exact, in whatever order they are taken.
+    means: NDArray[np.float32] = np.einsum("nsm->sn", by_step) * np.float32(1 / STEP_SAMPLES)
+    return means
 
 
 def active_level(energy: NDArray[np.float64], samples: NDArray[np.int64], counts: NDArray[np.int64]) -> ActiveLevel:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 from strep.analysis import PluginCounts, PluginRun
 from strep.errors import ConfigError
 from strep.plugins.registry import load_plugin
-from strep.receiver import Receiver
 from strep.service.part import Part
 
 
@@ -46,10 +45,10 @@ class Analysis(Part):
         return [replace(run, rows=rows) for run in runs] if rows else runs
 
 
-def plugin_counts(receivers: Iterable[Receiver]) -> dict[str, dict[str, Any]]:
-    """Count what became of the plugins of all receivers, by name."""
+def sum_counts(parts: Iterable[Mapping[str, PluginCounts]]) -> dict[str, PluginCounts]:
+    """Add up what became of plugins in several receivers, by name."""
     total: dict[str, PluginCounts] = {}
-    for receiver in receivers:
-        for name, counts in receiver.analysis.counts().items():
+    for part in parts:
+        for name, counts in part.items():
             total[name] = total[name] + counts if name in total else counts
-    return {name: asdict(counts) for name, counts in total.items()}
+    return total

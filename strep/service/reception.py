@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from strep.analysis import Found, Notice
+from strep.analysis import Found, Notice, PluginCounts
 from strep.audio.block import AudioBlock
 from strep.audio.formats import PayloadTypeMap
 from strep.engine import EngineConfig
@@ -21,6 +21,7 @@ from strep.listening import Stream
 from strep.net.address import UdpAddress
 from strep.receiver import Receiver
 from strep.service.config import ServiceConfig
+from strep.service.plugins import sum_counts
 from strep.sinks.recordings import CallAbout, Recording, RecordingSink
 from strep.stream.events import Event, StreamIdentity
 from strep.wire.batch import Endpoint
@@ -116,6 +117,7 @@ class Reception:
         self._gone: list[Recording] = []
         self._counts_of_closed = Counter[str]()
         self._drops_of_closed = 0
+        self._plugins_of_closed: Mapping[str, PluginCounts] = {}
 
     async def start(self) -> None:
         """Open the target. Raises ReceiveError and SinkError."""
@@ -160,6 +162,7 @@ class Reception:
             self._gone += line.finished()
             self._counts_of_closed.update(line.receiver.counts())
             self._drops_of_closed += line.receiver.kernel_drops
+            self._plugins_of_closed = sum_counts((self._plugins_of_closed, line.receiver.analysis.counts()))
 
     def counts(self) -> dict[str, int]:
         """Give the fates of all datagrams by name, those of closed ports included."""
@@ -167,6 +170,10 @@ class Reception:
         for line in self._lines():
             total.update(line.receiver.counts())
         return dict(total)
+
+    def plugin_counts(self) -> dict[str, PluginCounts]:
+        """Count what became of the plugins, by name, those of closed ports included."""
+        return sum_counts((self._plugins_of_closed, *(line.receiver.analysis.counts() for line in self._lines())))
 
     @property
     def kernel_drops(self) -> int:
@@ -197,8 +204,7 @@ class Reception:
 
     async def stop(self) -> None:
         """Close everything and finish every recording. Raises the error of a sink that failed."""
-        for pair in tuple(self._pairs):
-            await self.close_pair(pair)
+        await asyncio.gather(*map(self.close_pair, tuple(self._pairs)))
         if self._target is not None:
             try:
                 await self._target.stop()

@@ -17,6 +17,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
@@ -34,7 +35,6 @@ from strep.service.config import ServiceConfig
 from strep.service.events import CallView, ServiceEvent
 from strep.service.forking import Forks
 from strep.service.hooks import Hook, StreamHook, is_async
-from strep.service.plugins import plugin_counts
 from strep.service.reception import Answers, Reception
 from strep.service.refusals import RefusalReport
 from strep.service.switchboard import Switchboard, Wires
@@ -194,7 +194,7 @@ class Service:
                 "refused": quarantine.refused,
                 "released": quarantine.released,
             },
-            "plugins": plugin_counts(self.receivers),
+            "plugins": {name: asdict(counts) for name, counts in self._reception.plugin_counts().items()},
             "state_failures": self._forks.state.failures,
             "hooks": hooks,
         }

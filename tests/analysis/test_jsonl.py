@@ -87,6 +87,21 @@ def test_half_a_character_is_told_and_silences_nothing(tmp_path):
     assert writer.failure is None
 
 
+def test_what_cannot_be_written_down_is_counted_and_silences_nobody(caplog):
+    class Stubborn:
+        def __str__(self):
+            raise ValueError("no words")
+
+    stream = io.StringIO()
+    writer = JsonLines(stream)
+    for number, value in enumerate([Stubborn(), Stubborn(), 5]):
+        writer(notice(number, value))
+    writer.close()
+    assert [line["value"] for line in lines(stream)] == [5]
+    assert (writer.missed, writer.undescribed, writer.failure) == (2, 2, None)
+    assert caplog.text.count("cannot be written down") == 1
+
+
 def test_a_disk_that_is_full_is_told(caplog):
     writer = JsonLines("/dev/full")
     writer(notice(1))

@@ -94,6 +94,16 @@ def test_an_event_of_a_pair_says_of_which_direction_it_is_and_where_in_the_leg()
     assert [(row, one.direction, one.position) for _, row, one in told] == [(0, IN, 160), (0, OUT, 240)]
 
 
+def test_an_event_before_the_first_audio_is_where_that_audio_will_be():
+    made, taker = pairs(opens=((0, IN, 0), (1, OUT, 500)))
+    made.event(SourceChanged(START_NS, 0, 0, 3))
+    made.block(block([0], 0, np.ones(160)))
+    made.event(SourceChanged(START_NS, 1, 0, 3))
+    made.event(SourceChanged(START_NS, 1, 80, 3))
+    told = [call[2].position for call in taker.calls if call[0] == "event"]
+    assert told == [0, 4000, 4080]
+
+
 def test_a_direction_that_ended_is_not_waited_for_and_the_leg_ends_with_the_last():
     made, taker = pairs()
     made.block(block([0, 1], 0, np.ones((2, 160))))

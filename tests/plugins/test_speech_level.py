@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.analysis_level import active_level_as_written
-from strep.plugins.speech_level import HOP_SAMPLES, STEP_SAMPLES, THRESHOLDS, SpeechLevel, active_level
+from strep.plugins.speech_level import HOP_SAMPLES, STEP_SAMPLES, THRESHOLDS, SpeechLevel, active_level, step_means
 
 HANGOVER_STEPS = 1600 // STEP_SAMPLES
 
@@ -24,7 +24,7 @@ def count(speech, samples, rows):
     """Give int16[n, m] to rows of a meter; gives its counts."""
     for hop, start in enumerate(range(0, samples.shape[1], HOP_SAMPLES)):
         magnitude = np.abs(samples[:, start : start + HOP_SAMPLES].astype(np.float32))
-        speech.take(rows, np.full(len(rows), hop), magnitude)
+        speech.take(rows, np.full(len(rows), hop), step_means(magnitude))
     return speech.take_counts(rows)
 
 
@@ -104,7 +104,7 @@ def test_streams_that_began_at_different_times_keep_apart():
         rows = np.array([0, 1] if hop >= 0 else [1])
         number = np.array([hop, hop + 7] if hop >= 0 else [hop + 7])
         taken = magnitude[[hop, hop]] if hop >= 0 else np.zeros((1, HOP_SAMPLES), np.float32)
-        speech.take(rows, number, taken)
+        speech.take(rows, number, step_means(taken))
     first, second = speech.take_counts(np.array([0, 1]))
     assert first.tolist() == second.tolist()
 
