@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,7 +52,8 @@ class CallAudio:
 def open_call_audio(path: Path) -> Iterator[CallAudio]:
     """Open an audio file. Raises ConfigError when it is none, or not that of a call."""
     try:
-        file = soundfile.SoundFile(path)
+        # By its bytes, where it has any: a name need not be text.
+        file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
     except (OSError, RuntimeError) as error:
         raise ConfigError(f"{path}: expected a capture or an audio file, found neither: {error}") from None
     with file:

@@ -1,5 +1,7 @@
 """Audio files are read as those of calls, whatever they keep their samples in."""
 
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -22,6 +24,13 @@ def test_samples_are_as_loud_whatever_the_file_keeps_them_in(tmp_path, subtype):
 def test_a_float_beyond_full_scale_is_clipped(tmp_path):
     soundfile.write(tmp_path / "loud.wav", np.array([2.0, -2.0, np.nan]), 8000, subtype="FLOAT")
     assert read(tmp_path / "loud.wav")[:, 0].tolist() == [32767, -32768, 0]
+
+
+def test_a_name_need_not_be_text(tmp_path):
+    soundfile.write(tmp_path / "call.wav", np.ones(10, np.int16), 8000)
+    odd = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    (tmp_path / "call.wav").rename(odd)
+    assert len(read(odd)) == 10
 
 
 def test_a_file_is_read_in_parts(tmp_path):
