@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 # Shared machines are slow now and then, and a deadline would be a timing assert. CI looks further than a user's run.
-settings.register_profile("strep", deadline=None, max_examples=30)
+settings.register_profile("strep", deadline=None, max_examples=20)
 settings.register_profile("thorough", deadline=None, max_examples=100)
 settings.load_profile(os.environ.get("STREP_TEST_PROFILE", "strep"))
 
