@@ -43,7 +43,6 @@ import os
 import threading
 from collections import deque
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -53,6 +52,7 @@ from strep.analysis.analysis import Notice
 from strep.analysis.found import Found
 from strep.errors import SinkError
 from strep.plugins.base import RESERVED, Finding
+from strep.sinks.sidecar import utc_text
 from strep.stream.events import (
     AnchorMoved,
     Direction,
@@ -72,7 +72,6 @@ Document = dict[str, Any]
 MOST_LINES = 100_000
 #: How long the end waits for a reader that takes nothing.
 _PATIENCE_S = 5.0
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: What a finding's own fields do not say.
 _COMMON = {one.name for one in fields(Finding)} | RESERVED
 
@@ -196,7 +195,7 @@ class Describer:
         return {
             "sequence": notice.sequence,
             "event": name,
-            "time": time_text(time_ns),
+            "time": utc_text(time_ns),
             **_identity(notice.identity, is_pair=is_pair),
             **{key: _plain(value) for key, value in more.items()},
         }
@@ -261,12 +260,6 @@ def _open(path: Path, *, appends: bool) -> TextIO:
             file.seek(-1, os.SEEK_END)
             stream.write("" if file.read() == b"\n" else "\n")
     return stream
-
-
-def time_text(time_ns: int) -> str:
-    """Write a wall time as RFC 3339 does, in UTC."""
-    when = _EPOCH + timedelta(microseconds=time_ns // 1000)
-    return when.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _identity(identity: StreamIdentity, *, is_pair: bool) -> Document:

@@ -22,10 +22,9 @@ from strep.analysis.driver import MOST_FINDINGS
 from strep.analysis.found import Found
 from strep.analysis.options import STARTING_NS, PluginCounts, PluginRun
 from strep.analysis.shared_ring import RingWriter, given_memory, parts_of, record_of
-from strep.analysis.waiting import Item, OpenStreams, Waiting
+from strep.analysis.waiting import Item, OpenStreams, Putting, Waiting
 from strep.errors import ConfigError
-from strep.plugins.base import Hops, PlacedEvent, Plugin
-from strep.stream.events import StreamIdentity
+from strep.plugins.base import Hops, Plugin
 
 _log = logging.getLogger(__name__)
 #: A pipe holds 64 KB, and so many tasks always fit: writing one never waits.
@@ -37,7 +36,7 @@ _READ_BYTES = 1 << 20
 _LOOK_S = 0.02
 
 
-class ProcessRunner:
+class ProcessRunner(Putting):
     """Hands what it is given to a process; see `check_sendable` for which plugins that can be."""
 
     def __init__(self, plugin: Plugin, run: PluginRun, clock: Callable[[], int], *, live: bool = True) -> None:
@@ -68,22 +67,10 @@ class ProcessRunner:
         counts.switched_off = self._off
         return counts
 
-    def open(self, row: int, identity: StreamIdentity, time_ns: int) -> None:
-        """Begin a stream."""
-        self._put((row, identity, time_ns))
-
     def process(self, hops: Hops) -> None:
         """Take audio."""
         for part in parts_of(hops, self._process.ring.largest_record_bytes if self._process else len(hops)):
             self._put(part)
-
-    def event(self, row: int, placed: PlacedEvent) -> None:
-        """Take what the engine says of a stream."""
-        self._put((row, placed))
-
-    def close(self, row: int) -> None:
-        """End a stream."""
-        self._put(row)
 
     def take(self) -> list[Found]:
         """Give what was found, and look after the process."""

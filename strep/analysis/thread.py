@@ -9,15 +9,14 @@ from dataclasses import replace
 from strep.analysis.driver import MOST_FINDINGS, Driver
 from strep.analysis.found import Found
 from strep.analysis.options import STARTING_NS, PluginCounts, PluginRun
-from strep.analysis.waiting import Item, Waiting, apply
-from strep.plugins.base import Hops, PlacedEvent, Plugin
-from strep.stream.events import StreamIdentity
+from strep.analysis.waiting import Item, Putting, Waiting, apply
+from strep.plugins.base import Hops, Plugin
 
 #: How often to look at the clock while waiting for the thread.
 _LOOK_S = 0.02
 
 
-class ThreadRunner:
+class ThreadRunner(Putting):
     """Hands what it is given to a thread. One that hangs is left to itself, and the plugin is switched off."""
 
     def __init__(self, plugin: Plugin, run: PluginRun, clock: Callable[[], int], *, live: bool = True) -> None:
@@ -44,22 +43,6 @@ class ThreadRunner:
             counts.missed_findings += self._missed_findings
             counts.switched_off = self._off or counts.switched_off
         return counts
-
-    def open(self, row: int, identity: StreamIdentity, time_ns: int) -> None:
-        """Begin a stream."""
-        self._put((row, identity, time_ns))
-
-    def process(self, hops: Hops) -> None:
-        """Take audio."""
-        self._put(hops)
-
-    def event(self, row: int, placed: PlacedEvent) -> None:
-        """Take what the engine says of a stream."""
-        self._put((row, placed))
-
-    def close(self, row: int) -> None:
-        """End a stream."""
-        self._put(row)
 
     def take(self) -> list[Found]:
         """Give what was found, and see whether the thread still moves."""

@@ -102,6 +102,29 @@ class Waiting:
             self.put_back(one)
 
 
+class Putting:
+    """Is a Taker that puts all it is given where it waits."""
+
+    def open(self, row: int, identity: StreamIdentity, time_ns: int) -> None:
+        """Begin a stream."""
+        self._put((row, identity, time_ns))
+
+    def process(self, hops: Hops) -> None:
+        """Take audio."""
+        self._put(hops)
+
+    def event(self, row: int, placed: PlacedEvent) -> None:
+        """Take what the engine says of a stream."""
+        self._put((row, placed))
+
+    def close(self, row: int) -> None:
+        """End a stream."""
+        self._put(row)
+
+    def _put(self, item: Item) -> None:
+        raise NotImplementedError
+
+
 class OpenStreams:
     """Remembers what a plugin has to be told of each open stream when it begins anew."""
 

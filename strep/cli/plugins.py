@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,8 +24,29 @@ PluginSettings = Annotated[
         show_default=False,
     ),
 ]
+EventsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--events",
+        metavar="FILE",
+        help="Append JSON lines to this file: what plugins find, and what happens to streams; - is stdout. "
+        "With --plugins, events.jsonl in --out unless told otherwise; each worker has its own, -1, -2, ...",
+        show_default=False,
+    ),
+]
 #: What --plugins takes; square brackets would be markup.
 NAMES = f"{', '.join(sorted(BUILT_IN))}, an entry point's name, or module:Class"
+
+
+PluginNames = Annotated[
+    str | None,
+    typer.Option(
+        "--plugins",
+        metavar="NAME,...",
+        help=f"Which listen meanwhile: {NAMES}; slow ones as NAME=thread or NAME=process.",
+        show_default=False,
+    ),
+]
 
 
 def plugin_runs(names: str | None, settings: Sequence[str] | None = None) -> list[PluginRun]:

@@ -24,7 +24,7 @@ from strep.cli.options import (
     PlayoutDelay,
 )
 from strep.cli.output import Document
-from strep.cli.plugins import NAMES, PluginSettings, say_counts
+from strep.cli.plugins import EventsFile, PluginNames, PluginSettings, say_counts
 from strep.cli.recorder import STDOUT, Recorder, RecorderOptions, bind_inputs, check_addresses, until
 from strep.cli.recordings import describe_sink
 from strep.cli.results import print_results
@@ -84,26 +84,9 @@ def record(
             max=MAX_SOCKETS,
         ),
     ] = 1,
-    plugins: Annotated[
-        str | None,
-        typer.Option(
-            "--plugins",
-            metavar="NAME,...",
-            help=f"Which listen meanwhile: {NAMES}; slow ones as NAME=thread or NAME=process.",
-            show_default=False,
-        ),
-    ] = None,
+    plugins: PluginNames = None,
     settings: PluginSettings = None,
-    events: Annotated[
-        Path | None,
-        typer.Option(
-            "--events",
-            metavar="FILE",
-            help="Append JSON lines to this file: what plugins find, and what happens to streams; - is stdout. "
-            "With --plugins, events.jsonl in --out unless told otherwise; each worker has its own, -1, -2, ...",
-            show_default=False,
-        ),
-    ] = None,
+    events: EventsFile = None,
     as_json: JsonOption = False,
 ) -> None:
     """Receive forked calls and record them.

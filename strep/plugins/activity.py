@@ -76,11 +76,7 @@ class VoiceActivity(Segmenter):
         samples: NDArray[np.int16],
         is_heard: NDArray[np.bool_],
     ) -> tuple[Segments, Segments]:
-        """Take the next hop of each of n streams, none twice; gives segments that have begun, and that are over.
-
-        hop: int64[n], its number since the stream began; samples: int16[n, HOP_SAMPLES]; is_heard: bool[n], whether
-        those are audio that came. A segment that has begun has its latest hop for an end.
-        """
+        """Take a hop of each of n streams, as strep.plugins.conversation.Detector has it."""
         level_db, floor_db = self._follow(streams, hop, hop_energy(samples), is_heard)
         limits = self._limits
         threshold_db = (self._peak_db[streams] - floor_db) * limits.range_share

@@ -90,7 +90,7 @@ class Detector(Protocol):
         """Take the next hop of each of n streams, none twice; gives segments that have begun, and that are over.
 
         hop: int64[n], its number since the stream began; samples: int16[n, hop_samples]; is_heard: bool[n], whether
-        those are audio that came.
+        those are audio that came. A segment that has begun has its latest hop for an end.
         """
 
     def begin_of_open(self, stream: int) -> int | None:

@@ -101,11 +101,9 @@ class SileroActivity(Segmenter):
         samples: NDArray[np.int16],
         is_heard: NDArray[np.bool_],
     ) -> tuple[Segments, Segments]:
-        """Take the next hop of each of n streams, none twice; gives segments that have begun, and that are over.
+        """Take a hop of each of n streams, as strep.plugins.conversation.Detector has it.
 
-        hop: int64[n], its number since the stream began; samples: int16[n, HOP_SAMPLES]; is_heard: bool[n], whether
-        those are audio that came; what is not is a quiet line to the model. A segment that has begun has its latest hop
-        for an end.
+        What is not heard is a quiet line to the model.
         """
         likely = self.likely(streams, np.where(is_heard[:, None], samples, 0))
         threshold = np.where(self.is_open(streams), self._keeping_threshold, self._threshold)

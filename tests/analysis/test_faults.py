@@ -1,9 +1,12 @@
 """Analysis cannot hurt capture: whatever a plugin does, the recording is the same, and it is counted."""
 
+import fcntl
 import io
 import itertools
 import logging
 import os
+import resource
+import time
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +192,19 @@ def test_a_process_ends_with_us_though_its_plugin_is_busy(tmp_path):
         os.dup2(nowhere.fileno(), process._tasks)  # which closes our end, as our death would
     assert process._process.wait(20) == 1
     process.end()
+
+
+def test_a_process_is_waited_for_whatever_number_its_pipe_has():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 2000), hard), hard))
+    runner = ProcessRunner(Sound(), PluginRun(Sound), time.monotonic_ns)
+    process = runner._process
+    high = fcntl.fcntl(process.results, fcntl.F_DUPFD, 1100)  # more than select could take
+    os.close(process.results)
+    process.results = high
+    assert runner.finish() == []
+    assert runner.counts.switched_off is None
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_where_no_process_can_be_made_nothing_is_left_open(tmp_path, monkeypatch, caplog):
