@@ -6,6 +6,7 @@ What a peer sends never raises: it is counted under a `strep.wire.fate.Fate`. Th
     ├── WireError           bytes that are no such packet, given to a scalar parser by hand
     ├── ConfigError         an argument that cannot work (a malformed target, an unknown codec name)
     ├── CaptureFileError    a file that is no capture, or is cut short before its first packet
+    ├── AudioFileError      a file that is no audio of a call, is damaged, or whose sidecar is
     ├── ReceiveError        a socket that cannot be opened (port in use, no such address)
     ├── SinkError           a recording that cannot be written (no such folder, no permission, disk full)
     ├── WorkerError         a worker process that failed too often and was given up (strep.workers)
@@ -31,6 +32,10 @@ class ConfigError(StrepError, ValueError):
 
 class CaptureFileError(StrepError):
     """Says that a file is not a readable capture."""
+
+
+class AudioFileError(StrepError, ValueError):
+    """Says that a file is not readable audio of a call, or that its sidecar is not as it was written."""
 
 
 class ReceiveError(StrepError, OSError):

@@ -83,7 +83,7 @@ class Receiver:
         if target is None and rx is None and tx is None:
             raise ConfigError("a receiver needs a target, or rx and tx, got none of them")
         if (rx is None) != (tx is None):
-            raise ConfigError(f"rx and tx go together, got rx {rx} and tx {tx}")
+            raise ConfigError(f"rx and tx go together, found only {'tx' if rx is None else 'rx'}")
         self._target, self._rx, self._tx = (_parsed(given) for given in (target, rx, tx))
         config = config or EngineConfig()
         engine = Engine(config.with_payload_types(payload_types or {}))

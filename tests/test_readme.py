@@ -17,6 +17,7 @@ import pytest
 import soundfile
 
 from strep.emulator import DEFAULT_CONNECTION_ID, Platform
+from strep.plugins.registry import plugin_names
 from strep.service import ServiceConfig
 from strep.service.example import EXAMPLE
 from tests.traffic import Sender, pcmu
@@ -82,6 +83,12 @@ def test_the_keys_to_change_make_a_configuration_of_the_example(monkeypatch: pyt
     config = ServiceConfig.model_validate_json(json.dumps(document))
     assert config.api.base_url == "http://127.0.0.1:8081/v2"
     assert f'connection_id = "{DEFAULT_CONNECTION_ID}"' in EXAMPLE, "the calls of the emulator are those of a rule"
+
+
+def test_every_plugin_is_a_row_of_one_table() -> None:
+    tables = re.findall(r"^\| plugin .*\n((?:\|.*\n)+)", README.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)`", "".join(tables), re.MULTILINE)
+    assert sorted(rows) == sorted(plugin_names())
 
 
 def test_the_example_is_short() -> None:

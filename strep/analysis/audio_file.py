@@ -19,7 +19,7 @@ from strep.analysis.recorded import Channel, Recorded, recorded
 from strep.audio.block import AudioBlock
 from strep.audio.formats import AudioFormat
 from strep.audio.sound_file import CallAudio, open_call_audio
-from strep.errors import ConfigError
+from strep.errors import AudioFileError
 from strep.plugins.registry import PluginSource
 from strep.stream.events import CloseReason, FormatChanged, StreamClosed, StreamOpened, StreamReport
 
@@ -37,13 +37,13 @@ def analyse_audio_file(
 ) -> dict[str, PluginCounts]:
     """Run plugins over a file; its time begins at the epoch where no sidecar says otherwise.
 
-    One channel is inbound, the second one outbound. done(frames done, all): progress. Raises ConfigError when it is no
-    audio, or not that of a call, or when its sidecar is broken.
+    One channel is inbound, the second one outbound. done(frames done, all): progress. Raises AudioFileError when it is
+    no audio, or not that of a call, or when its sidecar is broken.
     """
     with open_call_audio(path) as audio:
         about = recorded(path, audio.channels, audio.sample_rate_hz)
         if not audio.frames and not any(channel.events for channel in about.channels):
-            raise ConfigError(f"{path}: expected audio, found no samples")
+            raise AudioFileError(f"{path}: expected audio, found no samples")
         analysis = Analysis(plugins, consumers=consumers, live=False)
         try:
             _feed(path, audio, about, analysis, done)

@@ -82,7 +82,7 @@ class JsonLines:
     to: a path, which is written anew unless it `appends`, or a text stream, which is left open. waits: for a reader
     that is too slow, rather than drop the oldest lines. about: what each line begins with. missed: lines that are not
     there; undescribed: those of them of which none could be made. failure: what writing raised, after which nothing
-    more is written. Raises SinkError when the file cannot be opened.
+    more is written; logged, unless it waits: then whoever runs it looks. Raises SinkError when it cannot be opened.
     """
 
     def __init__(
@@ -162,7 +162,8 @@ class JsonLines:
                     self.missed += len(lines) + len(self._lines)
                     self._lines.clear()
                     self._changed.notify_all()
-                _log.error("nothing more is written to %s: %s", getattr(self._stream, "name", "a stream"), error)
+                if not self._waits:
+                    _log.error("nothing more is written to %s: %s", getattr(self._stream, "name", "a stream"), error)
                 return
 
     def _next(self) -> list[str]:

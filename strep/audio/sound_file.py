@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from strep.errors import ConfigError
+from strep.errors import AudioFileError
 
 _MOST_CHANNELS = 2
 #: What is sampled slower or faster is no call, and a window of it would be nothing, or fill the memory.
@@ -32,11 +32,11 @@ class CallAudio:
     frames: int
 
     def read(self, frames: int = -1) -> NDArray[np.int16]:
-        """Read so many frames, or all that are left: int16[n, channels]. Raises ConfigError where it is damaged."""
+        """Read so many frames, or all that are left: int16[n, channels]. Raises AudioFileError where it is damaged."""
         try:
             return self._read(frames)
         except RuntimeError as error:
-            raise ConfigError(f"{self.path}: expected audio to the end, found otherwise: {error}") from None
+            raise AudioFileError(f"{self.path}: expected audio to the end, found otherwise: {error}") from None
 
     def _read(self, frames: int) -> NDArray[np.int16]:
         if self.file.subtype not in ("FLOAT", "DOUBLE"):
@@ -50,18 +50,18 @@ class CallAudio:
 
 @contextmanager
 def open_call_audio(path: Path) -> Iterator[CallAudio]:
-    """Open an audio file. Raises ConfigError when it is none, or not that of a call."""
+    """Open an audio file. Raises AudioFileError when it is none, or not that of a call."""
     try:
         # By its bytes, where it has any: a name need not be text.
         file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
     except (OSError, RuntimeError) as error:
-        raise ConfigError(f"{path}: expected a capture or an audio file, found neither: {error}") from None
+        raise AudioFileError(f"{path}: expected a capture or an audio file, found neither: {error}") from None
     with file:
         low, high = _RATE_LIMITS_HZ
         if file.channels > _MOST_CHANNELS:
-            raise ConfigError(f"{path}: expected one or two channels, found {file.channels}")
+            raise AudioFileError(f"{path}: expected one or two channels, found {file.channels}")
         if not low <= file.samplerate <= high:
-            raise ConfigError(f"{path}: expected a sample rate of {low} to {high} Hz, found {file.samplerate}")
+            raise AudioFileError(f"{path}: expected a sample rate of {low} to {high} Hz, found {file.samplerate}")
         if file.frames == _UNKNOWN_FRAMES:
-            raise ConfigError(f"{path}: expected a file that says how long it is, found a stream")
+            raise AudioFileError(f"{path}: expected a file that says how long it is, found a stream")
         yield CallAudio(file, path, file.channels, int(file.samplerate), int(file.frames))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
@@ -83,7 +83,8 @@ def analyze(
                 line.about = {"file": str(file)}
             consumers: list[Consumer] = [findings, *(_Kept(line) for line in lines)]
             analyse = functools.partial(_analyse_capture, told) if captured else _analyse_audio
-            fine &= say_counts(analyse(file, runs, consumers), str(file))
+            check = functools.partial(_raise_failure, lines)
+            fine &= say_counts(analyse(file, runs, consumers, check), str(file))
             findings.end_file()
         is_done = True
     finally:
@@ -91,9 +92,7 @@ def analyze(
             line.close()
         if not as_json and (is_done or findings.counts):  # what was found before a file that cannot be read
             _print(findings)
-    for line in lines:
-        if line.failure is not None:
-            raise line.failure
+    _raise_failure(lines)
     if not fine:
         raise typer.Exit(1)
 
@@ -107,6 +106,13 @@ def _check_out(out: Path | None, files: Sequence[Path]) -> None:
         raise ConfigError(f"--out {out}: expected a file of its own, found one that is to be read")
 
 
+def _raise_failure(lines: Sequence[JsonLines]) -> None:
+    """Raise what kept lines from being written: a full disk, or a reader that has gone."""
+    for line in lines:
+        if line.failure is not None:
+            raise line.failure
+
+
 class _Kept:
     """Is a consumer that goes on with the next file: the one behind it is not closed between them."""
 
@@ -118,18 +124,34 @@ class _Kept:
 
 
 def _analyse_capture(
-    told: Mapping[int, AudioFormat], file: Path, runs: Sequence[PluginRun], consumers: Sequence[Consumer]
+    told: Mapping[int, AudioFormat],
+    file: Path,
+    runs: Sequence[PluginRun],
+    consumers: Sequence[Consumer],
+    check: Callable[[], None],
 ) -> dict[str, PluginCounts]:
     compile_ahead()
     with Bar() as bar:
+
+        def fed(done: int, total: int) -> None:
+            check()
+            bar.fed(done, total)
+
         return read_capture(
-            file, plugins=runs, consumers=consumers, payload_types=told, indexed=bar.indexed, fed=bar.fed
+            file, plugins=runs, consumers=consumers, payload_types=told, indexed=bar.indexed, fed=fed
         ).plugins
 
 
-def _analyse_audio(file: Path, runs: Sequence[PluginRun], consumers: Sequence[Consumer]) -> dict[str, PluginCounts]:
+def _analyse_audio(
+    file: Path, runs: Sequence[PluginRun], consumers: Sequence[Consumer], check: Callable[[], None]
+) -> dict[str, PluginCounts]:
     with Bar() as bar:
-        return analyse_audio_file(file, runs, consumers, lambda done, total: bar.show(file.name, done, total))
+
+        def done(frames: int, total: int) -> None:
+            check()
+            bar.show(file.name, frames, total)
+
+        return analyse_audio_file(file, runs, consumers, done)
 
 
 def _print(findings: Findings) -> None:

@@ -137,7 +137,11 @@ def _root(
         bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
-    """Receive forked call audio and keep it right."""
+    """Receive forked call audio and keep it right.
+
+    Exit codes: 0 done, 1 an error, 2 a wrong use (an option or a configuration
+    that is missing or cannot work), 130 interrupted.
+    """
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Turn what a user can do wrong into one line and an exit code.
 
-0 is done, 1 an error (a StrepError, or the file system's), 2 a wrong use of the command line (typer's own), 130 an
-interruption by SIGINT, SIGTERM or SIGHUP before the command was done. A traceback means a bug in strep.
+0 is done; 1 an error (a StrepError, or the file system's), or a closed pipe; 2 a wrong use: an option, an argument or
+a configuration that is missing or cannot work (a ConfigError, or typer's own); 130 an interruption by SIGINT, SIGTERM
+or SIGHUP before the command was done. A traceback means a bug in strep.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from rich.text import Text
 from strep.cli.help import Group
 from strep.cli.output import errors_console, printable
 from strep.cli.signals import Interrupted
-from strep.errors import StrepError, StrepWarning
+from strep.errors import ConfigError, StrepError, StrepWarning
 
-_INTERRUPTED = 130
+_ERROR, _WRONG_USE, _INTERRUPTED = 1, 2, 130
 
 
 class OneLineErrors(Group):
     """Is a group of commands whose errors are one line on stderr."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; what a caller can do wrong ends it with exit code 1."""
+        """Run the command; what a caller can do wrong ends it with an exit code of its kind."""
         try:
             with _warnings_in_one_line():
                 return super().invoke(ctx)
@@ -35,6 +36,8 @@ class OneLineErrors(Group):
             raise
         except BrokenPipeError:
             raise  # nobody reads on (`strep inspect x | head`): typer ends quietly
+        except ConfigError as error:
+            fail_as_wrong_use(str(error))
         except StrepError as error:
             fail(str(error))
         except OSError as error:
@@ -47,7 +50,13 @@ class OneLineErrors(Group):
 def fail(message: str) -> NoReturn:
     """End the command with one line on stderr and exit code 1."""
     say(message)
-    raise typer.Exit(1) from None
+    raise typer.Exit(_ERROR) from None
+
+
+def fail_as_wrong_use(message: str) -> NoReturn:
+    """End the command with one line on stderr and exit code 2."""
+    say(message)
+    raise typer.Exit(_WRONG_USE) from None
 
 
 def say(message: str) -> None:

@@ -145,7 +145,12 @@ def bind_inputs(receive_buffer_bytes: int, **inputs: str | None) -> Iterator[dic
 
 
 def check_addresses(target: str | None, rx: str | None, tx: str | None) -> None:
-    """Raise ConfigError when two inputs are to be received at one address: they could not be told apart."""
+    """Raise ConfigError when it is not said where to receive, or two inputs cannot be told apart by their addresses."""
+    if target is None and rx is None and tx is None:
+        raise ConfigError("expected --target, or --rx and --tx, found none of them")
+    if (rx is None) != (tx is None):
+        found, missing = ("--tx", "--rx") if rx is None else ("--rx", "--tx")
+        raise ConfigError(f"expected {missing} beside {found}: each carries one direction of a call")
     given = [UdpAddress.parse(text) for text in (target, rx, tx) if text is not None]
     for number, address in enumerate(given):
         if address.port and address in given[:number]:

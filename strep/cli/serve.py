@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from strep.cli.errors import fail, say
+from strep.cli.errors import fail_as_wrong_use, say
 from strep.cli.output import counted
 from strep.cli.plugins import import_from_here
 from strep.cli.recorder import until
@@ -60,7 +60,7 @@ def _load(path: Path) -> ServiceConfig:
         *first, last = str(error).splitlines()
         for line in first:
             say(line)
-        fail(last)
+        fail_as_wrong_use(last)
 
 
 async def _serve(config: ServiceConfig) -> None:

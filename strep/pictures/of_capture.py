@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from strep.audio.block import AudioBlock, SampleState
 from strep.audio.formats import AudioFormat
-from strep.errors import ConfigError
+from strep.errors import CaptureFileError, ConfigError
 from strep.offline import read_capture
 from strep.pictures.event_text import event_text
 from strep.pictures.sheet import Arrivals, Interval, Mark, Sheet, Side, Trouble
@@ -84,7 +84,7 @@ def sheet_of_capture(
 ) -> Sheet:
     """Read a call of a capture; the longest one when none is named.
 
-    Raises CaptureFileError when the file is no capture, ConfigError when there is no such call in it.
+    Raises CaptureFileError when the file is no capture or has no call, ConfigError when there is no such call in it.
     """
     collector = _Collector()
     read_capture(path, sinks=[collector], payload_types=payload_types, indexed=indexed, fed=fed)
@@ -92,7 +92,7 @@ def sheet_of_capture(
     for track in collector.tracks:
         calls.setdefault(track.opened.identity.call, []).append(track)
     if not calls:
-        raise ConfigError(f"{path}: expected a call, found none")
+        raise CaptureFileError(f"{path}: expected a call, found none")
     name = call or max(calls, key=lambda one: max(_length_s(track) for track in calls[one]))
     if name not in calls:
         raise ConfigError(f"--call: expected one of {', '.join(sorted(calls))}, found {name}")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.audio.sound_file import open_call_audio
-from strep.errors import ConfigError
+from strep.errors import AudioFileError
 from strep.pictures.event_text import event_text
 from strep.pictures.sheet import Interval, Mark, Sheet, Side, Trouble
 from strep.sinks.sidecar_reading import listed, seconds, sidecar_of
@@ -19,7 +19,7 @@ from strep.stream.events import Direction
 def sheet_of_recording(path: Path) -> Sheet:
     """Read a recording.
 
-    Raises ConfigError when the file is no audio, or not that of a call: empty, of more than two channels, or sampled
+    Raises AudioFileError when the file is no audio, or not that of a call: empty, of more than two channels, or sampled
     too slowly or too fast; and when its sidecar is broken.
     """
     with open_call_audio(path) as opened:
@@ -27,7 +27,7 @@ def sheet_of_recording(path: Path) -> Sheet:
     with sidecar_of(path) as document:
         sheet = _sheet(path, audio, rate, document)
     if not len(audio) and not any(side.marks for side in sheet.sides):
-        raise ConfigError(f"{path}: expected audio, found no samples")
+        raise AudioFileError(f"{path}: expected audio, found no samples")
     return sheet
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from strep.errors import ConfigError
+from strep.errors import AudioFileError
 
 _LARGEST_BYTES = 64 << 20
 #: A month: no call is longer.
@@ -19,14 +19,14 @@ _LONGEST_S = 31 * 86_400
 def sidecar_of(recording: Path) -> Iterator[dict[str, Any]]:
     """Give the document beside a recording, empty where there is none.
 
-    What does not have the form that it should, as whoever looks into it finds out, becomes a ConfigError.
+    What does not have the form that it should, as whoever looks into it finds out, becomes a AudioFileError.
     """
     path = recording.with_suffix(".json")
     try:
         yield _read(path)
     except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
         found = f"{type(error).__name__} {error}"
-        raise ConfigError(f"{path}: expected what was written with a recording, found {found}") from None
+        raise AudioFileError(f"{path}: expected what was written with a recording, found {found}") from None
 
 
 def listed(stream: dict[str, Any], what: str) -> list[tuple[float, dict[str, Any]]]:

@@ -6,7 +6,7 @@ import soundfile
 
 from strep.analysis import Found
 from strep.analysis.audio_file import analyse_audio_file
-from strep.errors import ConfigError
+from strep.errors import AudioFileError
 from strep.stream.events import Direction, StreamClosed, StreamOpened
 
 
@@ -60,11 +60,11 @@ def test_progress_is_told_to_the_end(file):
 
 def test_what_is_no_call_is_refused(tmp_path):
     (tmp_path / "text.txt").write_text("nothing to hear")
-    with pytest.raises(ConfigError, match="expected a capture or an audio file"):
+    with pytest.raises(AudioFileError, match="expected a capture or an audio file"):
         heard(tmp_path / "text.txt", "level")
     soundfile.write(tmp_path / "empty.wav", np.zeros(0, np.int16), 8000)
-    with pytest.raises(ConfigError, match="expected audio, found no samples"):
+    with pytest.raises(AudioFileError, match="expected audio, found no samples"):
         heard(tmp_path / "empty.wav", "level")
     soundfile.write(tmp_path / "three.wav", np.zeros((100, 3), np.int16), 8000)
-    with pytest.raises(ConfigError, match="expected one or two channels, found 3"):
+    with pytest.raises(AudioFileError, match="expected one or two channels, found 3"):
         heard(tmp_path / "three.wav", "level")

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from strep.audio.sound_file import open_call_audio
-from strep.errors import ConfigError
+from strep.errors import AudioFileError
 
 
 def read(path):
@@ -47,7 +47,7 @@ def test_a_stream_that_does_not_say_how_long_it_is_is_refused(tmp_path):
     data[21] &= 0xF0  # STREAMINFO: 36 bits of length, 0 where nobody knew, and a sum over all samples, 0 as well
     data[22:42] = bytes(20)
     path.write_bytes(data)
-    with pytest.raises(ConfigError, match="expected a file that says how long it is, found a stream"):
+    with pytest.raises(AudioFileError, match="expected a file that says how long it is, found a stream"):
         read(path)
 
 
@@ -57,7 +57,7 @@ def test_a_file_that_is_damaged_is_told(tmp_path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
     path.write_bytes(data)
-    with pytest.raises(ConfigError, match=r"broken.flac: expected audio to the end, found otherwise"):
+    with pytest.raises(AudioFileError, match=r"broken.flac: expected audio to the end, found otherwise"):
         read(path)
 
 
@@ -67,5 +67,5 @@ def test_a_file_that_is_damaged_is_told(tmp_path):
 )
 def test_what_is_no_call_is_refused(tmp_path, channels, rate_hz, says):
     soundfile.write(tmp_path / "odd.wav", np.zeros((100, channels), np.int16), rate_hz)
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(AudioFileError, match=says):
         read(tmp_path / "odd.wav")

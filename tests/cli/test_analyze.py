@@ -2,8 +2,11 @@
 
 import json
 import sys
+import textwrap
 
 import pytest
+
+from strep.plugins import conformance, each
 
 PLUGIN = """
 from strep.plugins.base import BlockPlugin, PluginConfig
@@ -58,8 +61,6 @@ def test_recordings_and_several_files_are_analysed(strep, capture, tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("missing.pcap",), "cannot read missing.pcap"),
-        (("text.txt",), "text.txt: expected a capture or an audio file"),
         (("text.txt", "--plugins", "nonsense"), "expected a plugin, dtmf, echo"),
         (("text.txt", "--plugins", "level,"), "expected names, separated by commas, found 'level,'"),
         (("text.txt", "--plugins", "level=fast"), "expected a plugin as NAME or NAME=inline|thread|process, found"),
@@ -67,6 +68,21 @@ def test_recordings_and_several_files_are_analysed(strep, capture, tmp_path):
         (("text.txt", "--set", "voice.interval_s=0"), "configuration of plugin voice: interval_s"),
         (("text.txt", "--set", "quality.interval_s=5"), "expected the name of a plugin that listens, found quality"),
         (("text.txt", "--out", "text.txt"), "expected a file of its own, found one that is to be read"),
+    ],
+)
+def test_an_option_that_cannot_work_is_one_line(strep, tmp_path, args, message):
+    (tmp_path / "text.txt").write_text("nothing to hear")
+    outcome = strep("analyze", *args)
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert message in outcome.error
+    assert (tmp_path / "text.txt").read_text() == "nothing to hear"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("missing.pcap",), "cannot read missing.pcap"),
+        (("text.txt",), "text.txt: expected a capture or an audio file"),
         (("text.txt", "--out", "missing/x.jsonl"), "missing/x.jsonl: No such file"),
     ],
 )
@@ -88,7 +104,7 @@ def test_what_says_whose_a_recording_is_is_not_written_over(strep, capture, tmp_
     (recording,) = (tmp_path / "calls").glob("*.wav")
     before = recording.with_suffix(".json").read_bytes()
     outcome = strep("analyze", str(recording), "--out", str(recording.with_suffix(".json")))
-    assert (outcome.exit_code, recording.with_suffix(".json").read_bytes()) == (1, before)
+    assert (outcome.exit_code, recording.with_suffix(".json").read_bytes()) == (2, before)
 
 
 def test_what_was_found_before_a_file_that_cannot_be_read_is_told(strep, capture, tmp_path):
@@ -97,6 +113,20 @@ def test_what_was_found_before_a_file_that_cannot_be_read_is_told(strep, capture
     assert outcome.exit_code == 1
     assert "rms_dbfs" in outcome.stdout
     assert "text.txt: expected a capture" in outcome.error
+
+
+def test_the_example_of_a_plugin_of_ones_own_finds_something(strep, capture, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "my_loudest", raising=False)
+    begins, _, rest = each.__doc__.partition("    from dataclasses")
+    assert begins.strip() and "strep analyze call.pcap --plugins my_loudest:Loudest`" in rest
+    example = textwrap.dedent("    from dataclasses" + rest.partition("\n\nAs my_loudest.py")[0])
+    (tmp_path / "my_loudest.py").write_text(example)
+    outcome = strep("analyze", "call.pcap", "--plugins", "my_loudest:Loudest", "--json")
+    found = [line for line in map(json.loads, outcome.stdout.splitlines()) if line["event"] == "peak"]
+    assert {line["direction"] for line in found} == {"inbound", "outbound"}
+    assert all(line["level"] > 0 and line["duration_ms"] == 2000 for line in found)
+    conformance.check(sys.modules["my_loudest"].Loudest)
 
 
 def test_a_plugin_of_ones_own_lies_where_one_is_and_what_becomes_of_it_is_told(strep, capture, tmp_path, monkeypatch):

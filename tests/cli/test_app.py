@@ -46,6 +46,10 @@ def test_every_help_page_ends_with_examples_that_fit_a_terminal(strep, command):
     assert "<bool>" not in outcome.stdout
 
 
+def test_the_help_says_what_exit_codes_mean(strep):
+    assert "2 a wrong use" in strep("--help").stdout
+
+
 def test_no_command_at_all_shows_the_help(strep):
     assert "Examples:" in strep().stdout
 
@@ -57,13 +61,32 @@ def test_a_wrong_use_of_the_command_line_is_told_apart_from_an_error(strep, args
     assert "Usage:" in outcome.stderr
 
 
+@pytest.mark.parametrize("missing", [("--out", "calls"), ("--target", "udp:127.0.0.1:0")], ids=" ".join)
+def test_an_option_that_is_missing_exits_alike_whichever_it_is(strep, missing):
+    assert strep("record", *missing).exit_code == 2
+
+
 def test_the_installed_program_is_this_one():
     (program,) = entry_points(group="console_scripts", name="strep")
     assert program.load() is main
 
 
-def test_a_closed_pipe_ends_a_command_quietly(capture):
-    run = [sys.executable, "-m", "strep.cli", "inspect", str(capture)]
+WITH_RESULTS = [
+    ("--help",),
+    ("inspect", "call.pcap"),
+    ("decode", "call.pcap", "--out", "calls", "--json"),
+    ("analyze", "call.pcap"),
+    ("analyze", "call.pcap", "--json"),
+    ("replay", "call.pcap", "udp:127.0.0.1:9", "--speed", "max"),
+    ("serve", "--example"),
+    ("emulate",),
+]
+
+
+@pytest.mark.parametrize("command", WITH_RESULTS, ids=" ".join)
+def test_a_closed_pipe_ends_a_command_quietly(capture, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    run = [sys.executable, "-m", "strep", *command]
     with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b""

@@ -180,7 +180,7 @@ def test_the_list_of_commands_says_what_each_does(call):
 )
 def test_what_cannot_work_is_one_line_and_never_sent(call, args, message):
     outcome = call(*args)
-    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert outcome.error.startswith(message)
     assert not call.requests
 

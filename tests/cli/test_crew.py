@@ -218,7 +218,7 @@ def test_where_nothing_can_be_steered_one_worker_receives_all_and_it_is_said(str
     [
         (("--rx", "udp:127.0.0.1:0", "--tx", "udp:127.0.0.1:0"), "--workers needs --target: rx and tx carry one call"),
         (("--target", "127.0.0.1:9000"), "expected 'udp:IP:PORT'"),
-        (("--target", "udp:127.0.0.1:0", "--rx", "udp:127.0.0.1:0"), "rx and tx go together"),
+        (("--target", "udp:127.0.0.1:0", "--rx", "udp:127.0.0.1:0"), "expected --tx beside --rx"),
         (("--target", "udp:127.0.0.1:0", "--pt", "x"), "payload type must look like"),
         (("--target", "udp:127.0.0.1:0", "--receive-buffer-bytes", "1"), "expected a receive buffer of 4096 to"),
         (("--target", "udp:127.0.0.1:0", "--encoding", "ulaw", "--format", "flac"), "ulaw needs a WAV file, got flac"),
@@ -226,7 +226,7 @@ def test_where_nothing_can_be_steered_one_worker_receives_all_and_it_is_said(str
 )
 def test_what_cannot_work_is_one_line_before_any_worker_starts(strep, tmp_path, options, message):
     outcome = strep("record", "--out", "calls", "--workers", "2", *options)
-    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert outcome.error.startswith(message)
     assert list(tmp_path.iterdir()) == []
 

@@ -200,7 +200,7 @@ def test_nothing_is_overwritten(strep, capture, tmp_path):
 )
 def test_an_option_that_cannot_work_is_one_line_and_leaves_nothing(strep, capture, tmp_path, options, message):
     outcome = strep("decode", capture, "--out", "calls", *options)
-    assert outcome.exit_code == 1
+    assert outcome.exit_code == 2
     assert outcome.error.startswith(message)
     assert not (tmp_path / "calls").exists()
 

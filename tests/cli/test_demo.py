@@ -141,6 +141,6 @@ def test_an_interruption_ends_the_call(strep, monkeypatch):
 
 def test_a_picture_that_cannot_be_drawn_is_told_before_the_call_begins(strep, tmp_path):
     outcome = strep("demo", "--plot", "call.nonsense")
-    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert "call.nonsense" in outcome.error
     assert not list(tmp_path.iterdir())

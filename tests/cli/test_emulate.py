@@ -37,13 +37,18 @@ def test_the_help_page_says_how_to_use_it(strep):
         (("--impair", "lose=1"), "--impair lose=1: expected one of loss"),
         (("--callee", "faints"), "--callee: expected one of answers, busy"),
         (("--webhook-url", "localhost:8080"), "--webhook-url: expected a URL like http://127.0.0.1:8080/webhooks"),
-        (("--host", "192.0.2.1"), "expected to listen on 192.0.2.1 port 0"),
     ],
 )
 def test_values_that_cannot_be_are_a_line_and_an_exit_code(strep, args, found):
     outcome = strep("emulate", *args)
-    assert outcome.exit_code == 1 and not outcome.stdout
+    assert outcome.exit_code == 2 and not outcome.stdout
     assert outcome.error.startswith(found)
+
+
+def test_an_address_of_another_machine_is_a_line_and_an_exit_code(strep):
+    outcome = strep("emulate", "--host", "192.0.2.1")
+    assert outcome.exit_code == 1 and not outcome.stdout
+    assert outcome.error.startswith("expected to listen on 192.0.2.1 port 0")
 
 
 @pytest.mark.parametrize("args", [("--codec", "G729"), ("--port", "65536"), ("--calls", "-1"), ("--levitate",)])
@@ -60,7 +65,7 @@ def test_the_keys_shown_in_the_help_are_those_of_the_platform():
 def running(*args):
     """Run it as a program of its own, with JSON; stop it as Ctrl-C does."""
     with subprocess.Popen(
-        [sys.executable, "-m", "strep.cli", "emulate", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "strep", "emulate", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             yield process

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from strep.cli.errors import OneLineErrors, fail
 from strep.cli.signals import Interrupted
 from strep.control import PrivateAddressWarning
-from strep.errors import CaptureFileError, StrepError
+from strep.errors import CaptureFileError, ConfigError, StrepError
 from strep.receiver import ReceiveBufferWarning
 
 
@@ -42,6 +42,11 @@ def raising(error):
 def test_what_a_user_can_do_wrong_is_one_line(error, line):
     result = run(raising(error))
     assert (result.stderr, result.stdout, result.exit_code) == (line, "", 1)
+
+
+def test_what_cannot_be_asked_for_exits_as_a_wrong_use_of_the_command_line_does():
+    result = run(raising(ConfigError("expected this, found that")))
+    assert (result.stderr, result.stdout, result.exit_code) == ("strep: expected this, found that\n", "", 2)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), Interrupted()])

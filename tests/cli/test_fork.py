@@ -73,6 +73,9 @@ def test_a_wrong_key_is_one_line_without_the_key(fork, call):
     assert "KEY-WRONG" not in outcome.stderr
 
 
+START = ("start", "v3:a", "--target", "udp:127.0.0.1:9")
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -86,20 +89,22 @@ def test_what_the_platform_refuses_is_one_line(fork, args, message):
     assert outcome.error.startswith(message)
 
 
+def test_a_platform_that_is_not_there_is_one_line(strep):
+    outcome = strep("fork", *START, "--base-url", "http://127.0.0.1:1/v2", env=KEY)
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert outcome.error.startswith("no answer from http://127.0.0.1:1/v2 to fork_start")
+
+
 def test_a_fork_that_is_not_there_cannot_be_stopped(fork, call):
     outcome = fork("stop", call.call_control_id, "--stream-type", "decrypted")
     assert outcome.exit_code == 1
     assert outcome.error.startswith("Call is not currently forked")
 
 
-START = ("start", "v3:a", "--target", "udp:127.0.0.1:9")
-
-
 @pytest.mark.parametrize(
     ("args", "env", "message"),
     [
         (START, {}, "expected an API key, as an argument or in TELNYX_API_KEY, found none"),
-        ((*START, "--base-url", "http://127.0.0.1:1/v2"), KEY, "no answer from http://127.0.0.1:1/v2 to fork_start"),
         ((*START, "--base-url", "nonsense"), KEY, "expected a base URL like"),
         (("start", "v3:a", "--target", "127.0.0.1:9"), KEY, "target: expected 'udp:IP:PORT'"),
         (("start", "v3:a", "--rx", "udp:127.0.0.1:9"), KEY, "tx: expected 'udp:IP:PORT' beside rx, found none"),
@@ -111,7 +116,7 @@ START = ("start", "v3:a", "--target", "udp:127.0.0.1:9")
 )
 def test_what_cannot_work_is_one_line(strep, args, env, message):
     outcome = strep("fork", *args, env=env)
-    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert outcome.error.startswith(message)
 
 

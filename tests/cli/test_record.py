@@ -23,7 +23,7 @@ class Recording:
     """Is `strep record` in a process of its own, once it listens; `addresses` are where."""
 
     def __init__(self, folder, *args, stderr=subprocess.PIPE):
-        command = [sys.executable, "-m", "strep.cli", "record", "--out", str(folder / "calls"), *args]
+        command = [sys.executable, "-m", "strep", "record", "--out", str(folder / "calls"), *args]
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "FORCE_COLOR")}
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=folder, env=environment | {"TERM": "xterm"}
@@ -175,8 +175,9 @@ def test_of_two_ports_the_one_in_use_is_named_and_the_other_given_back(strep, tm
         ),
         (("--target", "udp:127.0.0.1:99999"), "expected a port of 0 to 65535"),
         (("--target", "udp:example.com:9000"), "expected an IP address in udp:IP:PORT"),
-        ((), "a receiver needs a target, or rx and tx, got none of them"),
-        (("--rx", "udp:127.0.0.1:0"), "rx and tx go together"),
+        ((), "expected --target, or --rx and --tx, found none of them"),
+        (("--rx", "udp:127.0.0.1:0"), "expected --tx beside --rx: each carries one direction of a call"),
+        (("--target", "udp:127.0.0.1:0", "--tx", "udp:127.0.0.1:0"), "expected --rx beside --tx"),
         (("--rx", "udp:127.0.0.1:9", "--tx", "udp:127.0.0.1:9"), "target, rx and tx each need an address of their own"),
         (("--target", "udp:127.0.0.1:0", "--idle-timeout-s", "0"), "idle_timeout_s must be 1 to 86400, got 0"),
         (("--target", "udp:127.0.0.1:0", "--receive-buffer-bytes", "1"), "expected a receive buffer of 4096 to"),
@@ -185,7 +186,7 @@ def test_of_two_ports_the_one_in_use_is_named_and_the_other_given_back(strep, tm
 )
 def test_what_cannot_work_is_one_line_and_leaves_nothing(strep, tmp_path, options, message):
     outcome = strep("record", "--out", "calls", *options)
-    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert outcome.error.startswith(message)
     assert list(tmp_path.iterdir()) == []
 

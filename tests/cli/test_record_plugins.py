@@ -65,13 +65,20 @@ def test_each_worker_writes_its_own(record, tmp_path):  # noqa: F811
         (("--plugins", "nonsense"), "expected a plugin, dtmf"),
         (("--events", "-", "--json"), "--events - has stdout to itself, so not with --json"),
         (("--events", "-", "--workers", "2"), "so not with --workers"),
-        (("--plugins", "level", "--events", "text.txt/x.jsonl"), "text.txt"),
-        (("--plugins", "level", "--events", "text.txt/x.jsonl", "--workers", "2"), "text.txt"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_leaves_nothing(strep, tmp_path, args, message):
-    (tmp_path / "text.txt").write_text("")
     outcome = strep("record", "--target", "udp:127.0.0.1:0", "--out", "calls", *args)
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert message in outcome.error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")])
+def test_a_file_for_events_that_cannot_be_is_one_line_and_leaves_nothing(strep, tmp_path, workers):
+    (tmp_path / "text.txt").write_text("")
+    events = ("--plugins", "level", "--events", "text.txt/x.jsonl")
+    outcome = strep("record", "--target", "udp:127.0.0.1:0", "--out", "calls", *events, *workers)
     assert (outcome.exit_code, outcome.stdout) == (1, "")
-    assert message in outcome.stderr.splitlines()[-1]
+    assert "text.txt" in outcome.stderr.splitlines()[-1]
     assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]

@@ -75,7 +75,7 @@ def test_a_capture_without_media_is_an_error(strep, tmp_path):
 )
 def test_what_cannot_work_is_one_line(strep, capture, destination, options, message):
     outcome = strep("replay", capture, destination, *options)
-    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert outcome.error.startswith(message)
 
 

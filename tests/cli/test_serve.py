@@ -40,7 +40,7 @@ def test_no_configuration_is_a_wrong_use(strep):
 def test_each_wrong_value_is_a_line(strep, tmp_path):
     (tmp_path / "strep.toml").write_text(LEAST + "forc = true\ndirection = 'in'\n")
     outcome = strep("serve", "--config", "strep.toml")
-    assert outcome.exit_code == 1
+    assert outcome.exit_code == 2
     assert outcome.stderr.splitlines() == [
         "strep: strep.toml: rules[0].direction: expected 'incoming' or 'outgoing', found 'in'",
         "strep: strep.toml: rules[0].forc: expected no such key; did you mean fork?",
@@ -51,7 +51,7 @@ def test_each_wrong_value_is_a_line(strep, tmp_path):
 def test_a_key_that_is_not_there_is_said_before_anything_is_opened(strep, tmp_path, args):
     (tmp_path / "strep.toml").write_text(LEAST)
     outcome = strep("serve", "--config", "strep.toml", *args)
-    assert outcome.exit_code == 1
+    assert outcome.exit_code == 2
     assert outcome.error == "api.key_env: expected it in the environment variable OUR_KEY, found nothing"
     assert not (tmp_path / "calls").exists()
 

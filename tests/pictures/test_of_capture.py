@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from strep.errors import CaptureFileError, ConfigError
+from strep.errors import AudioFileError, CaptureFileError, ConfigError
 from strep.offline import read_capture
 from strep.pictures.event_text import event_text
 from strep.pictures.of_capture import sheet_of_capture
@@ -95,7 +95,7 @@ def test_what_is_no_call_is_told(tmp_path):
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(CaptureFileError):
         sheet_of_capture(path)
-    with pytest.raises(ConfigError, match="expected a capture or an audio file"):
+    with pytest.raises(AudioFileError, match="expected a capture or an audio file"):
         sheet_of_recording(path)
 
 

@@ -37,7 +37,7 @@ class Serving:
 
     @classmethod
     async def start(cls, config):
-        command = (sys.executable, "-m", "strep.cli", "serve", "--config", str(config))
+        command = (sys.executable, "-m", "strep", "serve", "--config", str(config))
         process = await asyncio.create_subprocess_exec(
             *command,
             stdout=asyncio.subprocess.PIPE,
