@@ -17,6 +17,7 @@ ROOMS = [
     "sinks",
     "plugins",
     "overload",
+    "alarms",
     "pipeline",
     "net",
     "listening",

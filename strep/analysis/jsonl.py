@@ -21,6 +21,17 @@ and then
     stop            reason, duration_ms, packets, lost, samples_by_state
     a finding       plugin, start_s, duration_ms, and the finding's own fields by their names
 
+A line of its own kind, about no stream, is that of an alarm: something goes wrong with reception as a whole
+(strep.alarms). It has no sequence and no call, but
+
+    event           alarm
+    time            when it was told
+    reason          a stable word: kernel_drops, write_errors, or a fate of datagrams (strep.wire.fate)
+    state           raised, standing (once a minute), cleared
+    count           how many since it was last told
+    total           how many since reception began
+    since           when it was raised
+
 A finding's own fields are those of its class, where they are described:
 
     speech_start, speech, talk  strep.plugins.conversation (of plugins voice and silero)
@@ -48,6 +59,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from strep.alarms import Alarm
 from strep.analysis.analysis import Notice
 from strep.analysis.found import Found
 from strep.errors import SinkError
@@ -107,8 +119,15 @@ class JsonLines:
     def __call__(self, notice: Notice) -> None:
         """Write one notice."""
         line = self._line(notice)
-        if line is None:
-            return
+        if line is not None:
+            self._put(line)
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Write an alarm."""
+        document = {"event": "alarm", "time": utc_text(alarm.time_ns), **alarm.describe()}
+        self._put(json.dumps(self.about | document) + "\n")
+
+    def _put(self, line: str) -> None:
         with self._changed:
             while self._waits and len(self._lines) >= self._most and self.failure is None:
                 self._changed.wait()

@@ -7,11 +7,13 @@ while its worker is started again. rx and tx are the two directions of one call:
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from strep.audio.formats import parse_format
+from strep.cli.alarms import AlarmWatch
 from strep.cli.errors import say
 from strep.cli.news import News
 from strep.cli.options import KEPT_RECORDINGS
@@ -32,17 +34,18 @@ WORKER_MODULE = "strep.cli.worker"
 
 
 class NewsLedger(Ledger):
-    """Is a ledger that passes on what is news of what workers report."""
+    """Is a ledger that passes on what is news of what workers report. look: is called after each report of counts."""
 
-    def __init__(self, workers: int, keep: int, news: News) -> None:
+    def __init__(self, workers: int, keep: int, news: News, look: Callable[[], None] = lambda: None) -> None:
         super().__init__(workers, keep)
-        self._news = news
+        self._news, self._look = news, look
 
     def take(self, index: int, message: Message) -> None:
         """Take one message of worker `index`."""
         super().take(index, message)
         if isinstance(message, Counts):
             self._news.tick()
+            self._look()
             return
         told = message.document
         match message.kind:
@@ -60,14 +63,20 @@ class NewsLedger(Ledger):
 class Crew:
     """Is the sockets of all workers, and what all of them together have done.
 
-    inputs: for each worker, its sockets by the name of the input.
+    inputs: for each worker, its sockets by the name of the input. clock_ns: the wall clock.
     """
 
-    def __init__(self, inputs: Sequence[Mapping[str, BoundSocket]], options: RecorderOptions) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[Mapping[str, BoundSocket]],
+        options: RecorderOptions,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self.inputs = inputs
         self.options = options
         self.news = News()
-        self.ledger = NewsLedger(len(inputs), KEPT_RECORDINGS, self.news)
+        self.watch = AlarmWatch(self._totals, self.news.alarm)
+        self.ledger = NewsLedger(len(inputs), KEPT_RECORDINGS, self.news, look=lambda: self.watch.flush(clock_ns()))
         self._counters = [QueueMeter(bound.socket) for own in inputs for bound in own.values()]
         self._drops_before = sum(counter.drops or 0 for counter in self._counters)  # none was ours before
 
@@ -102,6 +111,11 @@ class Crew:
     def write_errors(self) -> int:
         """Count what the system refused to write."""
         return self.ledger.total.failures
+
+    def _totals(self) -> dict[str, int]:
+        """Count what may go wrong, by the names of the alarms."""
+        total = self.ledger.total
+        return {**total.fates, "kernel_drops": self.kernel_drops, "write_errors": total.failures}
 
     async def launch(self, index: int) -> WorkerProcess:
         """Start a worker. Raises OSError."""
@@ -175,7 +189,7 @@ async def record_in_workers(crew: Crew, duration_s: float | None, report: Callab
             addresses = " and ".join(str(bound.address) for bound in crew.inputs[0].values())
             workers = f"{len(crew.inputs)} workers" if len(crew.inputs) > 1 else "one worker"
             report(f"recording what arrives at {addresses} into {crew.options.out} with {workers}; stop with Ctrl-C")
-            async with status_line(crew, crew):
+            async with status_line(crew, crew, crew.watch):
                 try:
                     await until(stopped, supervisor.wait(), duration_s)
                 except WorkerError as given_up:

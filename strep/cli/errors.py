@@ -7,6 +7,8 @@ or SIGHUP before the command was done. A traceback means a bug in strep.
 
 from __future__ import annotations
 
+import logging
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,7 +31,7 @@ class OneLineErrors(Group):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what a caller can do wrong ends it with an exit code of its kind."""
         try:
-            with _warnings_in_one_line():
+            with _warnings_in_one_line(), _log_in_one_line():
                 return super().invoke(ctx)
         except typer.BadParameter as error:
             error.message = error.message.removeprefix("Value error, ")  # that is how pydantic begins, under typer
@@ -70,6 +72,29 @@ def _reason(error: OSError) -> str:
     if error.filename is None:
         return error.strerror or str(error)
     return f"{error.filename}: {error.strerror}"
+
+
+class _LogLines(logging.Handler):
+    """A handler of the log that shows each entry as `strep: warning: ...`; what goes with a fault of ours, below."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show an entry."""
+        say(f"{record.levelname.lower()}: {record.getMessage()}")
+        if record.exc_info:
+            fault = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+            with suppress(OSError):
+                errors_console().print(printable(fault), soft_wrap=True)
+
+
+@contextmanager
+def _log_in_one_line() -> Iterator[None]:
+    """Show what strep logs, from warnings on."""
+    log, handler = logging.getLogger("strep"), _LogLines(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 @contextmanager

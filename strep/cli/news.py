@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from strep.alarms import Alarm, warn
 from strep.audio.formats import AudioFormat
 from strep.cli.errors import say
 from strep.cli.options import is_of_use
@@ -65,6 +66,11 @@ class News:
         """Take a call that was left out because more came than could be carried."""
         if not self._ended:
             self._left_out.say(self._clock_s(), lambda: f"{call}: left out, more calls came than can be carried")
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Take an alarm, which comes rarely enough by itself; it goes to the log."""
+        if not self._ended:
+            warn(alarm)
 
     def recording(self, name: str, duration_s: float, calls: Callable[[], int]) -> None:
         """Take a finished recording; calls: counts those that go on."""

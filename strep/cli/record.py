@@ -132,7 +132,7 @@ async def _record(recorder: Recorder, out: Path, duration_s: float | None) -> Do
         with stop_event() as stopped:
             addresses = " and ".join(map(str, receiver.addresses))
             say(f"recording what arrives at {addresses} into {out}; stop with Ctrl-C")
-            async with status_line(receiver, recorder.tally):
+            async with status_line(receiver, recorder.tally, recorder.watch):
                 try:
                     await until(stopped, receiver.wait(), duration_s)
                 finally:

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from strep.alarms import Alarm
 from strep.analysis import JsonLines
+from strep.cli.alarms import AlarmWatch
 from strep.cli.compiling import compile_ahead
 from strep.cli.news import News
 from strep.cli.options import FileFormat, new_sink, payload_types
@@ -69,7 +71,7 @@ class RecorderOptions:
 
 
 class Recorder:
-    """Is a receiver, the sink that records, a tally, and the news of both. Raises ConfigError and SinkError."""
+    """Is a receiver, the sink that records, a tally, a watch for alarms, and the news of all. Raises as they do."""
 
     def __init__(
         self,
@@ -86,11 +88,12 @@ class Recorder:
         self.sink = new_sink(options.out, options.layout, options.encoding, options.file_format)
         self.news = news or News()
         self.tally = Tally(self.sink, self.news)
+        self.watch = AlarmWatch(self._totals, self._tell)
         self.receiver = Receiver(
             target,
             rx=rx,
             tx=tx,
-            sinks=[self.sink, self.tally],
+            sinks=[self.sink, self.tally, self.watch],
             config=config,
             payload_types=told,
             plugins=plugin_runs(options.plugins, options.settings),
@@ -104,6 +107,19 @@ class Recorder:
             return
         self._lines = JsonLines(sys.stdout) if str(self._events) == STDOUT else append_lines(self._events)
         self.receiver.analysis.add(self._lines)
+
+    def _totals(self) -> dict[str, int]:
+        """Count what may go wrong, by the names of the alarms."""
+        return self.receiver.counts() | {
+            "kernel_drops": self.receiver.kernel_drops,
+            "senders_over_limit": self.receiver.senders_over_limit,
+            "write_errors": self.sink.failure_count,
+        }
+
+    def _tell(self, alarm: Alarm) -> None:
+        self.news.alarm(alarm)
+        if self._lines is not None:
+            self._lines.alarm(alarm)
 
     @property
     def events_problem(self) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +48,6 @@ def serve(
             say(f"{config}: warning: webhooks.public_key is the example's: no webhook will be believed")
         say(f"{config}: {counted(len(given.rules), 'rule')}, nothing wrong")
         return
-    logging.basicConfig(level=logging.WARNING, format="strep: %(levelname)s: %(message)s")
     asyncio.run(_serve(given))
 
 

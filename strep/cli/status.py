@@ -12,7 +12,9 @@ from typing import Protocol
 from rich.live import Live
 from rich.text import Text
 
+from strep.alarms import Alarm
 from strep.audio.block import AudioBlock
+from strep.cli.alarms import in_short
 from strep.cli.news import News
 from strep.cli.output import counted, errors_console
 from strep.cli.recordings import newest
@@ -52,6 +54,14 @@ class Activity(Protocol):
     @property
     def write_errors(self) -> int:
         """Count what the system refused to write."""
+
+
+class Watch(Protocol):
+    """Is what the line says of what goes wrong; an AlarmWatch has it."""
+
+    @property
+    def standing(self) -> list[Alarm]:
+        """Give the alarms that stand, the most important one first."""
 
 
 class Tally:
@@ -117,10 +127,15 @@ class Tally:
 
 
 class StatusLine:
-    """Writes the line; the pace is that of the time from one line to the next."""
+    """Writes the line; the pace is that of the time from one line to the next.
 
-    def __init__(self, receiver: Reception, tally: Activity, clock_s: Callable[[], float] = time.monotonic) -> None:
-        self._receiver, self._tally, self._clock_s = receiver, tally, clock_s
+    A terminal shows what fits: what goes wrong comes before what is well.
+    """
+
+    def __init__(
+        self, receiver: Reception, tally: Activity, watch: Watch, clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._receiver, self._tally, self._watch, self._clock_s = receiver, tally, watch, clock_s
         self._at_s, self._received = clock_s(), receiver.received
 
     def text(self) -> str:
@@ -128,22 +143,30 @@ class StatusLine:
         now_s, received = self._clock_s(), self._receiver.received
         pace = (received - self._received) / (now_s - self._at_s) if now_s > self._at_s else 0
         self._at_s, self._received = now_s, received
-        line = (
-            f"{counted(self._tally.calls, 'call')}, {counted(self._tally.streams, 'stream')}, {pace:.0f} packets/s, "
-            f"{self._tally.lost_packets} lost, {self._receiver.kernel_drops} kernel drops"
-        )
-        errors = self._tally.write_errors
-        return f"{line}, {counted(errors, 'write error')}" if errors else line
+        standing = self._watch.standing
+        reasons = {alarm.reason for alarm in standing}
+        parts = [
+            counted(self._tally.calls, "call"),
+            counted(self._tally.streams, "stream"),
+            f"{pace:.0f} packets/s",
+            *in_short(standing),
+            f"{self._tally.lost_packets} lost",
+        ]
+        if "kernel_drops" not in reasons:
+            parts.append(f"{self._receiver.kernel_drops} kernel drops")
+        if "write_errors" not in reasons and (errors := self._tally.write_errors):
+            parts.append(counted(errors, "write error"))
+        return ", ".join(parts)
 
 
 @contextlib.asynccontextmanager
-async def status_line(receiver: Reception, tally: Activity) -> AsyncIterator[None]:
+async def status_line(receiver: Reception, tally: Activity, watch: Watch) -> AsyncIterator[None]:
     """Keep the line up to date where stderr is a terminal; show nothing elsewhere."""
     screen = errors_console()
     if not screen.is_terminal:
         yield
         return
-    status = StatusLine(receiver, tally)
+    status = StatusLine(receiver, tally, watch)
     live = Live(console=screen, transient=True, auto_refresh=False)  # no thread beside the receiver
 
     async def keep_up_to_date() -> None:

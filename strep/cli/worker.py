@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
 
+from strep.alarms import Alarm
 from strep.audio.formats import AudioFormat
 from strep.cli.errors import say
 from strep.cli.news import News
@@ -38,6 +39,9 @@ class Dispatch(News):
             self._sent.add((payload_type, format))
             document = {"call": call, "payload_type": payload_type, "format": str(format) if format else None}
             self.entries.append(Entry(EntryKind.FORMAT, document))
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Do nothing: the supervisor has the counts of all workers, and tells their alarms together."""
 
     def left_out(self, call: str) -> None:
         """Keep a call that was left out."""

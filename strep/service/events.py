@@ -40,7 +40,8 @@ class ServiceEvent:
     `.unforked`, `.ended` (a call came to that phase; a call that is unforked goes on), `.fork_failed`, `.resumed`;
     `stream.opened` and `.closed`; `digit`; `finding.speech` and the like, of plugins (strep.analysis.jsonl has the
     fields); `leg.quarantined`, `.released`, `.cut_off` and `.refused`; `recording.finished` and `.interrupted` (the
-    service before this one was killed). call: what is known of it, empty for none.
+    service before this one was killed); `alarm` (something goes wrong with reception as a whole: strep.alarms, with the
+    fields of strep.analysis.jsonl). call: what is known of it, empty for none.
     """
 
     time_ns: int

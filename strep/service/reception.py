@@ -116,7 +116,7 @@ class Reception:
         self._numbers = 0
         self._gone: list[Recording] = []
         self._counts_of_closed = Counter[str]()
-        self._drops_of_closed = 0
+        self._drops_of_closed = self._senders_of_closed = self._failures_of_closed = 0
         self._plugins_of_closed: Mapping[str, PluginCounts] = {}
 
     async def start(self) -> None:
@@ -162,6 +162,8 @@ class Reception:
             self._gone += line.finished()
             self._counts_of_closed.update(line.receiver.counts())
             self._drops_of_closed += line.receiver.kernel_drops
+            self._senders_of_closed += line.receiver.senders_over_limit
+            self._failures_of_closed += line.sink.failure_count
             self._plugins_of_closed = sum_counts((self._plugins_of_closed, line.receiver.analysis.counts()))
 
     def counts(self) -> dict[str, int]:
@@ -179,6 +181,15 @@ class Reception:
     def kernel_drops(self) -> int:
         """Count what the kernel dropped, of closed ports too."""
         return self._drops_of_closed + sum(line.receiver.kernel_drops for line in self._lines())
+
+    def alarm_totals(self) -> dict[str, int]:
+        """Count what may go wrong, by the names of the alarms (strep.alarms), closed ports included."""
+        lines = list(self._lines())
+        return self.counts() | {
+            "kernel_drops": self.kernel_drops,
+            "senders_over_limit": self._senders_of_closed + sum(line.receiver.senders_over_limit for line in lines),
+            "write_errors": self._failures_of_closed + sum(line.sink.failure_count for line in lines),
+        }
 
     def end_leg(self, leg: str) -> None:
         """Close both directions of a leg of the target, by StreamIdentity.call."""

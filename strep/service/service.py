@@ -21,6 +21,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
+from strep.alarms import Alarms, warn
 from strep.control.client import AsyncClient
 from strep.control.webhooks import webhook_app
 from strep.control.webhooks.app import MAX_CONNECTIONS
@@ -105,7 +106,7 @@ class Service:
             self._webhooks.app, host=host, port=port, max_connections=MAX_CONNECTIONS, name="webhooks.listen"
         )
         self._running: list[asyncio.Task[None]] = []
-        self._refusals = RefusalReport()
+        self._refusals, self._alarms = RefusalReport(), Alarms()
         self._entered = self._is_stopping = False
 
     def __repr__(self) -> str:
@@ -240,8 +241,16 @@ class Service:
             await asyncio.sleep(_TICK_S)
             self._board.tick()
             self._forks.tell_finished()
+            self._tell_alarms()
             for line in self._refusals.lines(self._webhooks.counts.refused, time.monotonic_ns()):
                 _log.warning("%s", line)
+
+    def _tell_alarms(self) -> None:
+        now_ns = self._clock_ns()
+        if self._alarms.is_due(now_ns):
+            for alarm in self._alarms.look(now_ns, self._reception.alarm_totals()):
+                warn(alarm)
+                self._board.tell("alarm", None, **alarm.describe())
 
     def _end_leg(self, leg: str) -> None:
         with contextlib.suppress(StrepError):  # of a sink: wait() raises it

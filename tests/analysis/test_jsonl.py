@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from strep.alarms import Alarm, AlarmState
 from strep.analysis import Found, JsonLines, Notice, PluginRun, jsonl
 from strep.errors import SinkError
 from strep.plugins import registry
 from strep.plugins.base import Finding
+from strep.sinks.sidecar import utc_text
 from strep.stream.events import Direction, Leg, StreamIdentity, StreamOpened
 from tests.analysis.faulty import Sound
 from tests.analysis.test_faults import record
@@ -109,6 +111,23 @@ def test_a_disk_that_is_full_is_told(caplog):
     assert writer.failure is not None
     assert writer.missed == 1
     assert "nothing more is written to /dev/full: " in caplog.text
+
+
+def test_an_alarm_is_a_line_about_no_call():
+    stream = io.StringIO()
+    told = JsonLines(stream)
+    told(notice(1))
+    told.alarm(Alarm("rejected_leg", AlarmState.STANDING, 5, 12, START_NS + 1_000_000_000, START_NS))
+    told.close()
+    assert lines(stream)[1] == {
+        "event": "alarm",
+        "time": utc_text(START_NS + 1_000_000_000),
+        "reason": "rejected_leg",
+        "state": "standing",
+        "count": 5,
+        "total": 12,
+        "since": utc_text(START_NS),
+    }
 
 
 def test_lines_begin_with_what_they_are_about():

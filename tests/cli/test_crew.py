@@ -248,11 +248,24 @@ def crew(tmp_path):
 
 def test_the_status_line_says_what_all_workers_do(crew):
     now_s = [0.0]
-    line = StatusLine(crew, crew, clock_s=lambda: now_s[0])
+    line = StatusLine(crew, crew, crew.watch, clock_s=lambda: now_s[0])
     crew.ledger.take(0, Counts(received=100, lost_packets=2, calls=3, streams=6))
     crew.ledger.take(1, Counts(received=300, lost_packets=1, calls=1, streams=1))
     now_s[0] = 2.0
     assert line.text() == "4 calls, 7 streams, 200 packets/s, 3 lost, 0 kernel drops"
+
+
+def test_what_goes_wrong_is_told_once_for_all_workers(crew, caplog):
+    now_ns = [0]
+    crew = crew_module.Crew(crew.inputs, crew.options, clock_ns=lambda: now_ns[0])
+    crew.ledger.take(0, Counts(received=60, fates={"accepted": 10, "rejected_leg": 50}, failures=1))
+    now_ns[0] = 1_000_000_000
+    crew.ledger.take(1, Counts(received=80, fates={"accepted": 10, "rejected_leg": 70}, failures=1))
+    assert [(alarm.reason, alarm.total) for alarm in crew.watch.standing] == [
+        ("write_errors", 2),
+        ("rejected_leg", 120),
+    ]
+    assert caplog.messages == ["write_errors began: 1 failed write so far", "rejected_leg began: 50 datagrams so far"]
 
 
 def test_what_workers_come_across_is_told_when_it_is_and_once_for_all_of_them():

@@ -1,3 +1,4 @@
+import logging
 import signal
 import warnings
 
@@ -73,6 +74,23 @@ def test_our_warnings_are_one_line_and_no_end(category):
 
     result = run(action)
     assert (result.stderr, result.stdout, result.exit_code) == ("strep: warning: be careful\n", "done\n", 0)
+
+
+def test_what_is_logged_is_one_line_and_below_it_what_goes_with_a_fault():
+    def action():
+        log = logging.getLogger("strep.somewhere")
+        log.info("nothing to see")
+        log.warning("be\ncareful %d", 7)
+        try:
+            raise ValueError("ours")
+        except ValueError:
+            log.exception("failed")
+
+    result = run(action)
+    first, second, *more = result.stderr.splitlines()
+    assert (first, second) == ("strep: warning: be careful 7", "strep: error: failed")
+    assert more[0].startswith("Traceback") and more[-1] == "ValueError: ours"
+    assert not logging.getLogger("strep").handlers
 
 
 def test_a_warning_of_others_is_shown_as_python_does():

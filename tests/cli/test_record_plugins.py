@@ -6,6 +6,9 @@ import signal
 import pytest
 
 from tests.cli.test_record import datagrams, record  # noqa: F401  (a fixture)
+from tests.traffic import Sender
+
+CUT_SHORT = Sender().packet()[:20]  # within the STREP header
 
 
 def lines(path):
@@ -31,6 +34,22 @@ def test_events_alone_go_to_a_file_which_is_appended_to(record, tmp_path):  # no
     recording.process.wait()
     recording.stop(signal.SIGINT)
     assert (tmp_path / "told.jsonl").read_text() == '{"sequence": 1}\n{"seq\n'
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")])
+def test_what_goes_wrong_is_told_in_the_log_and_the_events_while_it_happens(record, tmp_path, workers):  # noqa: F811
+    recording = record("--target", "udp:127.0.0.1:0", "--events", "told.jsonl", *workers)
+    recording.send([b"\x80", CUT_SHORT])
+    said = {recording.process.stderr.readline() for _ in range(2)}
+    assert said == {f"strep: warning: malformed_{which} began: 1 datagram so far\n" for which in ("rtp", "strep")}
+    told = []
+    while len(told) < 2 and recording.process.poll() is None:  # its watchdog ends it
+        told = [line for path in tmp_path.glob("told*.jsonl") for line in lines(path)]
+    recording.stop(signal.SIGINT)
+    assert sorted((line["event"], line["reason"], line["state"], line["total"]) for line in told) == [
+        ("alarm", "malformed_rtp", "raised", 1),
+        ("alarm", "malformed_strep", "raised", 1),
+    ]
 
 
 def test_events_on_stdout_have_it_to_themselves(record):  # noqa: F811

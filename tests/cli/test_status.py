@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 from strep.audio.block import SampleState
 from strep.audio.formats import parse_format
+from strep.cli.alarms import AlarmWatch
 from strep.cli.news import News
 from strep.cli.status import StatusLine, Tally
 from strep.sinks.recordings import Failure
@@ -18,6 +19,8 @@ from strep.stream.events import (
     StreamIdentity,
     StreamOpened,
 )
+
+CALM = AlarmWatch(dict, lambda alarm: None)
 
 
 def tally_of(**sink):
@@ -72,7 +75,7 @@ def test_losses_add_up_and_silence_is_none():
 def test_the_pace_is_that_of_the_time_since_the_line_before():
     now_s = [10.0]
     receiver = SimpleNamespace(received=100, kernel_drops=7)
-    line = StatusLine(receiver, tally_of(), clock_s=lambda: now_s[0])
+    line = StatusLine(receiver, tally_of(), CALM, clock_s=lambda: now_s[0])
     now_s[0], receiver.received = 10.5, 600
     assert line.text() == "0 calls, 0 streams, 1000 packets/s, 0 lost, 7 kernel drops"
     now_s[0] = 11.0
@@ -81,8 +84,28 @@ def test_the_pace_is_that_of_the_time_since_the_line_before():
 
 def test_a_line_at_the_same_instant_has_no_pace():
     receiver = SimpleNamespace(received=5, kernel_drops=0)
-    line = StatusLine(receiver, tally_of(), clock_s=lambda: 1.0)
+    line = StatusLine(receiver, tally_of(), CALM, clock_s=lambda: 1.0)
     assert " 0 packets/s" in line.text()
+
+
+def test_what_goes_wrong_comes_before_what_is_well_and_fits_a_terminal():
+    told = []
+    totals = {"rejected_sender": 12_000, "rejected_leg": 345, "malformed_rtp": 7, "write_errors": 0, "kernel_drops": 0}
+    watch = AlarmWatch(lambda: totals, told.append)
+    watch.flush(0)
+    line = StatusLine(SimpleNamespace(received=0, kernel_drops=0), tally_of(), watch, clock_s=lambda: 0.0)
+    wrong = "0 calls, 0 streams, 0 packets/s, refused 12,345 (rejected_sender), malformed 7"
+    assert len(wrong) <= 80
+    assert line.text() == f"{wrong} (malformed_rtp), 0 lost, 0 kernel drops"
+    totals |= {"kernel_drops": 2_000, "write_errors": 3}
+    watch.flush(1_000_000_000)
+    begin = "0 calls, 0 streams, 0 packets/s, 2,000 kernel drops, 3 write errors, refused 12,345"
+    assert line.text().startswith(begin)
+    assert line.text().count("kernel drops") == line.text().count("write errors") == 1
+    assert [alarm.reason for alarm in told] == [
+        *("rejected_sender", "rejected_leg", "malformed_rtp"),
+        *("kernel_drops", "write_errors"),
+    ]
 
 
 def test_what_happens_is_told_once():
@@ -101,7 +124,7 @@ def test_what_happens_is_told_once():
         "one: not all of it could be written: No space left on device",
         "recorded two.wav, 1.50 s; 1 call open",
     ]
-    line = StatusLine(SimpleNamespace(received=0, kernel_drops=0), tally, clock_s=lambda: 0.0)
+    line = StatusLine(SimpleNamespace(received=0, kernel_drops=0), tally, CALM, clock_s=lambda: 0.0)
     assert line.text().endswith(", 3 write errors")
 
 

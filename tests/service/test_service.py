@@ -30,6 +30,7 @@ from tests.service.scene import (
     sidecars,
     times_forked,
 )
+from tests.traffic import Sender
 
 #: Half of all webhooks late by up to 0.3 s, half sent twice, a third after the next one of their call.
 LATE, DOUBLED, DISORDERED = 0.5, 0.5, 0.3
@@ -142,6 +143,22 @@ async def test_a_call_is_forked_to_two_ports_of_its_own(tmp_path):
         assert about["call_leg_id"] == str(call.call_leg_id)
         for direction in Direction:
             assert len(heard(document, direction)) > 6000
+
+
+async def test_what_goes_wrong_with_reception_is_told_while_it_happens(tmp_path, caplog):
+    async with scene(tmp_path, Settings(rule='name = "all"')) as stage:
+        address = stage.service.media_address
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.sendto(Sender().packet()[:20], (address.host, address.port))
+        await stage.told("alarm")
+        (alarm,) = [event for event in stage.events if event.kind == "alarm"]
+        assert {key: alarm.detail[key] for key in ("reason", "state", "count", "total")} == {
+            "reason": "malformed_strep",
+            "state": "raised",
+            "count": 1,
+            "total": 1,
+        }
+        assert "malformed_strep began: 1 datagram so far" in caplog.messages
 
 
 async def test_what_nobody_forked_is_quarantined_and_released_when_it_becomes_known(tmp_path):
