@@ -8,6 +8,7 @@ or SIGHUP before the command was done. A traceback means a bug in strep.
 from __future__ import annotations
 
 import logging
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -64,8 +65,12 @@ def fail_as_wrong_use(message: str) -> NoReturn:
 def say(message: str) -> None:
     """Put one line on stderr, however long it is and whatever is in it. Where that has gone, nobody wants to know."""
     line = Text("strep: ", style="bold").append(printable(" ".join(message.split())), style="not bold")
+    console = errors_console()
+    with console.capture() as shown:
+        console.print(line, soft_wrap=True)
     with suppress(OSError):
-        errors_console().print(line, soft_wrap=True)
+        sys.stderr.write(shown.get())  # while a live line stands there, rich passes this on above it, but no console's
+        sys.stderr.flush()
 
 
 def _reason(error: OSError) -> str:

@@ -1,12 +1,16 @@
+import io
 import logging
+import re
 import signal
 import warnings
 
 import pytest
 import typer
+from rich.console import Console
+from rich.live import Live
 from typer.testing import CliRunner
 
-from strep.cli.errors import OneLineErrors, fail
+from strep.cli.errors import OneLineErrors, fail, say
 from strep.cli.signals import Interrupted
 from strep.control import PrivateAddressWarning
 from strep.errors import CaptureFileError, ConfigError, StrepError
@@ -91,6 +95,15 @@ def test_what_is_logged_is_one_line_and_below_it_what_goes_with_a_fault():
     assert (first, second) == ("strep: warning: be careful 7", "strep: error: failed")
     assert more[0].startswith("Traceback") and more[-1] == "ValueError: ours"
     assert not logging.getLogger("strep").handlers
+
+
+def test_what_is_said_beside_a_live_line_stands_above_it():
+    terminal = io.StringIO()
+    screen = Console(file=terminal, force_terminal=True, width=40)
+    with Live("live", console=screen, auto_refresh=False) as live:
+        live.refresh()
+        say("something")
+    assert re.search(r"live\r\x1b\[2K.*strep: .*something *\nlive", terminal.getvalue(), re.DOTALL)
 
 
 def test_a_warning_of_others_is_shown_as_python_does():
