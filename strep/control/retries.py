@@ -13,8 +13,9 @@ What went wrong falls into two kinds, and the rules follow from them:
   - Any other POST (siprec_start, switch_supervisor_role) is not sent again: it could act twice.
 
 The number of attempts is bounded, and so is the time after which none begins. A wait that the platform asks for is
-kept in full; if it ends after that time, the command is given up at once instead of being waited for in vain. All other
-answers are final.
+kept in full; if it ends after that time, the command is given up at once instead of being waited for in vain. Waits
+double with each failure, but a rate limit is no sign of a platform that needs rest: it says itself when to come again,
+and if it does not, the wait stays short. All other answers are final.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class RetryPolicy:
     fork that begins later has lost most of a usual call, and as it leaves a command_id's 60 s room enough.
     first_wait_s, longest_wait_s: the wait after the first failure, which doubles with each further one up to the
     longest; a quarter of a second is what a platform takes to move on from a node that failed, and audio is lost
-    meanwhile. Of each wait a random part between none and half is left out, so that many clients that failed together
+    meanwhile. longest_limited_wait_s: the same for a rate limit that does not say when it is lifted; limits are counted
+    by the second, and 1 s leaves room for the 45 attempts in 50 s of which one succeeds (99 %) when nine in ten are
+    refused. Of each wait a random part between none and half is left out, so that many clients that failed together
     do not come back together.
 
     Raises ConfigError, naming the field.
@@ -79,18 +82,31 @@ class RetryPolicy:
     total_s: float = 30.0
     first_wait_s: float = 0.25
     longest_wait_s: float = 4.0
+    longest_limited_wait_s: float = 1.0
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise ConfigError(f"attempts: expected 1 or more, found {self.attempts}")
-        for name in ("total_s", "first_wait_s", "longest_wait_s"):
+        for name in ("total_s", "first_wait_s", "longest_wait_s", "longest_limited_wait_s"):
             if not 0 <= (value := getattr(self, name)) < math.inf:
                 raise ConfigError(f"{name}: expected a time of 0 or more, found {value}")
 
     def backoff_s(self, failures: int, chance: float) -> float:
         """Say how long to wait after so many failures. chance: from 0 to 1."""
-        whole = math.ldexp(self.first_wait_s, min(failures - 1, 64))  # 2 ** 64 waits are over any longest_wait_s
-        return min(whole, self.longest_wait_s) * (1 - chance / 2)
+        return self._doubled_s(failures, self.longest_wait_s) * (1 - chance / 2)
+
+    def limited_s(self, failures: int, chance: float, asked_s: float | None) -> float:
+        """Say how long to wait after so many failures, the last of which was a rate limit. asked_s: until it is lifted.
+
+        Up to half of the first wait comes on top of what is asked for: whoever was told the same would come back at
+        the same instant, and a longer one would cost attempts.
+        """
+        backoff_s = self._doubled_s(failures, min(self.longest_wait_s, self.longest_limited_wait_s))
+        return max((asked_s or 0.0) + self.first_wait_s * chance / 2, backoff_s * (1 - chance / 2))
+
+    def _doubled_s(self, failures: int, longest_s: float) -> float:
+        whole = math.ldexp(self.first_wait_s, min(failures - 1, 64))  # 2 ** 64 waits are over any longest wait
+        return min(whole, longest_s)
 
 
 class Attempts:
@@ -127,13 +143,15 @@ class Attempts:
     def end(self, outcome: Outcome, now_s: float, chance: float, asked_s: float | None = None) -> float | None:
         """End an attempt; say how many seconds to wait before the next one, None if there is none.
 
-        asked_s: the wait that the platform asks for. The backoff comes on top of it: whoever was told the same wait
-        would come back at the same instant otherwise.
+        asked_s: the wait that the platform asks for. The backoff comes on top of it.
         """
         if outcome.may_have_acted:
             self.may_have_acted = True
             self.first_used_s = self._began_s if self.first_used_s is None else min(self.first_used_s, self._began_s)
         if not outcome.is_passing:
             return None
-        wait_s = (asked_s or 0.0) + self._policy.backoff_s(self.made, chance)
+        if outcome is Outcome.RATE_LIMITED:
+            wait_s = self._policy.limited_s(self.made, chance, asked_s)
+        else:
+            wait_s = (asked_s or 0.0) + self._policy.backoff_s(self.made, chance)
         return wait_s if self.may_begin(now_s + wait_s) else None

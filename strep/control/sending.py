@@ -182,6 +182,9 @@ class AsyncSender:
             account, policy, timeout_s=timeout_s, clock=clock, wall_clock=wall_clock, jitter=jitter
         )
         self._http = httpx.AsyncClient(**settings, transport=transport)
+        # Held for one exchange, not for a wait before the next one: what waits keeps nobody else from being sent. In
+        # turn, while the queue of httpx's pool gives up after a time and counts as a failure.
+        self._turn = asyncio.Semaphore(max_connections)
         self._sleep, self._clock = sleep, clock
 
     @property
@@ -193,12 +196,13 @@ class AsyncSender:
         """Send a command, again where that helps and is safe; give its result, or raise what became of it."""
         carriage = self._carrier.carriage(command)
         while True:
-            carriage.begin(self._clock())
-            try:
-                reply = await self._exchange(carriage.request)
-            except BaseException:
-                carriage.interrupt(self._clock())
-                raise
+            async with self._turn:
+                carriage.begin(self._clock())
+                try:
+                    reply = await self._exchange(carriage.request)
+                except BaseException:
+                    carriage.interrupt(self._clock())
+                    raise
             result = self._carrier.end(carriage, reply)
             if not isinstance(result, Wait):
                 return result

@@ -1,4 +1,4 @@
-"""Send the service's commands, some at a time, and again where that makes sense.
+"""Send the service's commands, and again where that makes sense. How many are under way at a time, the client says.
 
 The client below tries a command again by itself for a while; this goes on for as long as the platform knows the command
 again by its id, so that it is carried out once however often it is sent.
@@ -29,7 +29,7 @@ from strep.errors import ConfigError, ControlError
 _log = logging.getLogger(__name__)
 #: What may go well the next time: the platform is busy, cannot be reached, or is behind with its own state.
 _PASSING = (RateLimited, ServerError, PlatformUnreachable, NotAnswered)
-#: Between tries, doubled each time: beyond what the client itself waits, short against a call.
+#: Between tries, doubled each time but for a rate limit: beyond what the client itself waits, short against a call.
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.25, 4.0
 _POINTS_TO_CALL = "call_control_id"
 
@@ -43,11 +43,11 @@ class Refusal:
 
 
 class Commander:
-    """Sends at most `at_once` commands at a time. retries: how often one was sent again by this."""
+    """Sends commands by a client. asks: how many questions may be under way; retries: how often one was sent again."""
 
-    def __init__(self, client: AsyncClient, at_once: int) -> None:
+    def __init__(self, client: AsyncClient, asks: int) -> None:
         self._client = client
-        self._turn = asyncio.Semaphore(at_once)
+        self._may_ask = asyncio.Semaphore(asks)  # hundreds of calls can fall silent at once: forks go before that
         self.retries = 0
 
     async def fork(self, command: ForkStart, is_wanted: Callable[[], bool], give_up_s: float) -> Refusal | None:
@@ -57,7 +57,7 @@ class Commander:
         deadline_s = asyncio.get_running_loop().time() + give_up_s
         while True:
             try:
-                async with self._turn, asyncio.timeout_at(deadline_s):
+                async with asyncio.timeout_at(deadline_s):
                     if is_wanted():
                         await self._client.send(command)
                 return None
@@ -65,6 +65,9 @@ class Commander:
                 return refusal
             except _PASSING as error:
                 refusal = Refusal(str(error))
+                is_limited = isinstance(error, RateLimited)
+                wait_s = max(getattr(error, "retry_after_s", None) or 0.0, _FIRST_DELAY_S if is_limited else delay_s)
+                delay_s = delay_s if is_limited else min(2 * delay_s, _LAST_DELAY_S)
             except AlreadyActive as error:
                 # After a repetition it was the first one that did it.
                 return None if is_repeated or error.attempts > 1 else Refusal(str(error))
@@ -72,17 +75,16 @@ class Commander:
                 if isinstance(error, NotAuthorised):
                     _log.error("the platform does not let this API key fork calls: %s", error)
                 return Refusal(str(error), is_gone=says_gone(error))
-            if asyncio.get_running_loop().time() + delay_s >= deadline_s:
+            if asyncio.get_running_loop().time() + wait_s >= deadline_s:
                 return refusal
-            await asyncio.sleep(delay_s)
-            delay_s, is_repeated = min(2 * delay_s, _LAST_DELAY_S), True
+            await asyncio.sleep(wait_s)
+            is_repeated = True
             self.retries += 1
 
     async def stop(self, command: ForkStop) -> str | None:
         """Send a fork_stop; give the reason why it was refused, if it was."""
         try:
-            async with self._turn:
-                await self._client.send(command)
+            await self._client.send(command)
         except (ControlError, ConfigError) as error:
             return str(error)
         return None
@@ -90,7 +92,7 @@ class Commander:
     async def is_alive(self, call_control_id: str) -> bool | None:
         """Ask the platform whether a call is alive; None: it did not say."""
         try:
-            async with self._turn:
+            async with self._may_ask:
                 return (await self._client.retrieve_call(call_control_id)).is_alive
         except (ControlError, ConfigError) as error:
             return False if says_gone(error) else None

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, PlainValidator, SecretStr, Validatio
 
 from strep.audio.formats import AudioFormat, parse_payload_type
 from strep.control.account import Account
+from strep.control.sending import DEFAULT_CONNECTIONS
 from strep.control.webhooks import read_public_key
 from strep.errors import ConfigError
 from strep.net.address import UdpAddress
@@ -106,8 +107,9 @@ class Api(Part):
 
     key_env, key_file: the environment variable, or else the file, that holds the key. secret_env, secret_file: the same
     for the secret of the older API; with one, key and secret go by Basic authentication. base_url: another platform
-    than the public one. commands: how many are sent at a time. give_up_s: how long a fork command is tried again; the
-    platform knows a command again for 60 s, so after that a repeated one could act twice.
+    than the public one. commands: how many are under way at a time; one that waits to be sent again is not. give_up_s:
+    how long a fork command is tried again; the platform knows a command again for 60 s, so after that a repeated one
+    could act twice.
     """
 
     key_env: str | None = None
@@ -116,8 +118,8 @@ class Api(Part):
     secret_file: Path | None = None
     base_url: str | None = None
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
-    commands: Annotated[int, Field(ge=1, le=100)] = 8
-    give_up_s: Annotated[float, Field(ge=1, le=55)] = 50.0
+    commands: Annotated[int, Field(ge=1, le=100)] = DEFAULT_CONNECTIONS
+    give_up_s: Annotated[float, Field(ge=1, le=55)] = 55.0
 
     @model_validator(mode="after")
     def _check(self) -> Api:

@@ -14,8 +14,8 @@ key_env = "TELNYX_API_KEY"          # the environment variable with the API key,
 # secret_file = "telnyx.secret"
 # base_url = "https://api.telnyx.com/v2"
 # timeout_s = 10.0
-# commands = 8                      # sent at a time
-# give_up_s = 50.0                  # how long a fork command is tried again; the platform knows it again for 60 s
+# commands = 20                     # under way at a time
+# give_up_s = 55.0                  # how long a fork command is tried again; the platform knows it again for 60 s
 
 [webhooks]
 listen = "127.0.0.1:8080"           # behind your TLS proxy; the platform posts to https://your.host/webhooks

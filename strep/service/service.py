@@ -85,7 +85,7 @@ class Service:
         self._lines = Hook("events", writes, limits.hook_queue)
         self._client = client or _client(config)
         self._owns_client = client is None
-        self._commander = Commander(self._client, config.api.commands)
+        self._commander = Commander(self._client, max(config.api.commands // 2, 1))
         wires = Wires(self._act, self._told, self._on_call.put, self._end_leg, self._readmit)
         self._board = Switchboard(config, wires, clock_ns)
         answers = Answers(
@@ -270,7 +270,13 @@ class Service:
 
 def _client(config: ServiceConfig) -> AsyncClient:
     api = config.api
-    return AsyncClient(api.read_key(), api_secret=api.read_secret(), base_url=api.base_url, timeout_s=api.timeout_s)
+    return AsyncClient(
+        api.read_key(),
+        api_secret=api.read_secret(),
+        base_url=api.base_url,
+        timeout_s=api.timeout_s,
+        max_connections=api.commands,
+    )
 
 
 def _write_line(event: ServiceEvent) -> None:

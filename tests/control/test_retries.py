@@ -65,7 +65,20 @@ def test_chance_takes_up_to_half_of_a_wait_away():
 def test_a_wait_that_is_asked_for_is_kept_in_full_with_the_backoff_on_top():
     command = attempts()
     command.begin(0.0)
-    assert command.end(Outcome.RATE_LIMITED, 0.0, 1.0, asked_s=7.0) == 7.0 + POLICY.first_wait_s / 2
+    assert command.end(Outcome.SERVER_ERROR, 0.0, 1.0, asked_s=7.0) == 7.0 + POLICY.first_wait_s / 2
+
+
+def test_a_limit_that_says_when_it_is_lifted_is_waited_for_in_full_and_hardly_longer_however_often():
+    command = attempts()
+    for _ in range(4):
+        command.begin(0.0)
+        assert 7.0 <= command.end(Outcome.RATE_LIMITED, 0.0, 1.0, asked_s=7.0) <= 7.0 + POLICY.first_wait_s / 2
+        assert command.end(Outcome.RATE_LIMITED, 0.0, 0.0, asked_s=7.0) == 7.0
+
+
+def test_a_limit_that_does_not_say_so_is_waited_for_a_second_at_most():
+    assert [POLICY.limited_s(n, 0.0, None) for n in range(1, 6)] == [0.25, 0.5, 1.0, 1.0, 1.0]
+    assert RetryPolicy(longest_wait_s=0.5).limited_s(9, 0.0, None) == 0.5
 
 
 def test_a_wait_that_would_end_too_late_is_not_begun():
