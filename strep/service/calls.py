@@ -12,10 +12,13 @@ Webhooks come late, twice and in any order, and all of that gives the same end:
 1. A phase is only ever left forwards, but for a fork that was refused. What comes for a call that has ENDED adds to
    what is known of it, and nothing else.
 2. A call is told to fork once at most: `Act.FORK` is given once, and the command that is sent for it keeps its id.
-3. A fork that somebody else started before ours is not ours: the call is then not forked again.
-4. After the end of its fork, and after its own, the media of a call is taken until `close`: what is on its way still
+3. A call is decided as soon as what the rules ask for is known, however late that comes. When it is not waited for any
+   longer (`give_up`), a later rule may have the call; if none does, what comes yet decides it still. That a call was
+   answered, several webhooks tell, and the platform when it is asked, which is done for one that rings for long.
+4. A fork that somebody else started before ours is not ours: the call is then not forked again.
+5. After the end of its fork, and after its own, the media of a call is taken until `close`: what is on its way still
    belongs to it.
-5. The end of a fork is not that of the call: somebody may fork it anew. That is not a fork of ours: its media is taken
+6. The end of a fork is not that of the call: somebody may fork it anew. That is not a fork of ours: its media is taken
    if a rule accepts it, and else is what nobody here asked for.
 """
 
@@ -23,7 +26,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from strep.control import StreamType
@@ -32,11 +35,22 @@ from strep.service.facts import CallFacts
 from strep.service.rules import Decision, ForkMode, Rule, decide
 
 _SECOND_NS = 1_000_000_000
-#: How long a call that was answered waits for the webhook that says what a rule asks for. Webhooks are some hundred
-#: milliseconds late, seldom seconds; what is said meanwhile is not recorded.
-DECIDE_WITHIN_NS = 2 * _SECOND_NS
-#: What says that a call was answered, whichever of them comes first.
-_ANSWERED = frozenset({"call.answered", "call.bridged", "call.fork.started"})
+#: What says that a call was answered, whichever of them comes first: all of them need its audio.
+_ANSWERED = frozenset(
+    {
+        "call.answered",
+        "call.bridged",
+        "call.dtmf.received",
+        "call.fork.started",
+        "call.machine.detection.ended",
+        "call.playback.started",
+        "call.speak.started",
+        "streaming.started",
+    }
+)
+#: So long after a call was heard of first, the platform is asked whether it was answered, as the webhook may be lost.
+#: Most calls are answered within 10 s, and none rings for longer than some minutes: a call costs few questions.
+_ASK_AFTER_NS = tuple(seconds * _SECOND_NS for seconds in (10, 30, 70, 150, 310, 630))
 
 
 class Phase(enum.StrEnum):
@@ -49,6 +63,14 @@ class Phase(enum.StrEnum):
     STOPPING = "stopping"
     UNFORKED = "unforked"  #: it goes on, but our fork of it is over
     ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Is what the platform says of a call when it is asked. is_answered: that it was, as far as that can be told."""
+
+    is_alive: bool
+    is_answered: bool = False
 
 
 class Act(enum.Enum):
@@ -70,7 +92,8 @@ class Call:
     """Is one call. Every method gives the acts that follow from it.
 
     since_ns: when it came to its phase. decision: what the rules say, once they can. is_ours: we have it forked, or
-    try to, or had it forked last. is_resumed: it was known to a service before this one. is_closed: its recordings are
+    try to, or had it forked last. is_provisional: the decision is not to fork, and was made without all that the rules
+    ask for. is_resumed: it was known to a service before this one. is_closed: its recordings are
     closed. pair: the ports that it was allotted, for rx and tx. command_id, sent_ns: of its fork command. failure: why
     its fork failed. ended_by: what ended it, or its fork.
     """
@@ -80,7 +103,7 @@ class Call:
         self.phase = Phase.INITIATED
         self.since_ns = now_ns
         self.decision: Decision | None = None
-        self.is_ours = self.is_resumed = self.is_closed = False
+        self.is_ours = self.is_provisional = self.is_resumed = self.is_closed = False
         self.pair: tuple[int, int] | None = None
         self.command_id: str | None = None
         self.sent_ns = 0
@@ -88,6 +111,7 @@ class Call:
         self.ended_by: str | None = None
         self.open_streams = 0
         self._heard_ns = now_ns
+        self._asked = 0
         self._is_forked_elsewhere = False
 
     @property
@@ -113,7 +137,8 @@ class Call:
         """Tell whether a service after this one must know of it: it is undecided yet, or its media is taken, or was."""
         if self.phase is Phase.ENDED:
             return self.takes_media
-        return self.decision is None or self.takes_media or self.phase is Phase.UNFORKED
+        is_decided = self.decision is not None and not self.is_provisional
+        return not is_decided or self.takes_media or self.phase is Phase.UNFORKED
 
     def take(self, event: WebhookEvent, rules: Sequence[Rule], now_ns: int) -> list[Act]:
         """Take a webhook."""
@@ -129,18 +154,32 @@ class Call:
             self._move(Phase.ANSWERED, now_ns)
         return self._decide(rules, now_ns)
 
-    def pass_time(self, rules: Sequence[Rule], silence_ns: int, now_ns: int) -> list[Act]:
-        """Do what is due: decide without what has not come, and look after a call that was not heard for so long."""
-        acts = self._decide(rules, now_ns)
+    def pass_time(self, silence_ns: int, now_ns: int) -> list[Act]:
+        """Do what is due: look after a call that rings for long, and after one that was not heard for so long."""
+        if self.phase is Phase.INITIATED:
+            is_due = self._asked < len(_ASK_AFTER_NS) and now_ns - self.since_ns >= _ASK_AFTER_NS[self._asked]
+            self._asked += is_due
+            return [Act.CHECK] if is_due else []
         if self.phase in _WITH_MEDIA and not self.open_streams and now_ns - self._heard_ns >= silence_ns:
             self._heard_ns = now_ns
-            acts.append(Act.CHECK)
-        return acts
+            return [Act.CHECK]
+        return []
+
+    def give_up(self, rules: Sequence[Rule], now_ns: int) -> list[Act]:
+        """Decide without what has not come."""
+        return self._decide(rules, now_ns, final=True)
 
     def fork_done(self, now_ns: int) -> list[Act]:
         """Take the platform's yes to the fork."""
         if self.phase is Phase.FORKING:
             self._move(Phase.FORKED, now_ns)
+        return []
+
+    def fork_early(self, now_ns: int) -> list[Act]:
+        """Take the platform's word that the call, which was to be forked, rings still: it is decided when answered."""
+        if self.phase is Phase.FORKING:
+            self.decision, self.is_ours, self.command_id, self.sent_ns = None, False, None, 0
+            self._move(Phase.INITIATED, now_ns)
         return []
 
     def fork_failed(self, reason: str, now_ns: int, *, is_gone: bool = False, was_sent: bool = True) -> list[Act]:
@@ -166,10 +205,15 @@ class Call:
         """Take the platform's answer to the end of the fork, whichever it was: nothing more is expected."""
         return self._unfork("stopped", now_ns) if self.phase is Phase.STOPPING else []
 
-    def checked(self, *, is_alive: bool, now_ns: int) -> list[Act]:
+    def checked(self, status: Status, rules: Sequence[Rule], now_ns: int) -> list[Act]:
         """Take what the platform says of the call."""
         self._heard_ns = now_ns
-        return [] if is_alive else self._end("gone", now_ns)
+        if self.phase is not Phase.INITIATED:
+            return [] if status.is_alive else self._end("gone", now_ns)
+        if not status.is_answered:  # of one that rings the platform need not say that it is alive
+            return []
+        self._move(Phase.ANSWERED, now_ns)
+        return self._decide(rules, now_ns)
 
     def stream_opened(self, now_ns: int) -> None:
         """Take note of media."""
@@ -199,7 +243,7 @@ class Call:
             "fork": decision.fork.value,
             "stream_type": decision.stream_type.value if decision.stream_type else None,
             "accept": decision.accept,
-            "is_decided": self.decision is not None,
+            "is_decided": self.decision is not None and not self.is_provisional,
             "is_ours": self.is_ours,
             "is_forked_elsewhere": self._is_forked_elsewhere,
             "command_id": self.command_id,
@@ -247,15 +291,17 @@ class Call:
         elif not self.is_ours:
             self._is_forked_elsewhere = True
 
-    def _decide(self, rules: Sequence[Rule], now_ns: int) -> list[Act]:
-        if self.phase is not Phase.ANSWERED or self.decision is not None:
+    def _decide(self, rules: Sequence[Rule], now_ns: int, *, final: bool = False) -> list[Act]:
+        if self.phase is not Phase.ANSWERED or not (self.decision is None or self.is_provisional):
             return []
-        is_late = now_ns - self.since_ns >= DECIDE_WITHIN_NS
-        decision = decide(rules, self.facts, final=is_late)
-        if decision is not None and self._is_forked_elsewhere:
+        decision = decide(rules, self.facts, final=final)
+        if decision is None:
+            return []
+        if self._is_forked_elsewhere:
             decision = replace(decision, fork=ForkMode.NO)
         self.decision = decision
-        if decision is None or decision.fork is ForkMode.NO:
+        self.is_provisional = final and decision.fork is ForkMode.NO
+        if decision.fork is ForkMode.NO:
             return []
         self.is_ours = True
         self._move(Phase.FORKING, now_ns)

@@ -25,6 +25,7 @@ from strep.control.errors import (
     ServerError,
 )
 from strep.errors import ConfigError, ControlError
+from strep.service.calls import Status
 
 _log = logging.getLogger(__name__)
 #: What may go well the next time: the platform is busy, cannot be reached, or is behind with its own state.
@@ -36,10 +37,11 @@ _POINTS_TO_CALL = "call_control_id"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Is why a fork did not come about. is_gone: there is no such call any more."""
+    """Is why a fork did not come about. is_gone: there is no such call any more. is_early: it is not answered yet."""
 
     reason: str
     is_gone: bool = False
+    is_early: bool = False
 
 
 class Commander:
@@ -64,7 +66,7 @@ class Commander:
             except TimeoutError:
                 return refusal
             except _PASSING as error:
-                refusal = Refusal(str(error))
+                refusal = Refusal(str(error), is_early=isinstance(error, NotAnswered))
                 is_limited = isinstance(error, RateLimited)
                 wait_s = max(getattr(error, "retry_after_s", None) or 0.0, _FIRST_DELAY_S if is_limited else delay_s)
                 delay_s = delay_s if is_limited else min(2 * delay_s, _LAST_DELAY_S)
@@ -89,13 +91,18 @@ class Commander:
             return str(error)
         return None
 
-    async def is_alive(self, call_control_id: str) -> bool | None:
-        """Ask the platform whether a call is alive; None: it did not say."""
+    async def ask(self, call_control_id: str) -> Status | None:
+        """Ask the platform how a call is; None: it did not say.
+
+        It says nothing of directions, numbers and headers, nor whether a call was answered; but it says how long the
+        call lasts, and before it is answered that is nothing.
+        """
         try:
             async with self._may_ask:
-                return (await self._client.retrieve_call(call_control_id)).is_alive
+                told = await self._client.retrieve_call(call_control_id)
         except (ControlError, ConfigError) as error:
-            return False if says_gone(error) else None
+            return Status(is_alive=False) if says_gone(error) else None
+        return Status(told.is_alive, told.is_alive and bool(told.call_duration))
 
 
 def says_gone(error: Exception) -> bool:

@@ -221,13 +221,17 @@ class Running(Part):
 class Limits(Part):
     """Is [limits]: bounds, so that nobody can fill this machine.
 
-    forks: calls that are forked at one time. calls: that are remembered, ended ones included. quarantine_legs: recorded
+    forks: calls that are forked at one time. calls: that are remembered, ended ones included. undecided: that wait for
+    a webhook which says what a rule asks for, undecided_s: for so long; the platform sends a webhook again for a
+    minute, and one may come a minute late. Then the rules are taken without it. quarantine_legs: recorded
     in quarantine at one time, quarantine_s: so much of each, quarantine_total: so many until the service ends.
     hook_queue: things that wait for a hook. stream_hooks: on_stream hooks that run at one time.
     """
 
     forks: Annotated[int, Field(ge=1, le=10_000)] = 1000
     calls: Annotated[int, Field(ge=1, le=100_000)] = 20_000
+    undecided: Annotated[int, Field(ge=1, le=100_000)] = 5000
+    undecided_s: Annotated[int, Field(ge=1, le=3600)] = 120
     quarantine_legs: Annotated[int, Field(ge=0, le=1000)] = 10
     quarantine_s: Annotated[int, Field(ge=1, le=3600)] = 60
     quarantine_total: Annotated[int, Field(ge=0, le=100_000)] = 1000

@@ -37,7 +37,8 @@ class ServiceEvent:
     """Is one thing that happened.
 
     kind: `service.started` and `.stopped`; `call.initiated`, `.answered`, `.forking`, `.forked`, `.stopping`,
-    `.unforked`, `.ended` (a call came to that phase; a call that is unforked goes on), `.fork_failed`, `.resumed`;
+    `.unforked`, `.ended` (a call came to that phase; a call that is unforked goes on), `.fork_failed`, `.resumed`,
+    `.undecided` (a rule asks for what no webhook has told for too long);
     `stream.opened` and `.closed`; `digit`; `finding.speech` and the like, of plugins (strep.analysis.jsonl has the
     fields); `leg.quarantined`, `.released`, `.cut_off` and `.refused`; `recording.finished` and `.interrupted` (the
     service before this one was killed); `alarm` (something goes wrong with reception as a whole: strep.alarms, with the

@@ -53,6 +53,8 @@ out = "calls"
 [limits]
 # forks = 1000                      # calls that are forked at one time
 # calls = 20000                     # that are remembered
+# undecided = 5000                  # that wait for the webhook which says what a rule asks for,
+# undecided_s = 120                 # for so long; then the rules are taken without it
 # quarantine_legs = 10              # recorded in quarantine at one time,
 # quarantine_s = 60                 # so much of each,
 # quarantine_total = 1000           # so many until the service ends

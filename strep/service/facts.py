@@ -23,8 +23,8 @@ class CallFacts:
     """Is what is known of a call. None: nobody said so yet, or the platform does not say it at all.
 
     call_leg_id: what the STREP header of its forked media says. headers: SIP headers of the call, custom ones included,
-    names in lower case. codecs: names that were offered, or enabled for the connection, upper case. is_complete: its
-    call.initiated was seen, so what is None now will stay so.
+    names in lower case. codecs: names that were offered, or enabled for the connection, upper case. is_initiated,
+    is_answered: its call.initiated was seen, its call.answered; between them they say all that rules ask for.
     """
 
     call_control_id: str
@@ -38,7 +38,13 @@ class CallFacts:
     client_state_at: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     codecs: tuple[str, ...] = ()
-    is_complete: bool = False
+    is_initiated: bool = False
+    is_answered: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether what is not known now will stay so."""
+        return self.is_initiated and self.is_answered
 
     def with_event(self, event: WebhookEvent) -> CallFacts:
         """Add what an event says. What was known stays, but client_state is that of the latest event that has one."""
@@ -53,7 +59,8 @@ class CallFacts:
             direction=self.direction or _text(event.direction),
             headers=_merged(self.headers, _headers(payload)),
             codecs=_merged(self.codecs, _codecs(payload)),
-            is_complete=self.is_complete or event.event_type == "call.initiated",
+            is_initiated=self.is_initiated or event.event_type == "call.initiated",
+            is_answered=self.is_answered or event.event_type == "call.answered",
         )
         at = event.occurred_at.isoformat() if event.occurred_at else ""
         state = event.client_state
@@ -80,7 +87,8 @@ class CallFacts:
             "client_state_at": self.client_state_at,
             "headers": [list(header) for header in self.headers],
             "codecs": list(self.codecs),
-            "is_complete": self.is_complete,
+            "is_initiated": self.is_initiated,
+            "is_answered": self.is_answered,
         }
 
     @classmethod
@@ -99,7 +107,8 @@ class CallFacts:
             client_state_at=str(document["client_state_at"]),
             headers=tuple((str(name), str(value)) for name, value in document["headers"]),
             codecs=tuple(map(str, document["codecs"])),
-            is_complete=bool(document["is_complete"]),
+            is_initiated=bool(document["is_initiated"]),
+            is_answered=bool(document["is_answered"]),
         )
 
 

@@ -24,7 +24,7 @@ from strep.control.commands import ForkStart, ForkStop, StreamType
 from strep.errors import ConfigError, StrepError
 from strep.net.address import UdpAddress
 from strep.service.aftermath import find_interrupted, finish_interrupted
-from strep.service.calls import Act, Call, Phase
+from strep.service.calls import Act, Call, Phase, Status
 from strep.service.commanding import Commander, Refusal
 from strep.service.config import ServiceConfig
 from strep.service.ports import PortPairs
@@ -57,6 +57,7 @@ class Forks:
         self._board, self._reception, self._commander, self._clock_ns = board, reception, commander, clock_ns
         self._ports = PortPairs(config.media.ports or range(0))
         self._forked: dict[Call, None] = {}
+        self._asking: set[Call] = set()
         self._interrupted: dict[str, list[Path]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_changed = self._is_saving = False
@@ -131,8 +132,8 @@ class Forks:
         """Find out whether a call of the service before this one goes on; while nobody says, it does."""
         if call.phase is Phase.ENDED:
             self.act(call, Act.CLOSE)
-        elif call.phase is not Phase.INITIATED and await self._commander.is_alive(call.call_control_id) is False:
-            self._board.apply(call, lambda: call.checked(is_alive=False, now_ns=self._clock_ns()))
+        elif call.phase is not Phase.INITIATED and await self._is_gone(call):
+            self._board.apply(call, lambda: call.checked(Status(is_alive=False), (), self._clock_ns()))
         else:
             self._board.tell("call.resumed", call)
             give_up_ns = int(self.config.api.give_up_s * 1e9)
@@ -148,6 +149,10 @@ class Forks:
                     duration_s=round(finished["duration_s"], 3),
                 )
 
+    async def _is_gone(self, call: Call) -> bool:
+        status = await self._commander.ask(call.call_control_id)
+        return status is not None and not status.is_alive
+
     def act(self, call: Call, act: Act) -> None:
         """Do what is to be done about a call."""
         match act:
@@ -155,7 +160,8 @@ class Forks:
                 self._spawn(self._fork(call))
             case Act.STOP:
                 self._spawn(self._stop_one(call))
-            case Act.CHECK:
+            case Act.CHECK if call not in self._asking:
+                self._asking.add(call)
                 self._spawn(self._check(call))
             case Act.CLOSE:
                 self._spawn(self._close(call))
@@ -185,6 +191,9 @@ class Forks:
         now_ns = self._clock_ns()
         if refusal is None:
             self._board.apply(call, lambda: call.fork_done(now_ns))
+        elif refusal.is_early and not call.facts.is_answered:
+            self._forked.pop(call, None)
+            self._board.apply(call, lambda: call.fork_early(now_ns))
         else:
             is_sent = call.command_id is not None
             if not is_sent:
@@ -245,9 +254,12 @@ class Forks:
         self._board.apply(call, lambda: call.stop_done(self._clock_ns()))
 
     async def _check(self, call: Call) -> None:
-        is_alive = await self._commander.is_alive(call.call_control_id)
-        if is_alive is not None:
-            self._board.apply(call, lambda: call.checked(is_alive=is_alive, now_ns=self._clock_ns()))
+        try:
+            status = await self._commander.ask(call.call_control_id)
+        finally:
+            self._asking.discard(call)
+        if status is not None:
+            self._board.apply(call, lambda: call.checked(status, self.config.rules, self._clock_ns()))
 
     async def _close(self, call: Call) -> None:
         was_kept = call.is_kept

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -130,7 +130,7 @@ class Decision:
 def decide(rules: Sequence[Rule], facts: CallFacts, *, final: bool = False) -> Decision | None:
     """Find the first rule that matches; None: it depends on what is not known yet, and `final` is not set."""
     for number, rule in enumerate(rules, 1):
-        answers = list(_criteria(rule, facts))
+        answers = [answer for _, answer in _criteria(rule, facts)]
         if False in answers:
             continue
         if None not in answers:
@@ -140,26 +140,26 @@ def decide(rules: Sequence[Rule], facts: CallFacts, *, final: bool = False) -> D
     return Decision()
 
 
-def _criteria(rule: Rule, facts: CallFacts) -> Iterable[bool | None]:
+def waits_for(rules: Sequence[Rule], facts: CallFacts) -> list[str]:
+    """Name the criteria, as they stand in a rule, for which `decide` cannot decide."""
+    for rule in rules:
+        answers = list(_criteria(rule, facts))
+        if all(answer is not False for _, answer in answers):
+            return [name for name, answer in answers if answer is None]
+    return []
+
+
+def _criteria(rule: Rule, facts: CallFacts) -> Iterable[tuple[str, bool | None]]:
     """Answer each criterion of a rule: met, not met, or (None) not known."""
-    for patterns, value in (
-        (rule.connection_id, facts.connection_id),
-        (rule.from_, facts.from_),
-        (rule.to, facts.to),
+    for name, patterns, value in (
+        ("connection_id", rule.connection_id, facts.connection_id),
+        ("from", rule.from_, facts.from_),
+        ("to", rule.to, facts.to),
     ):
         if patterns is not None:
-            yield None if value is None else any(pattern.matches(value) for pattern in patterns)
+            yield name, None if value is None else any(pattern.matches(value) for pattern in patterns)
     if rule.direction is not None:
-        yield None if facts.direction is None else facts.direction == rule.direction
-    yield from _header_criteria(rule.headers, facts.headers)
-
-
-def _header_criteria(wanted: Mapping[str, Pattern], headers: Sequence[tuple[str, str]]) -> Iterable[bool | None]:
-    for name, pattern in wanted.items():
-        values = [value for other, value in headers if other == name.lower()]
-        met = _any_match(values, pattern.matches)
-        yield met or None  # another webhook may still name it
-
-
-def _any_match(values: Iterable[str], matches: Callable[[str], bool]) -> bool:
-    return any(map(matches, values))
+        yield "direction", None if facts.direction is None else facts.direction == rule.direction
+    for name, pattern in rule.headers.items():
+        met = any(pattern.matches(value) for other, value in facts.headers if other == name.lower())
+        yield f"headers.{name}", met or None  # another webhook may still name it

@@ -87,7 +87,7 @@ class Service:
         self._owns_client = client is None
         self._commander = Commander(self._client, max(config.api.commands // 2, 1))
         wires = Wires(self._act, self._told, self._on_call.put, self._end_leg, self._readmit)
-        self._board = Switchboard(config, wires, clock_ns)
+        self._board = Switchboard(config, wires, clock_ns, time.monotonic_ns)
         answers = Answers(
             self._board.admits,
             self._board.payload_types_of,
@@ -190,6 +190,7 @@ class Service:
             "kernel_drops": self._reception.kernel_drops,
             "command_retries": self._commander.retries,
             "calls_over_limit": self._board.calls.overflowed,
+            "undecided": {"waiting": len(self._board.undecided), "given_up": self._board.undecided.given_up},
             "quarantine": {
                 "admitted": quarantine.admitted,
                 "refused": quarantine.refused,

@@ -29,6 +29,8 @@ from strep.service.config import ServiceConfig
 from strep.service.directory import CallDirectory
 from strep.service.events import CallView, ServiceEvent
 from strep.service.quarantine import Quarantine
+from strep.service.rules import waits_for
+from strep.service.undecided import UndecidedCalls
 from strep.sinks.recordings import CallAbout
 from strep.sinks.sidecar import utc_text
 from strep.stream.events import CloseReason, Event, Leg, StreamClosed, StreamIdentity, StreamOpened, TelephoneEvent
@@ -63,20 +65,28 @@ class Wires:
 class Switchboard:
     """Holds the calls. counts: how many of what happened, by the kind of event.
 
-    changed: is called when what is to be kept for a service after this one has changed.
+    undecided: the calls that wait for what the rules ask for. changed: is called when what is to be kept for a service
+    after this one has changed. clock_ns is the wall clock, steady_ns one that nobody sets.
     """
 
-    def __init__(self, config: ServiceConfig, wires: Wires, clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        config: ServiceConfig,
+        wires: Wires,
+        clock_ns: Callable[[], int],
+        steady_ns: Callable[[], int] | None = None,
+    ) -> None:
         limits = config.limits
         self.calls = CallDirectory(limits.calls)
         self.quarantine = Quarantine(limits.quarantine_legs, limits.quarantine_s * _SECOND_NS, limits.quarantine_total)
+        self.undecided = UndecidedCalls(limits.undecided, limits.undecided_s * _SECOND_NS)
         self.counts: dict[str, int] = {}
         self.changed: Callable[[], None] = lambda: None
         self._config, self._wires, self._clock_ns = config, wires, clock_ns
+        self._steady_ns = steady_ns or clock_ns
         self._unknown = config.service.unknown
         self._silence_ns = config.media.idle_timeout_s * _SECOND_NS
         self._streams: dict[tuple[int, int], tuple[StreamIdentity, Call | None]] = {}
-        self._undecided: dict[Call, None] = {}
         self._refused_any = False
         self._refusals: set[str] = set()
         self._looked_ns = self._expired_ns = 0
@@ -100,9 +110,9 @@ class Switchboard:
         acts = list(change())
         self.calls.index(call)
         if call.phase is Phase.ANSWERED and call.decision is None:
-            self._undecided[call] = None
+            self.undecided.add(call, self._steady_ns())
         else:
-            self._undecided.pop(call, None)
+            self.undecided.discard(call)
         if (was_kept or call.is_kept) and _kept(call) != kept:
             self.changed()
         if call.failure is not None and failure is None:
@@ -128,12 +138,12 @@ class Switchboard:
             self._tell("leg.cut_off", leg=leg)
             self._refused_any = True
             self._wires.end_leg(leg)
-        for call in list(self._undecided):
-            self._pass_time(call, now_ns)
+        for call, reason in self.undecided.over(self._steady_ns()):
+            self._give_up(call, reason, now_ns)
         if not 0 <= now_ns - self._looked_ns < _LOOK_EVERY_NS:
             self._looked_ns = now_ns
             for call in self.calls:
-                if call.is_forked:
+                if call.is_forked or call.phase is Phase.INITIATED:
                     self._pass_time(call, now_ns)
         if not 0 <= now_ns - self._expired_ns < _EXPIRE_EVERY_NS:
             self._expired_ns = now_ns
@@ -266,7 +276,19 @@ class Switchboard:
             self._wires.readmit()
 
     def _pass_time(self, call: Call, now_ns: int) -> None:
-        self.apply(call, lambda: call.pass_time(self._config.rules, self._silence_ns, now_ns))
+        self.apply(call, lambda: call.pass_time(self._silence_ns, now_ns))
+
+    def _give_up(self, call: Call, reason: str, now_ns: int) -> None:
+        names = waits_for(self._config.rules, call.facts)
+        self.apply(call, lambda: call.give_up(self._config.rules, now_ns))
+        _log.warning(
+            "call %s was decided without its %s, which no webhook has told (%s); it is %s",
+            call.call_control_id,
+            ", ".join(names),
+            reason,
+            "not forked until one does" if call.is_provisional else f"{call.phase.value} by another rule",
+        )
+        self._tell("call.undecided", call, waits_for=names, reason=reason, is_forked=not call.is_provisional)
 
     def _show(self, call: Call, kind: str, **detail: Any) -> None:
         self._tell(kind, call, **detail)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strep.service.calls import DECIDE_WITHIN_NS, Act, Call, Phase
+from strep.service.calls import Act, Call, Phase, Status
 from strep.service.facts import CallFacts
 from strep.service.rules import ForkMode, Rule
 from tests.service.notices import SECOND_NS, answered, hangup, initiated, notice
@@ -151,22 +151,71 @@ def test_a_rule_that_asks_for_the_direction_waits_for_it():
     assert take(call, initiated(), rules=INCOMING, now_ns=SECOND_NS) == [Act.FORK]
 
 
-def test_it_does_not_wait_for_ever():
+def test_what_is_not_waited_for_any_longer_leaves_the_call_to_a_later_rule():
+    call = new_call()
+    rules = (*INCOMING, Rule())
+    assert take(call, answered(), rules=rules) == []
+    assert call.give_up(rules, SECOND_NS) == [Act.FORK]
+    assert take(call, initiated(), rules=rules) == [], "once"
+
+
+def test_a_call_that_was_given_up_is_forked_still_when_what_it_waited_for_comes():
     call = new_call()
     take(call, answered(), rules=INCOMING)
-    assert call.pass_time(INCOMING, SILENCE_NS, DECIDE_WITHIN_NS - 1) == []
-    assert call.decision is None
-    assert call.pass_time((*INCOMING, Rule()), SILENCE_NS, DECIDE_WITHIN_NS) == [Act.FORK]
+    assert call.give_up(INCOMING, SECOND_NS) == []
+    assert call.is_provisional and call.is_kept
+    assert take(call, answered(), rules=INCOMING) == []
+    assert take(call, initiated(), rules=INCOMING, now_ns=3600 * SECOND_NS) == [Act.FORK]
+    assert not call.is_provisional
+
+
+def test_a_call_that_was_given_up_and_then_is_not_selected_is_left_alone():
+    call = new_call()
+    take(call, answered(), rules=INCOMING)
+    call.give_up(INCOMING, SECOND_NS)
+    assert take(call, initiated(direction="outgoing"), rules=INCOMING) == []
+    assert not call.is_provisional and not call.is_kept
+
+
+@pytest.mark.parametrize("kind", ["call.dtmf.received", "call.speak.started", "call.bridged", "streaming.started"])
+def test_that_it_was_answered_other_webhooks_tell_too(kind):
+    call = new_call()
+    assert take(call, initiated(), notice(kind), rules=INCOMING) == [Act.FORK]
+
+
+def test_the_platform_is_asked_ever_more_seldom_whether_a_call_that_rings_was_answered():
+    call = new_call()
+    take(call, initiated(), rules=INCOMING)
+    asked_s = [s for s in range(5000) if call.pass_time(SILENCE_NS, s * SECOND_NS) == [Act.CHECK]]
+    assert asked_s == [10, 30, 70, 150, 310, 630]
+
+
+def test_a_call_whose_answer_no_webhook_told_is_forked_when_the_platform_says_so():
+    call = new_call()
+    take(call, initiated(), rules=INCOMING)
+    assert call.checked(Status(is_alive=False), INCOMING, 0) == [], "of one that rings it need not say more"
+    assert call.checked(Status(is_alive=True), INCOMING, 0) == []
+    assert call.checked(Status(is_alive=True, is_answered=True), INCOMING, 0) == [Act.FORK]
+
+
+def test_a_call_that_turns_out_to_ring_still_is_forked_when_it_is_answered():
+    call = new_call()
+    take(call, initiated(), rules=INCOMING)
+    call.checked(Status(is_alive=True, is_answered=True), INCOMING, 0)
+    call.command_id = "id"
+    assert call.fork_early(SECOND_NS) == []
+    assert (call.phase, call.is_ours, call.command_id) == (Phase.INITIATED, False, None)
+    assert take(call, answered(), rules=INCOMING) == [Act.FORK]
 
 
 def test_a_forked_call_that_is_silent_is_looked_after_once_a_while():
     call = forked()
-    assert call.pass_time(ALL, SILENCE_NS, SILENCE_NS - 1) == []
-    assert call.pass_time(ALL, SILENCE_NS, SILENCE_NS) == [Act.CHECK]
-    assert call.pass_time(ALL, SILENCE_NS, SILENCE_NS + 1) == []
-    assert call.pass_time(ALL, SILENCE_NS, 2 * SILENCE_NS) == [Act.CHECK]
-    assert call.checked(is_alive=True, now_ns=2 * SILENCE_NS) == []
-    assert call.checked(is_alive=False, now_ns=3 * SILENCE_NS) == [Act.CLOSE]
+    assert call.pass_time(SILENCE_NS, SILENCE_NS - 1) == []
+    assert call.pass_time(SILENCE_NS, SILENCE_NS) == [Act.CHECK]
+    assert call.pass_time(SILENCE_NS, SILENCE_NS + 1) == []
+    assert call.pass_time(SILENCE_NS, 2 * SILENCE_NS) == [Act.CHECK]
+    assert call.checked(Status(is_alive=True), ALL, 2 * SILENCE_NS) == []
+    assert call.checked(Status(is_alive=False), ALL, 3 * SILENCE_NS) == [Act.CLOSE]
     assert call.ended_by == "gone"
 
 
@@ -174,7 +223,7 @@ def test_a_call_whose_streams_are_heard_is_not_looked_after():
     call = forked()
     call.stream_opened(SECOND_NS)
     call.stream_opened(SECOND_NS)
-    assert call.pass_time(ALL, SILENCE_NS, 10 * SILENCE_NS) == []
+    assert call.pass_time(SILENCE_NS, 10 * SILENCE_NS) == []
     assert call.stream_closed(SILENCE_NS, is_idle=True) == []
     assert call.stream_closed(SILENCE_NS, is_idle=True) == [Act.CHECK]
 

@@ -18,6 +18,7 @@ from strep.control.errors import (
     StreamingInUse,
 )
 from strep.service import commanding
+from strep.service.calls import Status
 from strep.service.commanding import Commander
 
 COMMAND = ForkStart("v3:one", target="udp:127.0.0.1:9000", command_id="id")
@@ -46,7 +47,7 @@ class Client:
         return await self.send(call_control_id)
 
     def _answer(self):
-        answer = self.answers.pop(0) if self.answers else SimpleNamespace(is_alive=True)
+        answer = self.answers.pop(0) if self.answers else SimpleNamespace(is_alive=True, call_duration=0)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -105,6 +106,12 @@ async def test_that_it_is_forked_already_is_a_yes_after_a_repetition():
     assert await fork(Client(PlatformUnreachable("no answer"), refused(AlreadyActive))) is None
 
 
+async def test_a_call_that_rings_still_is_told_apart_when_it_is_given_up():
+    refusal = await fork(Client(*[refused(NotAnswered)] * 10_000), give_up_s=0.05)
+    assert refusal is not None
+    assert refusal.is_early
+
+
 async def test_it_is_given_up_in_time():
     client = Client(*[refused(ServerError)] * 10_000)
     refusal = await fork(client, give_up_s=0.05)
@@ -131,20 +138,21 @@ async def test_what_is_not_wanted_any_more_is_not_sent_again():
 async def test_so_many_questions_are_under_way_at_a_time():
     client = Client()
     commander = Commander(client, 4)
-    assert all(await asyncio.gather(*(commander.is_alive(f"v3:{n}") for n in range(40))))
+    assert all(await asyncio.gather(*(commander.ask(f"v3:{n}") for n in range(40))))
     assert len(client.sent) == 40
     assert client.most_at_once == 4
 
 
 @pytest.mark.parametrize(
-    ("answer", "is_alive"),
+    ("answer", "status"),
     [
-        (SimpleNamespace(is_alive=True), True),
-        (SimpleNamespace(is_alive=False), False),
-        (refused(NotFound), False),
+        (SimpleNamespace(is_alive=True, call_duration=0), Status(is_alive=True)),
+        (SimpleNamespace(is_alive=True, call_duration=3), Status(is_alive=True, is_answered=True)),
+        (SimpleNamespace(is_alive=False, call_duration=3), Status(is_alive=False)),
+        (refused(NotFound), Status(is_alive=False)),
         (refused(ServerError), None),
         (PlatformUnreachable("no answer"), None),
     ],
 )
-async def test_whether_a_call_is_alive_is_yes_no_or_not_known(answer, is_alive):
-    assert await Commander(Client(answer), 4).is_alive("v3:one") is is_alive
+async def test_whether_a_call_is_alive_and_answered_is_yes_no_or_not_known(answer, status):
+    assert await Commander(Client(answer), 4).ask("v3:one") == status

@@ -13,7 +13,8 @@ INCOMING = CallFacts(
     to="+493055555",
     direction="incoming",
     headers=(("x-record", "yes"),),
-    is_complete=True,
+    is_initiated=True,
+    is_answered=True,
 )
 
 
@@ -68,7 +69,7 @@ def test_the_first_rule_that_matches_decides():
         rule(name="all", fork="target", stream_type=StreamType.RAW, accept=True),
     ]
     assert decide(rules, INCOMING) == Decision("not these", ForkMode.NO)
-    assert decide(rules, CallFacts("v3:two", from_="+1", is_complete=True)) == Decision(
+    assert decide(rules, CallFacts("v3:two", from_="+1", is_initiated=True, is_answered=True)) == Decision(
         "all", ForkMode.TARGET, StreamType.RAW, accept=True
     )
 
@@ -100,7 +101,8 @@ def test_what_cannot_matter_is_not_waited_for():
 def test_a_header_may_come_with_a_later_webhook():
     rules = [rule(headers={"X-Record": "yes"})]
     assert decide(rules, CallFacts("v3:one")) is None
-    assert decide(rules, CallFacts("v3:one", is_complete=True)) == Decision()
+    assert decide(rules, CallFacts("v3:one", is_initiated=True)) is None, "the callee's come with call.answered"
+    assert decide(rules, CallFacts("v3:one", is_initiated=True, is_answered=True)) == Decision()
 
 
 def test_fork_is_true_or_false_or_a_word():
@@ -126,7 +128,8 @@ FACTS = st.builds(
     connection_id=st.sampled_from([None, "7", "8"]),
     from_=st.sampled_from([None, "+1", "+49"]),
     direction=st.sampled_from([None, "incoming", "outgoing"]),
-    is_complete=st.booleans(),
+    is_initiated=st.booleans(),
+    is_answered=st.booleans(),
 )
 RULES = st.lists(
     st.builds(
@@ -148,7 +151,8 @@ def test_a_decision_is_never_changed_by_what_comes_later(rules, facts, later):
         connection_id=facts.connection_id or later.connection_id,
         from_=facts.from_ or later.from_,
         direction=facts.direction or later.direction,
-        is_complete=True,
+        is_initiated=True,
+        is_answered=True,
     )
     if decision is not None and not facts.is_complete:
         assert decide(rules, merged) == decision

@@ -274,6 +274,18 @@ async def test_no_more_calls_are_forked_than_the_limit_says(tmp_path):
         assert another.is_forked
 
 
+async def test_a_call_whose_answer_no_webhook_told_is_forked_when_the_platform_was_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr("strep.service.calls._ASK_AFTER_NS", (0, 0, 1_500_000_000, 2_500_000_000))
+    async with scene(tmp_path, Settings(rule='direction = "incoming"')) as stage:
+        call = stage.call(answered=False)
+        await stage.told("call.initiated")
+        url, stage.platform.webhook_url = stage.platform.webhook_url, ""
+        call.answer()
+        await until(lambda: call.is_forked)
+        assert times_forked(stage.platform) == {call.call_control_id: 1}
+        stage.platform.webhook_url = url
+
+
 async def test_a_call_that_is_gone_without_a_word_is_found_to_be_gone(tmp_path):
     async with scene(tmp_path, Settings(media="idle_timeout_s = 1")) as stage:
         call = stage.call()

@@ -45,10 +45,15 @@ class Board(Switchboard):
     def __init__(self, text: str = RULE):
         self.now_ns = 1_000 * SECOND_NS
         self.acts, self.told, self.views, self.ended, self.readmitted = [], [], [], [], 0
-        wires = Wires(
-            lambda call, act: self.acts.append(act), self.told.append, self.views.append, self.ended.append, self._ask
-        )
+        wires = Wires(self._done, self.told.append, self.views.append, self.ended.append, self._ask)
         super().__init__(read_config(CONFIG + text), wires, lambda: self.now_ns)
+
+    def _done(self, call, act):
+        self.acts.append(act)
+        self.done(call, act)
+
+    def done(self, call, act):
+        pass
 
     def _ask(self):
         self.readmitted += 1
@@ -277,9 +282,11 @@ def test_a_call_that_cannot_be_decided_yet_is_decided_in_time():
     board = Board("[[rules]]\ndirection = 'outgoing'\n[[rules]]\nconnection_id = '7'\n")
     board.take(answered())
     assert board.acts == []
-    board.now_ns += 2 * SECOND_NS
+    board.now_ns += 120 * SECOND_NS
     board.tick()
     assert board.acts == [Act.FORK]
+    (event,) = (it for it in board.told if it.kind == "call.undecided")
+    assert (event.detail["is_forked"], event.call["rule"]) == (True, "rules[1]")
 
 
 def test_silence_has_the_platform_asked():
