@@ -7,23 +7,30 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from strep.errors import ReceiveError
+from strep.net.http_limits import ConnectionCounts, ConnectionLimits, ConnectionTable, LimitedProtocol
 from strep.net.reason import socket_reason
 
 #: What is asked here is answered at once; a client that keeps its connection open shall not hold up the end for longer.
 _SHUTDOWN_S = 1
+#: Connections that are taken from the kernel at a stretch, and that wait there. What is taken together is there
+#: together, and its descriptors too, before any of it can be ended for another.
+_ACCEPTED_AT_ONCE, _WAITING = 64, 1024
+#: The header of a request (h11's own default; uvicorn would take four times that).
+_LONGEST_HEADER_BYTES = 16_384
+_LIMITS = ConnectionLimits()
 
 
 class HttpServer:
     """Serves from `async with` until its end, or from `start` to `stop`.
 
-    port 0 lets the system choose one; `port` tells it then. max_connections: who comes when there are more is answered
-    503. name: of the task that serves. Raises ReceiveError when the port cannot be had.
+    port 0 lets the system choose one; `port` tells it then. limits: of connections (strep.net.http_limits has the
+    rules). name: of the task that serves. Raises ReceiveError when the port cannot be had.
     """
 
     def __init__(
@@ -32,11 +39,11 @@ class HttpServer:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        max_connections: int | None = None,
+        limits: ConnectionLimits = _LIMITS,
         name: str = "http server",
     ) -> None:
         self._app, self._host, self._port, self._name = app, host, port, name
-        self._max_connections = max_connections
+        self._connections = ConnectionTable(limits)
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -44,6 +51,16 @@ class HttpServer:
     def port(self) -> int:
         """Give the port, which is the one that is listened on once the server runs."""
         return self._port
+
+    @property
+    def counts(self) -> ConnectionCounts:
+        """Say what became of connections."""
+        return self._connections.counts
+
+    @property
+    def open_connections(self) -> int:
+        """Count those that are there."""
+        return len(self._connections)
 
     @property
     def origin(self) -> str:
@@ -69,7 +86,9 @@ class HttpServer:
             log_level="warning",
             access_log=False,
             ws="none",
-            limit_concurrency=self._max_connections,
+            http=cast("type[asyncio.Protocol]", self._protocol),  # it is called as a class is
+            h11_max_incomplete_event_size=_LONGEST_HEADER_BYTES,
+            backlog=_ACCEPTED_AT_ONCE,
             timeout_graceful_shutdown=_SHUTDOWN_S,
         )
         self._server = _Server(config)
@@ -80,12 +99,16 @@ class HttpServer:
             if not started.done():
                 await self._serving  # it failed: raise why
                 raise ReceiveError(f"expected {self._name} to start on {self.origin}, but the application did not")
+            sock.listen(_WAITING)  # anew: asyncio made it as many as it takes at a stretch
         except BaseException:
             await self.stop()
             sock.close()
             raise
         finally:
             started.cancel()
+
+    def _protocol(self, *arguments: Any, **named: Any) -> LimitedProtocol:
+        return LimitedProtocol(*arguments, table=self._connections, **named)
 
     async def stop(self) -> None:
         """Answer what was asked, and listen no more."""
@@ -124,6 +147,7 @@ async def _listen(host: str, port: int) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
+        sock.listen(_WAITING)
     except OSError as error:
         sock.close()
         raise ReceiveError(f"expected to listen on {host} port {port}: {socket_reason(error)}") from error

@@ -251,6 +251,7 @@ class Forks:
         reason = await self._commander.stop(command)
         if reason is not None:
             _log.warning("the platform did not stop the fork of %s: %s", call.call_control_id, reason)
+            self._board.tell("call.stop_failed", call, reason=reason)
         self._board.apply(call, lambda: call.stop_done(self._clock_ns()))
 
     async def _check(self, call: Call) -> None:

@@ -113,6 +113,7 @@ class Reception:
         self._config, self._answers = config, answers
         self._target: _Line | None = None
         self._pairs: dict[tuple[int, int], _Line] = {}
+        self._closing: list[_Line] = []
         self._numbers = 0
         self._gone: list[Recording] = []
         self._counts_of_closed = Counter[str]()
@@ -158,7 +159,9 @@ class Reception:
         """Close two ports, and finish what was recorded from them."""
         line = self._pairs.pop(pair, None)
         if line is not None:
+            self._closing.append(line)  # what it counted is counted while it ends
             await _stop(line)
+            self._closing.remove(line)
             self._gone += line.finished()
             self._counts_of_closed.update(line.receiver.counts())
             self._drops_of_closed += line.receiver.kernel_drops
@@ -167,20 +170,20 @@ class Reception:
             self._plugins_of_closed = sum_counts((self._plugins_of_closed, line.receiver.analysis.counts()))
 
     def counts(self) -> dict[str, int]:
-        """Give the fates of all datagrams by name, those of closed ports included."""
+        """Give the fates of all datagrams by name, those of closed ports included: they never fall."""
         total = Counter(self._counts_of_closed)
-        for line in self._lines():
+        for line in self._counted():
             total.update(line.receiver.counts())
         return dict(total)
 
     def plugin_counts(self) -> dict[str, PluginCounts]:
         """Count what became of the plugins, by name, those of closed ports included."""
-        return sum_counts((self._plugins_of_closed, *(line.receiver.analysis.counts() for line in self._lines())))
+        return sum_counts((self._plugins_of_closed, *(line.receiver.analysis.counts() for line in self._counted())))
 
     @property
     def kernel_drops(self) -> int:
         """Count what the kernel dropped, of closed ports too."""
-        return self._drops_of_closed + sum(line.receiver.kernel_drops for line in self._lines())
+        return self._drops_of_closed + sum(line.receiver.kernel_drops for line in self._counted())
 
     def alarm_totals(self) -> dict[str, int]:
         """Count what may go wrong, by the names of the alarms (strep.alarms), closed ports included."""
@@ -225,6 +228,10 @@ class Reception:
     def _notice(self, notice: Notice) -> None:
         if isinstance(notice.what, Found):
             self._answers.found(notice.what)
+
+    def _counted(self) -> Iterator[_Line]:
+        yield from self._lines()
+        yield from self._closing
 
     def _lines(self) -> Iterator[_Line]:
         if self._target is not None:

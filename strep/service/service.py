@@ -24,7 +24,6 @@ from typing import Any
 from strep.alarms import Alarms, warn
 from strep.control.client import AsyncClient
 from strep.control.webhooks import webhook_app
-from strep.control.webhooks.app import MAX_CONNECTIONS
 from strep.errors import ConfigError, StrepError
 from strep.listening import Stream
 from strep.net.address import UdpAddress
@@ -37,7 +36,7 @@ from strep.service.events import CallView, ServiceEvent
 from strep.service.forking import Forks
 from strep.service.hooks import Hook, StreamHook, is_async
 from strep.service.reception import Answers, Reception
-from strep.service.refusals import RefusalReport
+from strep.service.refusals import RefusalReport, refusals_of
 from strep.service.switchboard import Switchboard, Wires
 
 _log = logging.getLogger(__name__)
@@ -102,9 +101,7 @@ class Service:
             config.webhooks.read_public_key(), path=config.webhooks.path, tolerance_s=config.webhooks.tolerance_s
         )
         host, port = config.webhooks.listen
-        self._listener = HttpServer(
-            self._webhooks.app, host=host, port=port, max_connections=MAX_CONNECTIONS, name="webhooks.listen"
-        )
+        self._listener = HttpServer(self._webhooks.app, host=host, port=port, name="webhooks.listen")
         self._running: list[asyncio.Task[None]] = []
         self._refusals, self._alarms = RefusalReport(), Alarms()
         self._entered = self._is_stopping = False
@@ -186,6 +183,7 @@ class Service:
         return {
             "events": dict(self._board.counts),
             "webhooks": self._webhooks.counters(),
+            "connections": asdict(self._listener.counts),
             "datagrams": self._reception.counts(),
             "kernel_drops": self._reception.kernel_drops,
             "command_retries": self._commander.retries,
@@ -243,8 +241,10 @@ class Service:
             self._board.tick()
             self._forks.tell_finished()
             self._tell_alarms()
-            for line in self._refusals.lines(self._webhooks.counts.refused, time.monotonic_ns()):
-                _log.warning("%s", line)
+            counts = refusals_of(self._webhooks.counts, self._listener.counts)
+            for refused in self._refusals.due(counts, time.monotonic_ns()):
+                _log.warning("%s", refused)
+                self._board.tell("webhooks.refused", reason=refused.reason, count=refused.count)
 
     def _tell_alarms(self) -> None:
         now_ns = self._clock_ns()

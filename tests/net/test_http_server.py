@@ -106,15 +106,6 @@ async def test_an_application_that_does_not_start_is_said_and_gives_the_port_bac
     assert not await is_listening(server.port)
 
 
-async def test_beyond_its_connections_it_answers_503() -> None:
-    async with HttpServer(app(), max_connections=2) as server:
-        async with client(server) as first, client(server) as second:
-            assert (await first.get("/")).status_code == 200
-            assert (await second.get("/")).status_code == 503
-        async with client(server) as third:
-            assert (await third.get("/")).status_code == 200
-
-
 async def test_what_was_asked_is_answered_before_the_end() -> None:
     asked, go_on = asyncio.Event(), asyncio.Event()
 

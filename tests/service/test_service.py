@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from strep.control.webhooks import sign
 from strep.emulator.faults import Faults
 from strep.errors import ReceiveError
-from strep.service import Phase, Service, state_file
+from strep.service import Phase, Service, reception, state_file
 from strep.stream.events import Direction
 from tests.live import until
 from tests.service.scene import (
@@ -121,10 +121,18 @@ async def test_only_what_a_rule_selects_is_forked(tmp_path):
     assert [document["call"]["call_control_id"] for document in sidecars(stage.out)] == [ours.call_control_id]
 
 
-async def test_a_call_is_forked_to_two_ports_of_its_own(tmp_path):
+async def test_a_call_is_forked_to_two_ports_of_its_own(tmp_path, monkeypatch):
     first = free_port(socket.SOCK_DGRAM)
     settings = Settings(rule='fork = "rx_tx"', media=f'ports = "{first}-{first + 3}"')
     async with scene(tmp_path, settings) as stage:
+        accepted, stop = [], reception._stop
+
+        async def stop_slowly(line):
+            accepted.append(stage.service.counts()["datagrams"]["accepted"])
+            await stop(line)
+            accepted.append(stage.service.counts()["datagrams"]["accepted"])
+
+        monkeypatch.setattr(reception, "_stop", stop_slowly)
         calls = [stage.call(), stage.call(), stage.call()]
         await stage.told("call.forked", 2)
         await stage.told("call.fork_failed")
@@ -137,6 +145,7 @@ async def test_a_call_is_forked_to_two_ports_of_its_own(tmp_path):
     assert len(forked) == 2, "there are two pairs of ports"
     packets = sum(stream["packets"] for call in forked for it in of_call(stage.out, call) for stream in it["streams"])
     assert counts["datagrams"]["accepted"] == packets > 0, "those of closed ports still count"
+    assert accepted == sorted(accepted) and accepted[0] > 0, "and those of ports that are being closed"
     for call in forked:
         (document,) = of_call(stage.out, call)
         about = document["call"]
@@ -412,6 +421,8 @@ async def test_webhooks_that_are_refused_are_told_once_with_a_hint(tmp_path, cap
         told = [record.getMessage() for record in caplog.records if "refused as forged" in record.getMessage()]
         assert len(told) == 1
         assert stage.service.counts()["webhooks"]["refused"] == {"forged": 3}
+    told = [event.detail for event in stage.events if event.kind == "webhooks.refused"]
+    assert [detail["reason"] for detail in told] == ["forged"]
 
 
 async def test_the_counts_have_the_fates_of_all_datagrams(tmp_path):

@@ -40,8 +40,6 @@ MAX_BODY_BYTES = 65_536
 QUEUE_SIZE = 10_000
 #: Of the 2 s after which the platform gives up: the rest is for the way.
 BODY_TIMEOUT_S = 1.5
-#: The platform opens some dozens; each may hold a body of the largest size.
-MAX_CONNECTIONS = 1000
 
 #: Unsigned, forged and stale look the same to whoever sent it.
 _STATUS = {
@@ -143,7 +141,7 @@ class WebhookInbox:
 
         Raises ReceiveError when the port cannot be had.
         """
-        server = HttpServer(self.app, host=host, port=port, max_connections=MAX_CONNECTIONS, name="webhooks")
+        server = HttpServer(self.app, host=host, port=port, name="webhooks")
         try:
             async with server:
                 yield server
