@@ -96,4 +96,7 @@ class WebhookDeliverer:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError):
             pass  # nobody there, no such host, or too slow: it is tried again
         self.outbox.finish(delivery, was_delivered, self._clock_s())
+        task = asyncio.current_task()
+        assert task is not None, "each is delivered in a task of its own"
+        self._in_flight.discard(task)  # before anybody looks for room
         self._changed.set()

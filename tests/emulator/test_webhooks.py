@@ -76,6 +76,22 @@ async def test_any_other_answer_than_2xx_is_none(status):
     assert (delivering.counts.given_up, len(delivering.requests)) == (1, 1)
 
 
+async def test_as_many_as_can_be_under_way_end_together_and_the_rest_goes_out_after_them():
+    together = asyncio.Event()
+
+    async def answer(number):
+        if number == 100:
+            together.set()
+        await together.wait()
+        return httpx.Response(200)
+
+    async with Delivering(answer) as delivering:
+        for number in range(250):
+            delivering.deliverer.add(Webhook(f"call {number}", URL, {"data": {}}, ()))
+        await delivering.settle()
+    assert delivering.counts.delivered == 250
+
+
 async def _never():
     await asyncio.Event().wait()
 
