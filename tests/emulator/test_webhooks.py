@@ -10,7 +10,7 @@ from strep.control.webhooks.signature import verify
 from strep.emulator.faults import FaultDraws, Faults
 from strep.emulator.outbox import Outbox, Webhook
 from strep.emulator.signing import WebhookKey
-from strep.emulator.webhooks import WebhookDeliverer
+from strep.emulator.webhooks import _MAX_IN_FLIGHT, WebhookDeliverer
 from tests.live import until
 
 NOW_S = 1_700_000_000
@@ -80,16 +80,16 @@ async def test_as_many_as_can_be_under_way_end_together_and_the_rest_goes_out_af
     together = asyncio.Event()
 
     async def answer(number):
-        if number == 100:
+        if number == _MAX_IN_FLIGHT:
             together.set()
         await together.wait()
         return httpx.Response(200)
 
     async with Delivering(answer) as delivering:
-        for number in range(250):
+        for number in range(2 * _MAX_IN_FLIGHT + 1):
             delivering.deliverer.add(Webhook(f"call {number}", URL, {"data": {}}, ()))
         await delivering.settle()
-    assert delivering.counts.delivered == 250
+    assert delivering.counts.delivered == 2 * _MAX_IN_FLIGHT + 1
 
 
 async def _never():

@@ -8,6 +8,8 @@ import socket
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -95,6 +97,35 @@ def test_one_that_leaves_makes_room_once() -> None:
     connections.leave(first, "a")
     connections.renew(first, "a")
     assert len(connections) == 0
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["come", "go", "ask", "wait"]), st.integers(0, 9))),
+    st.integers(1, 5),
+    st.integers(1, 5),
+)
+def test_whatever_comes_and_goes_the_bounds_hold_and_every_connection_is_accounted_for(
+    steps, total, per_address
+) -> None:
+    connections, there, gone = table(total, per_address), [], 0
+    for address, step, number in steps:
+        if step == "come":
+            peer = Peer()
+            if connections.admit(peer, address):
+                there.append((peer, address))
+        elif there:
+            peer, of_address = there[number % len(there)]
+            if step == "go":
+                connections.leave(peer, of_address)
+                there.remove((peer, of_address))
+                gone += 1
+            else:
+                peer.is_waiting = step == "wait"
+                connections.renew(peer, of_address)
+        there = [(peer, of_address) for peer, of_address in there if not peer.is_ended]
+        assert len(connections) == len(there) <= total
+        assert all(sum(of == address for _, of in there) <= per_address for address in "abc")
+        assert connections.counts.accepted == len(there) + gone + connections.counts.displaced
 
 
 @pytest.mark.parametrize(
