@@ -86,7 +86,7 @@ class EngineConfig:
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} must be {low} to {high}, got {getattr(self, name)}")
         if self.compiled and not compiled.is_available():
-            raise ConfigError("compiled needs numba (pip install strep[fast]), found that it is not installed")
+            raise ConfigError("compiled needs numba (pip install strep[fast]), found none that can be imported")
 
     def with_payload_types(self, told: Mapping[int, AudioFormat]) -> EngineConfig:
         """Copy this configuration with some payload types meaning what the caller says."""

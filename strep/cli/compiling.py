@@ -1,35 +1,27 @@
-"""Compile ahead what numba compiles, and say so where that takes its time: some seconds, once a machine."""
+"""Compile ahead what numba compiles, and say so where it must be compiled: some seconds, once a machine."""
 
 from __future__ import annotations
 
 import importlib
-import threading
 from collections.abc import Callable
 
 from strep.cli.errors import say
 from strep.stream import compiled
 
-#: From the disk it comes within half a second, on a busy machine within one.
-_PATIENCE_S = 2.0
+NOTICE = "compiling what is done with every packet: some seconds, and only once"
 
 
-def compile_ahead(
-    tell: Callable[[str], None] = say, patience_s: float = _PATIENCE_S, load: Callable[[], object] | None = None
-) -> None:
-    """Load the compiled path, if numba is installed, and tell of it when it is not there after `patience_s`.
+def compile_ahead(tell: Callable[[str], None] = say, load: Callable[[], object] | None = None) -> None:
+    """Load the compiled path, if there is a numba, and tell of it when it has to be compiled first.
 
     An engine would do it by itself, in silence. load: what loads it.
     """
     if not compiled.is_available():
         return
-    notice = "compiling what is done with every packet: some seconds, and only once"
-    timer = threading.Timer(patience_s, tell, [notice])
-    timer.daemon = True
-    timer.start()
-    try:
+    from strep.stream.compiled.compiler import telling_of_compilation  # which needs numba
+
+    with telling_of_compilation(lambda: tell(NOTICE)):
         (load or _load)()
-    finally:
-        timer.cancel()
 
 
 def _load() -> None:

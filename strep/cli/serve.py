@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from strep.cli.errors import fail_as_wrong_use, say
+from strep.cli.compiling import compile_ahead
 from strep.cli.output import counted
 from strep.cli.plugins import import_from_here
 from strep.cli.recorder import until
@@ -48,6 +49,7 @@ def serve(
             say(f"{config}: warning: webhooks.public_key is the example's: no webhook will be believed")
         say(f"{config}: {counted(len(given.rules), 'rule')}, nothing wrong")
         return
+    compile_ahead()
     asyncio.run(_serve(given))
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
 
 from strep.alarms import Alarm
 from strep.audio.formats import AudioFormat
+from strep.cli.compiling import compile_ahead
 from strep.cli.errors import say
 from strep.cli.news import News
 from strep.cli.output import Document
@@ -19,6 +21,7 @@ from strep.cli.recorder import Recorder, RecorderOptions
 from strep.cli.recordings import describe_failure, describe_recording, newest
 from strep.net.source import BoundSocket
 from strep.net.steering import adopt_socket
+from strep.stream.compiled import CompilerWarning
 from strep.workers import Counts, Entry, EntryKind, serve
 
 #: News that waits to be told. Calls that are left out together are thousands; more than these would not be read.
@@ -115,7 +118,9 @@ def _adopt(place: Document) -> BoundSocket:
 
 
 def main() -> None:
-    """Run the worker."""
+    """Run the worker. What is to be said of compiling, the supervisor has said."""
+    warnings.simplefilter("ignore", CompilerWarning)
+    compile_ahead(tell=lambda notice: None)
     asyncio.run(serve(socket.socket(fileno=int(sys.argv[2])), begin))
 
 

@@ -11,12 +11,14 @@ class RestartPolicy:
 
     delays_s: the first is 0, as a worker that dies once has calls that go on; what dies again at once is given time.
     steady_s: a worker that lived so long has recovered, and the row begins anew. patience_s: how long a worker may be
-    silent (it reports several times a second) before it is taken for dead; starting may last as long.
+    silent (it reports several times a second) before it is taken for dead. starting_s: how long until it says its
+    first word: where compiled code cannot be kept, it compiles, 9 s on an idle core, and often beside others.
     """
 
     delays_s: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 4.0)
     steady_s: float = 60.0
     patience_s: float = 30.0
+    starting_s: float = 120.0
 
 
 class Restarts:

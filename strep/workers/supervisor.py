@@ -158,10 +158,10 @@ class Supervisor:
 
     async def _listen(self, index: int, worker: Worker) -> None:
         """Take messages until there are no more, or the worker is silent for too long or talks nonsense."""
-        silent_looks = 0
+        silent_looks, patience_s = 0, self._policy.starting_s
         while silent_looks < _LOOKS or self._stopping.is_set():  # finishing thousands of files is silent work
             try:
-                async with asyncio.timeout(self._policy.patience_s / _LOOKS):
+                async with asyncio.timeout(patience_s / _LOOKS):
                     message = await worker.receive()
             except TimeoutError:
                 silent_looks += 1
@@ -171,11 +171,11 @@ class Supervisor:
                 break
             if message is None:
                 return
-            silent_looks = 0
+            silent_looks, patience_s = 0, self._policy.patience_s
             self.ledger.take(index, message)
             self._ready[index].set()
         else:
-            self._tell(f"worker {index} is killed: it has been silent for {self._policy.patience_s:g} s")
+            self._tell(f"worker {index} is killed: it has been silent for {patience_s:g} s")
         worker.kill()
 
 

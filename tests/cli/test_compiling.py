@@ -1,48 +1,62 @@
-import threading
+import importlib
+import sys
+import textwrap
 
 import pytest
 
-from strep.cli.compiling import compile_ahead
+from strep.cli.compiling import NOTICE, compile_ahead
 from strep.stream import compiled
+
+pytest.importorskip("numba", reason="needs numba")
+
+MODULE = """
+    from strep.stream.compiled.compiler import Int, compiled
+
+    @compiled
+    def add(left: Int, right: Int) -> Int:
+        return left + right
+
+    @compiled
+    def double(value: Int) -> Int:
+        return add(value, value)
+"""
 
 
 @pytest.fixture
-def available(monkeypatch):
-    def make(is_available):
-        monkeypatch.setattr(compiled, "is_available", lambda: is_available)
-
-    return make
-
-
-def test_who_waits_for_the_compiler_is_told_what_for(available):
-    available(True)
-    said, told = [], threading.Event()
-
-    def tell(line):
-        said.append(line)
-        told.set()
-
-    compile_ahead(tell, patience_s=0, load=lambda: told.wait(10))
-    assert said == ["compiling what is done with every packet: some seconds, and only once"]
-
-
-@pytest.mark.parametrize("is_available", [True, False])
-def test_nothing_is_said_when_it_is_there_at_once_or_not_installed(available, is_available):
-    available(is_available)
-    loaded, before = [], threading.active_count()
-    compile_ahead(pytest.fail, patience_s=60, load=lambda: loaded.append(1))
-    assert loaded == [1] * is_available
-    for thread in threading.enumerate():
-        if isinstance(thread, threading.Timer):
-            thread.join(10)
-    assert threading.active_count() <= before
-
-
-def test_a_compiler_that_fails_leaves_no_notice_behind(available):
-    available(True)
+def load(tmp_path, monkeypatch):
+    """Give what imports a module with something to compile, each time as a new program would."""
+    (tmp_path / "to_compile.py").write_text(textwrap.dedent(MODULE))
+    monkeypatch.syspath_prepend(tmp_path)
 
     def load():
+        sys.modules.pop("to_compile", None)
+        assert importlib.import_module("to_compile").double(4) == 8
+
+    yield load
+    sys.modules.pop("to_compile", None)
+
+
+def test_it_is_told_once_that_something_is_compiled_and_not_when_it_is_loaded_again(load):
+    said = []
+    compile_ahead(said.append, load)
+    assert said == [NOTICE]
+    compile_ahead(pytest.fail, load)
+
+
+def test_nothing_is_told_of_what_is_compiled_later(load):
+    compile_ahead(pytest.fail, load=lambda: None)
+    load()
+
+
+def test_where_there_is_no_compiler_nothing_is_loaded(monkeypatch):
+    monkeypatch.setattr(compiled, "is_available", lambda: False)
+    compile_ahead(pytest.fail, load=lambda: pytest.fail("it was loaded"))
+
+
+def test_a_compiler_that_fails_is_not_listened_to_any_more(load):
+    def fail():
         raise ImportError("no compiler")
 
     with pytest.raises(ImportError):
-        compile_ahead(pytest.fail, patience_s=60, load=load)
+        compile_ahead(pytest.fail, load=fail)
+    load()

@@ -9,7 +9,7 @@ from strep.workers import Counts, Ledger, RestartPolicy, Supervisor, WorkerError
 from tests.live import until
 
 AT_ONCE = RestartPolicy(delays_s=(0.0, 0.0), steady_s=60.0, patience_s=30.0)
-IMPATIENT = RestartPolicy(delays_s=(0.0, 0.0), patience_s=0.01)
+IMPATIENT = RestartPolicy(delays_s=(0.0, 0.0), patience_s=0.01, starting_s=0.01)
 
 
 class FakeWorker:
