@@ -9,6 +9,7 @@ import pytest
 
 from strep.audio.block import AudioBlock
 from strep.listening import QUEUED_FRAMES, BoundedQueue, Listeners
+from tests.live import BOUND_S
 from tests.sinks.recordings.calls import block, closed, opened, tone
 
 FRAME = 160
@@ -48,7 +49,7 @@ async def test_a_task_that_waits_is_woken_by_an_item_and_by_the_end() -> None:
     queue.put(1)
     await asyncio.sleep(0)
     queue.end()
-    assert await asyncio.wait_for(task, 5) == [1]
+    assert await asyncio.wait_for(task, BOUND_S) == [1]
 
 
 async def test_two_tasks_at_one_queue_share_its_items() -> None:
@@ -58,7 +59,7 @@ async def test_two_tasks_at_one_queue_share_its_items() -> None:
         queue.put(number)
         await asyncio.sleep(0)
     queue.end()
-    taken = await asyncio.wait_for(asyncio.gather(*tasks), 5)
+    taken = await asyncio.wait_for(asyncio.gather(*tasks), BOUND_S)
     assert sorted(taken[0] + taken[1]) == list(range(20))
 
 
@@ -127,8 +128,8 @@ async def test_events_come_in_order_without_audio() -> None:
 async def test_an_iteration_that_begins_after_the_end_is_over_at_once() -> None:
     listeners = Listeners()
     listeners.end()
-    assert await asyncio.wait_for(take(listeners.streams()), 5) == []
-    assert await asyncio.wait_for(take(listeners.events()), 5) == []
+    assert await asyncio.wait_for(take(listeners.streams()), BOUND_S) == []
+    assert await asyncio.wait_for(take(listeners.events()), BOUND_S) == []
 
 
 async def test_what_nobody_holds_takes_no_more_audio(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,4 +156,4 @@ async def test_who_iterates_a_stream_holds_it() -> None:
     gc.collect()
     listeners.take(audio(0)[0])
     listeners.take(closed(0))
-    assert [np.asarray(frame.samples).shape for frame in await asyncio.wait_for(take(frames), 5)] == [(FRAME,)]
+    assert [np.asarray(frame.samples).shape for frame in await asyncio.wait_for(take(frames), BOUND_S)] == [(FRAME,)]

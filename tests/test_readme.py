@@ -20,10 +20,10 @@ from strep.emulator import DEFAULT_CONNECTION_ID, Platform
 from strep.plugins.registry import plugin_names
 from strep.service import ServiceConfig
 from strep.service.example import EXAMPLE
+from tests.live import BOUND_S
 from tests.traffic import Sender, pcmu
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-WAIT_S = 30
 
 
 def example() -> str:
@@ -52,7 +52,7 @@ def free_port() -> int:
 
 def wait_until_open(port: int, program: subprocess.Popen) -> None:
     """Send empty datagrams until the kernel does not answer that nobody listens."""
-    for _ in range(WAIT_S * 20):
+    for _ in range(BOUND_S * 20):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.connect(("127.0.0.1", port))
             sock.send(b"")
@@ -63,7 +63,7 @@ def wait_until_open(port: int, program: subprocess.Popen) -> None:
         except subprocess.TimeoutExpired:
             continue
         raise AssertionError(f"the example ended before it listened: {program.communicate()}")
-    raise AssertionError(f"the example did not listen within {WAIT_S} s")
+    raise AssertionError(f"the example did not listen within {BOUND_S} s")
 
 
 @pytest.mark.parametrize("code", blocks("python"))
@@ -100,7 +100,7 @@ def test_the_example_listens_and_records(tmp_path: Path) -> None:
     inbound, outbound = Sender().packets(50), Sender(direction=1, ssrc=2, seed=2).packets(50)
     command = [sys.executable, "-u", "-c", adapted(port, folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
-        watchdog = threading.Timer(WAIT_S, program.kill)
+        watchdog = threading.Timer(BOUND_S, program.kill)
         try:
             wait_until_open(port, program)
             with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:

@@ -22,7 +22,7 @@ from strep.net.udp import open_udp
 from strep.sinks.recordings import Recording
 from strep.stream.events import CloseReason, FormatChanged, StreamClosed, StreamOpened
 from tests.emulator.conftest import KeptForks
-from tests.live import RECEIVE_BUFFER_BYTES, deliver, interleave, open_socket, recorded, until
+from tests.live import BOUND_S, RECEIVE_BUFFER_BYTES, deliver, interleave, open_socket, recorded, until
 from tests.test_pipeline import KeepingSink
 from tests.traffic import Sender, pcmu
 
@@ -201,7 +201,7 @@ async def test_streams_and_their_frames_are_iterated_until_the_receiver_stops() 
         reports.append(stream.report)
         assert stream.missed_frames == 0
 
-    async with receiver_on(LOOPBACK) as receiver, asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with receiver_on(LOOPBACK) as receiver, asyncio.timeout(BOUND_S), asyncio.TaskGroup() as tasks:
 
         async def watch() -> None:
             async for stream in receiver:
@@ -357,7 +357,7 @@ async def test_stopping_and_waiting_may_be_done_in_any_order_and_often() -> None
         await asyncio.sleep(0)
         assert not waiting.done()
         await asyncio.gather(receiver.stop(), receiver.stop())
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, BOUND_S)
         await receiver.wait()
         await receiver.stop()
     await receiver.stop()
@@ -375,7 +375,7 @@ async def test_a_receiver_cannot_be_entered_again() -> None:
 async def test_an_idle_receiver_wakes_for_a_datagram_and_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("strep.receiver._QUIET_TICKS", 0)
     monkeypatch.setattr("strep.receiver._IDLE_TICK_S", 3600)  # so that nothing else can wake it
-    async with receiver_on(LOOPBACK) as receiver, asyncio.timeout(10):
+    async with receiver_on(LOOPBACK) as receiver, asyncio.timeout(BOUND_S):
         await asyncio.sleep(0)
         await deliver(receiver, Sender().packets(5))
         await receiver.stop()
@@ -493,7 +493,7 @@ async def test_the_failure_of_the_only_sink_ends_every_iteration_and_is_raised()
         async for stream in receiver:
             heard.append([frame async for frame in stream])
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(BOUND_S):
         with pytest.raises(RuntimeError, match="a mistake"):
             async with receiver:
                 waiting, listening = asyncio.create_task(receiver.wait()), asyncio.create_task(listen())

@@ -20,6 +20,12 @@ class Peak(Finding):
 class FaultConfig(PluginConfig):
     after_hops: int = 0
     marker: str = ""
+    awaited: str = ""
+
+
+def wait_for(path):
+    while not Path(path).exists():
+        time.sleep(0.001)
 
 
 class Faulty(BlockPlugin):
@@ -94,17 +100,23 @@ class TellsNonsense(BlockPlugin):
 
 
 class Sleeps(Faulty):
+    """Takes its time, and the first time until somebody says that it is enough."""
+
     NAME: ClassVar[str] = "sleeps"
 
     def go_wrong(self):
         time.sleep(0.005)
+        wait_for(self.config.awaited)
 
 
 class Hangs(Faulty):
+    """Says that it hangs, by a file, and does so until it is told to come back."""
+
     NAME: ClassVar[str] = "hangs"
 
     def go_wrong(self):
-        time.sleep(5)
+        Path(self.config.marker).touch()
+        wait_for(self.config.awaited)
 
 
 class Spins(Faulty):
@@ -154,11 +166,14 @@ class DiesOnce(Faulty):
 
 
 class StartsSlowly(Sound):
+    """Says that it starts, by a file, and has started when it is told so."""
+
     NAME: ClassVar[str] = "starts-slowly"
 
     def start(self, rows):
         super().start(rows)
-        time.sleep(0.3)
+        Path(self.config.marker).touch()
+        wait_for(self.config.awaited)
 
 
 class IsLarge(Sound):

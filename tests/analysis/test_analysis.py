@@ -17,7 +17,7 @@ from strep.sinks.recordings import RecordingSink
 from strep.stream.events import AnchorMoved, Direction, SourceChanged, StreamClosed
 from tests.analysis.faulty import Peak, Sound
 from tests.analysis.test_faults import findings, record
-from tests.live import deliver, interleave, until
+from tests.live import BOUND_S, deliver, interleave, until
 from tests.plugins.events import placed
 from tests.plugins.test_framing import Keeping, block, closed, identity, opened
 from tests.test_offline import written
@@ -206,7 +206,7 @@ class Waits(Sound):
     may_go_on = threading.Event()
 
     def process(self, hops):
-        assert self.may_go_on.wait(20)
+        assert self.may_go_on.wait(BOUND_S)
         return super().process(hops)
 
 

@@ -40,13 +40,28 @@ from tests.analysis.faulty import (
     TellsNonsense,
     TellsTooMuch,
 )
+from tests.live import BOUND_S
 from tests.traffic import MS, START_NS, Sender
 
 PACKETS = 100
 WAYS = list(Way)
 
 
-def record(folder: Path, plugins=(), *, live=True, packets=PACKETS, clock=None, consumers=()):
+class ClockWhile:
+    """A clock that stands but while there is one file and not yet another: then it goes by a second a look."""
+
+    def __init__(self, begins, ends, ends_after_s=None):
+        self.now_s, self.begins, self.ends, self.ends_after_s = 0, begins, ends, ends_after_s
+
+    def __call__(self):
+        if self.begins.exists() and not self.ends.exists():
+            self.now_s += 1
+            if self.now_s == self.ends_after_s:
+                self.ends.touch()
+        return self.now_s * 1000 * MS
+
+
+def record(folder: Path, plugins=(), *, live=True, packets=PACKETS, clock=None, consumers=(), when_fed=lambda: None):
     """Record both directions of a leg beside plugins; give the files' bytes, the counts and what was told."""
     notices = []
     sinks = [RecordingSink(folder, flush_interval_ms=100)]
@@ -62,6 +77,7 @@ def record(folder: Path, plugins=(), *, live=True, packets=PACKETS, clock=None, 
         if n % 17 != 5:  # some losses, too
             pipeline.feed(DatagramBatch.from_datagrams(made, [arrival_ns] * 2))
         pipeline.advance(arrival_ns + 20 * MS)
+    when_fed()
     pipeline.close()
     assert pipeline.failures == []
     files = {path.name: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
@@ -133,8 +149,10 @@ def test_a_finding_that_makes_no_sense_is_its_plugins_fault(kind, tmp_path, undi
 
 @pytest.mark.parametrize("way", [Way.THREAD, Way.PROCESS])
 def test_a_plugin_that_is_slow_misses_the_oldest(way, tmp_path, undisturbed):
-    plugins = [PluginRun(Sleeps, way=way, queue_hops=20, deadline_ms=2)]
-    files, counts, notices = record(tmp_path, plugins)
+    fed = tmp_path / "fed"
+    config = {"awaited": str(fed)}
+    plugins = [PluginRun(Sleeps, config, way, queue_hops=20, deadline_ms=2, patience_s=BOUND_S)]
+    files, counts, notices = record(tmp_path / "calls", plugins, when_fed=fed.touch)
     assert files == undisturbed
     slow = counts["sleeps"]
     assert slow.hops + slow.missed_hops == 2 * PACKETS
@@ -165,7 +183,9 @@ def test_inline_one_call_that_lasts_too_long_is_the_last(tmp_path, undisturbed, 
 
 @pytest.mark.parametrize("way", [Way.THREAD, Way.PROCESS])
 def test_to_start_may_take_longer_than_a_call(way, tmp_path):
-    _, counts, _ = record(tmp_path, [PluginRun(StartsSlowly, way=way, patience_s=0.2)], live=False)
+    begins, ends = tmp_path / "begins", tmp_path / "ends"
+    run = PluginRun(StartsSlowly, {"marker": str(begins), "awaited": str(ends)}, way, patience_s=5)
+    _, counts, _ = record(tmp_path / "calls", [run], live=False, clock=ClockWhile(begins, ends, ends_after_s=20))
     assert (counts["starts-slowly"].hung, counts["starts-slowly"].hops) == (0, 2 * PACKETS)
 
 
@@ -190,7 +210,7 @@ def test_a_process_ends_with_us_though_its_plugin_is_busy(tmp_path):
     process = runner._process
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), process._tasks)  # which closes our end, as our death would
-    assert process._process.wait(20) == 1
+    assert process._process.wait(BOUND_S) == 1
     process.end()
 
 
@@ -227,8 +247,11 @@ def test_offline_nobody_is_switched_off_for_taking_long(tmp_path):
 
 @pytest.mark.parametrize("way", [Way.THREAD, Way.PROCESS])
 def test_a_call_that_hangs_is_given_up(way, tmp_path, undisturbed, caplog):
-    plugins = [PluginRun(Hangs, {"after_hops": 40}, way, patience_s=0.5, most_restarts=0), Sound]
-    files, counts, notices = record(tmp_path, plugins, live=False)
+    hangs, never = tmp_path / "hangs", tmp_path / "over"
+    config = {"after_hops": 40, "marker": str(hangs), "awaited": str(never)}
+    plugins = [PluginRun(Hangs, config, way, patience_s=5, most_restarts=0), Sound]
+    files, counts, notices = record(tmp_path / "calls", plugins, live=False, clock=ClockWhile(hangs, never))
+    never.touch()  # which lets its thread go
     assert files == undisturbed
     assert counts["hangs"].hung == 1
     assert "lasted longer" in counts["hangs"].switched_off

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from strep.cli import app
 from strep.emulator import Platform, PlatformServer
 from strep.net.capture import PcapWriter
+from tests.live import BOUND_S
 from tests.traffic import START_NS, Sender
 
 A, B = "192.0.2.1:4000", "192.0.2.2:5000"
@@ -98,7 +99,7 @@ class PlatformThread:
         return Platform(seed=1)
 
     def _do(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(BOUND_S)
 
     @property
     def base_url(self):
@@ -107,7 +108,7 @@ class PlatformThread:
     def close(self):
         self._do(self._server.__aexit__(None, None, None))
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(BOUND_S)
         self._loop.close()
 
 

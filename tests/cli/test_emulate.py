@@ -12,6 +12,7 @@ import pytest
 
 from strep.cli import emulate
 from strep.emulator import DEFAULT_API_KEY, DEFAULT_API_SECRET
+from tests.live import BOUND_S
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -71,7 +72,7 @@ def running(*args):
             yield process
         finally:
             process.send_signal(signal.SIGINT)
-            _, error = process.communicate(timeout=20)
+            _, error = process.communicate(timeout=BOUND_S)
     assert (process.returncode, error) == (0, "")
 
 

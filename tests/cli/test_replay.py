@@ -8,6 +8,7 @@ from strep.cli import replay as command
 from strep.net.schedule import call_leg_id_of
 from strep.wire.strep import StrepHeader
 from tests.cli.conftest import SIP, A, B, call_datagrams, write_capture
+from tests.live import BOUND_S
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def listener():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         sock.bind(("127.0.0.1", 0))
-        sock.settimeout(5)
+        sock.settimeout(BOUND_S)
         yield sock
 
 

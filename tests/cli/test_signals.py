@@ -4,6 +4,7 @@ import signal
 import pytest
 
 from strep.cli.signals import Interrupted, deferred_interrupt, stop_event
+from tests.live import BOUND_S
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -40,7 +41,7 @@ async def test_a_signal_sets_the_event(number):
     with stop_event() as stopped:
         assert not stopped.is_set()
         signal.raise_signal(number)
-        await asyncio.wait_for(stopped.wait(), 5)
+        await asyncio.wait_for(stopped.wait(), BOUND_S)
 
 
 async def test_after_the_first_signal_the_former_handlers_are_back():
@@ -48,5 +49,5 @@ async def test_after_the_first_signal_the_former_handlers_are_back():
     with stop_event() as stopped:
         assert handlers() != before
         signal.raise_signal(signal.SIGTERM)
-        await asyncio.wait_for(stopped.wait(), 5)
+        await asyncio.wait_for(stopped.wait(), BOUND_S)
         assert handlers() == before

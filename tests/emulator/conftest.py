@@ -6,6 +6,7 @@ import pytest
 
 from strep.emulator import Platform
 from strep.net.address import UdpAddress
+from tests.live import BOUND_S
 
 
 class Clock:
@@ -66,7 +67,7 @@ class Receiver(asyncio.DatagramProtocol):
     async def wait_for(self, count):
         self._enough = (count, asyncio.Event())
         if len(self.datagrams) < count:
-            await asyncio.wait_for(self._enough[1].wait(), 10)
+            await asyncio.wait_for(self._enough[1].wait(), BOUND_S)
 
 
 @pytest.fixture

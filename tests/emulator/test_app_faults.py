@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from strep.emulator import DEFAULT_API_KEY, Fault, Faults, create_app
-from tests.live import until
+from tests.live import BOUND_S, until
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ async def test_an_answer_that_is_held_back_comes_when_the_platform_closes(platfo
     platform.faults = Faults(timeout=1, timeout_s=3600)
     async with platform:
         waiting = asyncio.create_task(http.get(f"/calls/{call.call_control_id}"))
-        await until(lambda: platform.fault_counts.get(Fault.TIMEOUT), 5)
+        await until(lambda: platform.fault_counts.get(Fault.TIMEOUT))
         assert not waiting.done()
-    assert (await asyncio.wait_for(waiting, 5)).status_code == 504
+    assert (await asyncio.wait_for(waiting, BOUND_S)).status_code == 504
 
 
 async def test_without_the_key_no_fault_is_drawn(platform, http):

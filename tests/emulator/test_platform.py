@@ -180,7 +180,7 @@ class Application:
 
 async def settled(platform):
     """Wait until every webhook has been dealt with."""
-    await until(lambda: not platform.webhook_counts.pending, 5)
+    await until(lambda: not platform.webhook_counts.pending)
 
 
 async def test_events_are_posted_in_order_to_the_url_that_each_has():

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strep.emulator.schedule import Pump, Schedule
+from tests.live import BOUND_S
 
 
 def test_what_is_due_happens_in_order_of_time_and_then_of_asking():
@@ -68,7 +69,7 @@ async def test_the_loop_turns_it_when_something_is_due():
     schedule.at(10**15, lambda: None)
     now[0] = 10**9
     schedule.at(10**9, happened.set)  # before the other, and due at once
-    await asyncio.wait_for(happened.wait(), 5)
+    await asyncio.wait_for(happened.wait(), BOUND_S)
     assert schedule.next_ns == 10**15
     pump.stop()
 
@@ -80,7 +81,7 @@ async def test_another_thread_can_ask_for_something():
     thread = threading.Thread(target=lambda: schedule.at(0, happened.set))
     thread.start()
     thread.join()
-    await asyncio.wait_for(happened.wait(), 5)
+    await asyncio.wait_for(happened.wait(), BOUND_S)
     pump.stop()
 
 
@@ -104,6 +105,6 @@ async def test_what_fails_is_told_by_the_loop_and_holds_nothing_up():
     pump.start()
     schedule.at(0, lambda: 1 / 0)
     schedule.at(0, done.set)
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), BOUND_S)
     pump.stop()
     assert [type(error) for error in told] == [ZeroDivisionError]

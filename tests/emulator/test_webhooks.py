@@ -45,7 +45,7 @@ class Delivering:
         await self.deliverer.aclose()
 
     async def settle(self):
-        await until(lambda: not self.counts.pending, 5)
+        await until(lambda: not self.counts.pending)
 
 
 async def test_what_is_posted_is_json_signed_and_says_which_attempt_it_is():
@@ -122,7 +122,7 @@ async def test_a_url_where_nobody_is_does_not_hold_up_the_next(url):
 async def test_whatever_is_under_way_at_the_end_is_left():
     async with Delivering(lambda _: _never()) as delivering:
         delivering.deliverer.add(webhook())
-        await until(lambda: delivering.requests, 5)
+        await until(lambda: delivering.requests)
     assert delivering.counts.pending == 1
     assert asyncio.all_tasks() == {asyncio.current_task()}
 

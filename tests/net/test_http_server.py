@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from strep.errors import ReceiveError
 from strep.net.http_server import HttpServer
+from tests.live import BOUND_S
 
 
 async def hello(_: Request) -> PlainTextResponse:
@@ -138,7 +139,7 @@ async def test_what_is_never_answered_does_not_hold_up_the_end(monkeypatch: pyte
     async with HttpServer(app(answer)) as server, client(server) as http:
         answering = asyncio.create_task(http.get("/"))
         await asked.wait()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND_S):
             await server.stop()
         with contextlib.suppress(httpx.HTTPError):
             assert (await answering).status_code == 500
@@ -148,7 +149,7 @@ async def test_an_idle_connection_does_not_hold_up_the_end(monkeypatch: pytest.M
     monkeypatch.setattr("strep.net.http_server._SHUTDOWN_S", 600)
     async with HttpServer(app()) as server:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(BOUND_S):
             await server.stop()
         writer.close()
 

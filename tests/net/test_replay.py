@@ -10,6 +10,7 @@ from strep.net import replay
 from strep.net.address import UdpAddress
 from strep.net.replay import Replay, parse_speed
 from strep.net.schedule import Due
+from tests.live import BOUND_S
 
 MS = 1_000_000
 NOWHERE = UdpAddress("127.0.0.1", 9)
@@ -73,7 +74,7 @@ def fake_socket(monkeypatch):
 def listener():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
-        sock.settimeout(5)
+        sock.settimeout(BOUND_S)
         yield sock
 
 
@@ -125,7 +126,7 @@ def test_ipv6_is_sent_to():
             sock.bind(("::1", 0))
         except OSError:
             pytest.skip("needs IPv6")
-        sock.settimeout(5)
+        sock.settimeout(BOUND_S)
         with Replay(UdpAddress("::1", sock.getsockname()[1]), speed=math.inf) as sender:
             sender.run([Due(0, b"six", 0)])
         assert sock.recv(10) == b"six"

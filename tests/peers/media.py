@@ -23,10 +23,8 @@ from strep.sinks.recordings import Recording
 from strep.wire.rtp import RtpPacket
 from strep.wire.strep import StrepHeader
 from tests.audio.signals import speech_like
-from tests.live import streams_of
+from tests.live import BOUND_S, streams_of
 
-#: No program here runs for longer than this, whatever happens.
-PROGRAM_S = 30
 SECONDS = 2.0
 #: What libopus's encoder looks ahead, at 48 kHz.
 OPUS_LOOKAHEAD_SAMPLES = 312
@@ -57,7 +55,7 @@ async def run_program(*command: str) -> None:
         *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
-        said, _ = await asyncio.wait_for(program.communicate(), PROGRAM_S)
+        said, _ = await asyncio.wait_for(program.communicate(), BOUND_S)
     finally:
         with suppress(ProcessLookupError):
             program.kill()
@@ -97,7 +95,7 @@ class Relay(asyncio.DatagramProtocol):
         """Wait until everything that was sent here before has been passed on."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.sendto(_END, ("127.0.0.1", self.port))
-        async with asyncio.timeout(PROGRAM_S):
+        async with asyncio.timeout(BOUND_S):
             await self._ended.wait()
 
 
@@ -137,7 +135,7 @@ def alignment_ms(recording: Recording) -> float:
 def ffmpeg(data: bytes, *options: str, to: str = "s16le") -> bytes:
     """Let ffmpeg read `data` as `options` say, and write another form of it."""
     command = ["ffmpeg", "-v", "error", *options, "-i", "pipe:0", "-f", to, "pipe:1"]
-    return subprocess.run(command, input=data, capture_output=True, check=True, timeout=PROGRAM_S).stdout
+    return subprocess.run(command, input=data, capture_output=True, check=True, timeout=BOUND_S).stdout
 
 
 def decoded(encoding: str, payloads: list[bytes]) -> NDArray[np.int16]:

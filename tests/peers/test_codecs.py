@@ -30,6 +30,7 @@ from strep.wire.red import parse_red
 from strep.wire.rtp import RtpPacket
 from tests.audio.amr_payloads import efficient, frame, split_file
 from tests.audio.signals import encoded, snr_db, speech_like
+from tests.live import BOUND_S
 from tests.peers import media
 from tests.peers.test_gstreamer import has_element
 
@@ -88,7 +89,7 @@ def need_elements(need: Need, *parts: str) -> None:
 
 def launch(pipeline: str) -> None:
     command = ["gst-launch-1.0", "-q", *pipeline.split()]
-    subprocess.run(command, check=True, timeout=media.PROGRAM_S, capture_output=True)
+    subprocess.run(command, check=True, timeout=BOUND_S, capture_output=True)
 
 
 def payloads_of(path: Path) -> list[bytes]:
@@ -133,7 +134,7 @@ def ffmpeg_samples(data: bytes, options: str, channels: int = 1) -> NDArray[np.i
 def encoded_by_ffmpeg(sound: bytes, options: str) -> bytes:
     """Encode 16-bit samples at 8 kHz."""
     command = f"ffmpeg -v error -f s16le -ar 8000 -ac 1 -i pipe:0 {options} pipe:1".split()
-    return subprocess.run(command, input=sound, capture_output=True, check=True, timeout=media.PROGRAM_S).stdout
+    return subprocess.run(command, input=sound, capture_output=True, check=True, timeout=BOUND_S).stdout
 
 
 @pytest.mark.parametrize("line", LINES, ids=str)
@@ -254,7 +255,7 @@ def test_tshark_reads_the_same_frames_out_of_bandwidth_efficient_payloads(
     command = ["tshark", "-r", str(tmp_path / "amr.pcap"), "-d", "udp.port==5000,rtp", "-d", "rtp.pt==100,amr"]
     command += ["-o", "amr.encoding.version:RFC 3267 BW-efficient", "-o", f"amr.mode:{mode} AMR", "-T", "fields"]
     command += [word for field in fields for word in ("-e", field)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=media.PROGRAM_S).stdout
+    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=BOUND_S).stdout
     expected = [[f"{kind},{kind + 1}", "1,1", "1,0", "", ""] for kind in range(8)]
     assert [line.split("\t") for line in told.splitlines()] == expected
 

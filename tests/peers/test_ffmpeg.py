@@ -19,7 +19,7 @@ from strep.net.address import UdpAddress
 from strep.net.udp import open_udp
 from strep.sinks.recordings import Recording
 from tests.audio.signals import snr_db
-from tests.live import RECEIVE_BUFFER_BYTES, recorded, until
+from tests.live import BOUND_S, RECEIVE_BUFFER_BYTES, recorded, until
 from tests.peers import media
 from tests.peers.media import OPUS_LOOKAHEAD_SAMPLES
 
@@ -143,7 +143,7 @@ def truth(encoding: str, direction: Direction, folder: Path) -> NDArray[np.int16
     """Let ffmpeg encode the source into a file, and decode that."""
     line, path, file = LINES[encoding], media.source_path(folder, LINES[encoding].rate_hz, direction), folder / "file"
     command = f"ffmpeg -nostdin -v error -y -i {path} -c:a {line.encoder} -f {line.file_form} {file}"
-    subprocess.run(command.split(), check=True, timeout=media.PROGRAM_S)
+    subprocess.run(command.split(), check=True, timeout=BOUND_S)
     return media.decoded_file(encoding, file.read_bytes())
 
 

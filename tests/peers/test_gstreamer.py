@@ -16,7 +16,7 @@ import pytest
 import strep
 from strep import AudioFormat, Direction
 from tests.audio.signals import snr_db
-from tests.live import RECEIVE_BUFFER_BYTES, recorded, until
+from tests.live import BOUND_S, RECEIVE_BUFFER_BYTES, recorded, until
 from tests.peers import media
 from tests.peers.media import OPUS_LOOKAHEAD_SAMPLES, Call
 
@@ -122,7 +122,7 @@ def test_what_arrived_is_all_that_gstreamer_makes_of_the_source(encoding: str, c
     for direction in Direction:
         path, raw = media.source_path(tmp_path, line.rate_hz, direction), tmp_path / "encoded"
         command = f"gst-launch-1.0 -q filesrc location={path} ! wavparse ! {line.encoder} ! filesink location={raw}"
-        subprocess.run(command.split(), check=True, timeout=media.PROGRAM_S)
+        subprocess.run(command.split(), check=True, timeout=BOUND_S)
         assert call.payload(direction) == raw.read_bytes()
 
 

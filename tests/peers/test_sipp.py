@@ -15,8 +15,8 @@ from strep.net.address import UdpAddress
 from strep.net.udp import open_udp
 from strep.sinks.recordings import Recording
 from strep.stream.events import Event, TelephoneEvent
-from tests.live import RECEIVE_BUFFER_BYTES, recorded, streams_of
-from tests.peers.media import PROGRAM_S, run_program
+from tests.live import BOUND_S, RECEIVE_BUFFER_BYTES, recorded, streams_of
+from tests.peers.media import run_program
 from tests.test_pipeline import KeepingSink
 
 pytestmark = pytest.mark.peer
@@ -52,7 +52,7 @@ def free_port() -> int:
 
 async def hold_call(folder: Path) -> Outcome:
     sink, loopback = strep.RecordingSink(folder), UdpAddress("127.0.0.1", 0)
-    common = f"-nostdin -m 1 -timeout {PROGRAM_S} -timeout_error -i 127.0.0.1 -mi 127.0.0.1 -ci 127.0.0.1".split()
+    common = f"-nostdin -m 1 -timeout {BOUND_S} -timeout_error -i 127.0.0.1 -mi 127.0.0.1 -ci 127.0.0.1".split()
     async with strep.Receiver(
         rx=loopback, tx=loopback, sinks=[sink], receive_buffer_bytes=RECEIVE_BUFFER_BYTES
     ) as receiver:

@@ -15,6 +15,7 @@ from strep.emulator import DEFAULT_API_KEY, DEFAULT_CONNECTION_ID, Callee, Fault
 from strep.net.http_server import HttpServer
 from strep.wire.rtp import RtpPacket
 from strep.wire.strep import StrepHeader
+from tests.live import BOUND_S
 
 pytestmark = pytest.mark.peer
 
@@ -51,7 +52,7 @@ class Application:
 
     async def wait_for(self, event_type):
         """Wait for a webhook of a type; give its headers and body."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(BOUND_S):
             while True:
                 for headers, body in self.told:
                     if f'"event_type": "{event_type}"' in body:
@@ -145,7 +146,7 @@ async def test_it_forks_to_two_ports_and_stops_it(scene):
         assert forked.data.result == "ok"
         streams = {(stream.leg, stream.direction): stream for stream in call.streams}
         for port, direction in ((received, 0), (transmitted, 1)):
-            packet = RtpPacket.parse(await asyncio.wait_for(port.get(), 10))
+            packet = RtpPacket.parse(await asyncio.wait_for(port.get(), BOUND_S))
             assert packet.ssrc == streams[0, direction].ssrc
         stopped = await actions.stop_forking(call.call_control_id, stream_type="decrypted")
         assert stopped.data.result == "ok" and not call.is_forked
@@ -157,7 +158,7 @@ async def test_it_forks_to_one_target_as_the_older_api_has_it(scene):
     actions = scene.client.calls.actions
     async with listening() as (target, datagrams):
         await actions.start_forking(call.call_control_id, extra_body={"target": target, "stream_type": "raw"})
-        headers = [StrepHeader.parse(await asyncio.wait_for(datagrams.get(), 10)) for _ in range(2)]
+        headers = [StrepHeader.parse(await asyncio.wait_for(datagrams.get(), BOUND_S)) for _ in range(2)]
         assert {header.call_leg_id for header in headers} == {call.call_leg_id}
         assert {header.direction for header in headers} == {0, 1}
         await actions.stop_forking(call.call_control_id, stream_type="raw")

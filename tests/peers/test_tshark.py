@@ -15,7 +15,7 @@ from strep.net.capture.writer import PcapWriter
 from strep.stream.events import SourceReport
 from strep.wire.rtp import RtpPacket
 from tests.emulator.conftest import KeptForks
-from tests.peers.media import PROGRAM_S
+from tests.live import BOUND_S
 from tests.traffic import START_NS
 
 pytestmark = pytest.mark.peer
@@ -81,7 +81,7 @@ def write_capture(path: Path, sent: list[Sent], *, strep_header: bool = False) -
 
 def tshark(path: Path, *options: str) -> str:
     command = ["tshark", "-n", "-r", str(path), "-d", f"udp.port=={PORT},rtp", *options]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PROGRAM_S).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=BOUND_S).stdout
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,9 @@ class Scene:
     def count(self, kind: str) -> int:
         return sum(event.kind == kind for event in self.events)
 
-    async def told(self, kind: str, times: int = 1, seconds: float = 10) -> None:
+    async def told(self, kind: str, times: int = 1) -> None:
         """Wait until the service has told something so often."""
-        await until(lambda: self.count(kind) >= times, seconds)
+        await until(lambda: self.count(kind) >= times)
 
 
 def configure(text: Settings, folder: Path, server: PlatformServer, api_key: str = API_KEY) -> str:

@@ -2,7 +2,7 @@ import asyncio
 import threading
 
 from strep.service.hooks import Hook, StreamHook
-from tests.live import until
+from tests.live import BOUND_S, until
 
 
 async def test_what_is_put_is_done_in_order():
@@ -94,7 +94,7 @@ async def test_one_that_never_comes_back_does_not_hold_up_the_end():
 
     def block(item):
         begun.set()
-        stuck.wait(20)
+        stuck.wait(BOUND_S)
 
     async def wait_for_ever(item):
         await asyncio.Event().wait()
@@ -106,7 +106,7 @@ async def test_one_that_never_comes_back_does_not_hold_up_the_end():
     await asyncio.to_thread(begun.wait, 5)
     for hook in hooks:
         hook.put(2)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND_S):
         for hook in hooks:
             await hook.stop(0.05)
     assert [hook.done for hook in hooks] == [0, 0]

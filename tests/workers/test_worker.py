@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import signal
 import socket
 
@@ -174,10 +175,8 @@ async def test_while_the_supervisor_does_not_read_no_report_is_added(channel, mo
 
     channel.make = LongJob
     channel.ours.send(b"{}\n")
-    seen = -1
-    while seen != reports:  # until the channel is full
-        seen = reports
-        await asyncio.sleep(0.05)
+    await until(lambda: not select.select([], [channel.theirs], [], 0)[1])  # until the channel is full
+    await asyncio.sleep(0.05)
     assert 1 <= reports < 10
     channel.ours.shutdown(socket.SHUT_WR)
     channel.reader, channel.writer = await asyncio.open_connection(sock=channel.ours)
