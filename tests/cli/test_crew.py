@@ -1,5 +1,6 @@
 """`strep record --workers`: real processes, real sockets, and a kill."""
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -18,7 +19,7 @@ import pytest
 import soundfile
 
 from strep.cli import crew as crew_module
-from strep.cli.crew import NewsLedger, bind_crew
+from strep.cli.crew import NewsLedger, bind_crew, record_in_workers
 from strep.cli.news import News
 from strep.cli.options import FileFormat
 from strep.cli.recorder import RecorderOptions
@@ -29,14 +30,25 @@ from strep.sinks.recordings import Encoding, Layout
 from strep.stream.events import Direction
 from strep.wire.strep import StrepHeader
 from strep.workers import Counts, Entry, EntryKind, RestartPolicy, Supervisor
-from tests.cli.test_record import BOUND_S, Recording, holds
-from tests.live import interleave
+from tests.cli.test_record import Recording, holds
+from tests.live import BOUND_S, RECEIVE_BUFFER_BYTES, interleave, until
 from tests.traffic import Sender, pcmu
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers")
 #: Small, so that a test can fill it, and granted to everybody.
 BUFFER_BYTES = 8192
 HALF = 50  # packets: a second
+LOOPBACK = "udp:127.0.0.1:0"
+
+
+def options_of(out):
+    return RecorderOptions(out, Layout.STEREO, Encoding.PCM16, FileFormat.WAV, ("98=opus/48000/2",), 100, 60)
+
+
+def send(datagrams, address):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for datagram in datagrams:
+            sock.sendto(datagram, (address.host, address.port))
 
 
 def wait_until(condition):
@@ -113,39 +125,44 @@ def record(tmp_path):
         yield start
 
 
-def test_a_killed_worker_is_replaced_loses_nothing_that_comes_after_and_disturbs_no_other(record, tmp_path):
-    recording, calls = record("--json", "--rx", "udp:127.0.0.1:0", "--tx", "udp:127.0.0.1:0"), tmp_path / "calls"
+async def test_a_killed_worker_is_replaced_loses_nothing_that_comes_after_and_disturbs_no_other(tmp_path, capfd):
+    options, said = options_of(tmp_path / "calls"), []
     lasting, struck, plain = legs_of(0, 2), legs_of(1, 2), Leg(5000, strep=False)
-    workers = workers_of(recording.process.pid)
-    assert set(workers) == {0, 1}
+    first_files = {leg.name: options.out / f"{leg.name}.wav" for leg in struck}
+    with bind_crew(options, 2, LOOPBACK, LOOPBACK, LOOPBACK, RECEIVE_BUFFER_BYTES) as crew:
+        addresses = [bound.address for bound in crew.inputs[0].values()]
+        recording = asyncio.create_task(record_in_workers(crew, None, report=said.append))
+        await until(lambda: bool(said))
+        workers = workers_of(os.getpid())
+        assert set(workers) == {0, 1}
 
-    recording.send(interleave(*(stream for leg in lasting + struck for stream in leg.first)))
-    for direction in (0, 1):
-        recording.send(plain.whole[direction], 1 + direction)
-    first_files = {leg.name: calls / f"{leg.name}.wav" for leg in struck}
-    wait_until(lambda: all(has_frames(path, 160 * HALF) for path in first_files.values()))
-    os.kill(workers[1], signal.SIGKILL)
-    wait_until(lambda: not is_running(workers[1]))
-    recording.send(interleave(*(stream for leg in lasting + struck for stream in leg.second)))
-    wait_until(lambda: all((calls / f"{leg.name}-2.wav").exists() for leg in struck))
-    successors = workers_of(recording.process.pid)
-    code, out, err = recording.stop(signal.SIGINT)
+        send(interleave(*(stream for leg in lasting + struck for stream in leg.first)), addresses[0])
+        for direction in (0, 1):
+            send(plain.whole[direction], addresses[1 + direction])
+        # What a worker did since its last report is lost with it.
+        await until(lambda: crew.ledger.total.received == 2 * HALF * (4 + 2) and crew.ledger.total.open_recordings == 5)
+        await until(lambda: all(has_frames(path, 160 * HALF) for path in first_files.values()))
+        os.kill(workers[1], signal.SIGKILL)
+        await until(lambda: not is_running(workers[1]))
+        send(interleave(*(stream for leg in lasting + struck for stream in leg.second)), addresses[0])
+        await until(lambda: all((options.out / f"{leg.name}-2.wav").exists() for leg in struck))
+        successors = workers_of(os.getpid())
+        os.kill(os.getpid(), signal.SIGINT)
+        document = await recording
 
-    assert code == 0
-    assert err == (
-        "strep: worker 1 was killed by SIGKILL, and its recordings under way (2) end there; "
-        "its calls go on in a new one\n"
-    )
+    assert said[1:] == [
+        "worker 1 was killed by SIGKILL, and its recordings under way (2) end there; its calls go on in a new one"
+    ]
+    assert "worker" not in capfd.readouterr().err, "each of them is silent"
     assert successors[0] == workers[0]
     assert successors[1] != workers[1]
     assert not any(map(is_running, successors.values()))
-    document = json.loads(out)
     assert document["workers"] == {"count": 2, "restarts": 1, "cut_short": 2}
     assert document["error"] is None
     assert document["kernel_drops"] == 0
-    assert document["datagrams"]["accepted"] == sum(document["datagrams"].values()) == 2 * 2 * HALF * 5
+    assert document["datagrams"]["accepted"] == sum(document["datagrams"].values()) == 2 * HALF * (4 + 2 + 4)
     assert document["recording_count"] == len(document["recordings"]) == 5
-    files = {Path(made["path"]).stem: tmp_path / made["path"] for made in document["recordings"]}
+    files = {Path(made["path"]).stem: Path(made["path"]) for made in document["recordings"]}
     for leg in lasting:
         assert holds_both(files.pop(leg.name), leg.whole)
     for leg in struck:
@@ -239,10 +256,7 @@ def test_a_number_of_workers_that_cannot_be_is_a_wrong_use(strep, workers):
 
 @pytest.fixture
 def crew(tmp_path):
-    options = RecorderOptions(
-        tmp_path / "calls", Layout.STEREO, Encoding.PCM16, FileFormat.WAV, ("98=opus/48000/2",), 100, 60
-    )
-    with bind_crew(options, 2, "udp:127.0.0.1:0", None, None, BUFFER_BYTES) as crew:
+    with bind_crew(options_of(tmp_path / "calls"), 2, LOOPBACK, None, None, BUFFER_BYTES) as crew:
         yield crew
 
 
@@ -287,9 +301,7 @@ def test_what_workers_come_across_is_told_when_it_is_and_once_for_all_of_them():
 def test_what_overflows_while_no_worker_is_there_is_counted(crew):
     header = StrepHeader(legs_of(1, 1)[0].call_leg_id, 0, 0).serialize()
     address = crew.inputs[0]["target"].address
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        for _ in range(100):
-            sock.sendto(header + bytes(160), (address.host, address.port))
+    send([header + bytes(160)] * 100, address)
     waiting = 0
     with contextlib.suppress(BlockingIOError):
         while crew.inputs[1]["target"].socket.recv(2048):
