@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import compiling
+
 # Shared machines are slow now and then, and a deadline would be a timing assert. CI looks further than a user's run.
 settings.register_profile("strep", deadline=None, max_examples=20)
 settings.register_profile("thorough", deadline=None, max_examples=100)
@@ -26,10 +28,19 @@ def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     return workers + ("PYTEST_XDIST_AUTO_NUM_WORKERS" not in os.environ)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile while tests are collected."""
+    if config.option.collectonly:
+        return
+    process = compiling.begin()
+    config.add_cleanup(lambda: compiling.end(process))
+
+
 def pytest_collection_finish() -> None:
-    """Collect garbage again, of what the tests make."""
+    """Collect garbage again, of what the tests make, and let none of them measure how long it takes to compile."""
     gc.freeze()
     gc.enable()
+    compiling.wait()
 
 
 CAPTURES = Path(__file__).resolve().parents[2] / "shared" / "captures"

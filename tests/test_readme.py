@@ -91,6 +91,12 @@ def test_every_plugin_is_a_row_of_one_table() -> None:
     assert sorted(rows) == sorted(plugin_names())
 
 
+def test_the_command_for_the_tests_is_what_ci_runs_first() -> None:
+    (command,) = (block for block in blocks("sh") if "pytest" in block)
+    steps = [line for line in (README.parent / ".ci" / "run").read_text().splitlines() if ".venv/bin" in line]
+    assert steps[0] == command.rstrip()
+
+
 def test_the_example_is_short() -> None:
     assert len([line for line in example().splitlines() if line.strip()]) <= 15
 

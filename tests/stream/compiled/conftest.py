@@ -2,6 +2,10 @@
 
 import pytest
 
+from tests import compiling
+
+compiling.wait()  # some of them import it as they are collected
+
 
 @pytest.fixture(autouse=True, scope="module")
 def path() -> None:
