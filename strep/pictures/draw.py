@@ -7,6 +7,7 @@ above it keys and other telephone events.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,6 +81,8 @@ def figure_of(sheet: Sheet) -> Any:
 
 
 def _matplotlib_figure() -> Any:
+    # Who has no home has its fonts looked through anew each time, and a temporary folder for that: it would warn twice.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         from matplotlib.figure import Figure
     except ImportError:

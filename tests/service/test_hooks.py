@@ -15,7 +15,7 @@ async def test_what_is_put_is_done_in_order():
     hook.start()
     for number in range(5):
         hook.put(number)
-    await hook.stop(5)
+    await hook.stop(BOUND_S)
     assert done == [0, 1, 2, 3, 4]
     assert (hook.done, hook.failed, hook.missed) == (5, 0, 0)
 
@@ -25,7 +25,7 @@ async def test_a_plain_function_runs_in_a_thread_of_its_own():
     hook = Hook("on_event", lambda item: threads.append(threading.current_thread()), 10)
     hook.start()
     hook.put(1)
-    await hook.stop(5)
+    await hook.stop(BOUND_S)
     assert threads[0] is not threading.current_thread()
     assert hook.done == 1
 
@@ -38,7 +38,7 @@ async def test_a_callable_object_may_be_async():
     hook = Hook("on_event", Listener(), 10)
     hook.start()
     hook.put(1)
-    await hook.stop(5)
+    await hook.stop(BOUND_S)
     assert (hook.done, hook.failed) == (1, 0)
 
 
@@ -55,7 +55,7 @@ async def test_one_that_fails_is_called_again(caplog):
         hook.start()
         for number in range(30):
             hook.put(number)
-        await hook.stop(5)
+        await hook.stop(BOUND_S)
         assert (hook.done, hook.failed, hook.missed) == (0, 30, 0)
         assert len(caplog.records) == 20, "a log is no dump"
 
@@ -74,7 +74,7 @@ async def test_one_that_is_too_slow_misses_the_newest():
         hook.put(number)
     assert hook.missed == 2
     release.set()
-    await hook.stop(5)
+    await hook.stop(BOUND_S)
     assert hook.done == 4
 
 
@@ -103,7 +103,7 @@ async def test_one_that_never_comes_back_does_not_hold_up_the_end():
     for hook in hooks:
         hook.start()
         hook.put(1)
-    await asyncio.to_thread(begun.wait, 5)
+    await asyncio.to_thread(begun.wait, BOUND_S)
     for hook in hooks:
         hook.put(2)
     async with asyncio.timeout(BOUND_S):
@@ -145,6 +145,6 @@ async def test_a_stream_hook_that_fails_is_counted(caplog):
 
     hook = StreamHook("on_stream", fail, 2)
     hook.put(None, 1)
-    await hook.stop(5)
+    await hook.stop(BOUND_S)
     assert hook.failed == 1
     assert "on_stream failed" in caplog.text
