@@ -12,7 +12,7 @@ from hypothesis import settings
 from tests import compiling
 
 # Shared machines are slow now and then, and a deadline would be a timing assert. CI looks further than a user's run.
-settings.register_profile("strep", deadline=None, max_examples=20)
+settings.register_profile("strep", deadline=None, max_examples=10)
 settings.register_profile("thorough", deadline=None, max_examples=100)
 settings.load_profile(os.environ.get("STREP_TEST_PROFILE", "strep"))
 

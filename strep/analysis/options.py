@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 from strep.errors import ConfigError
 from strep.plugins.registry import PluginSource, Settings
 
-#: Loading what a plugin needs (a model, a large library) may take so long; patience_s is for what comes after. A process
-#: with a neural network starts in 2 s on a machine that has little else to do.
+#: Loading what a plugin needs (a model, a large library) may take so long; patience_s is for what comes after. A
+#: process with a neural network starts in 2 s on a machine that has little else to do.
 STARTING_NS = 120_000_000_000
 
 

@@ -12,7 +12,10 @@ import pytest
 import strep
 from tests.live import BOUND_S
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a user without rights is made as Linux does")
+pytestmark = [
+    pytest.mark.soak,  # each compiles anew
+    pytest.mark.skipif(sys.platform != "linux", reason="a user without rights is made as Linux does"),
+]
 
 WARNING = (
     "strep: warning: compiled code cannot be kept, so each start compiles it anew, for some seconds: "
@@ -62,7 +65,6 @@ def test_a_capture_is_decoded_with_one_warning(start, capture, tmp_path):
     assert len(list((tmp_path / "here" / "calls").glob("*.wav"))) == 1
 
 
-@pytest.mark.soak
 def test_the_demo_passes_with_one_warning(start):
     process = start("demo", "--seconds", "1")
     _, said = process.communicate(timeout=BOUND_S)
@@ -70,7 +72,6 @@ def test_the_demo_passes_with_one_warning(start):
     assert said.splitlines() == [WARNING]
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_recorder_starts_and_stops_with_one_warning(start, workers):
     process = start("record", "--target", "udp:127.0.0.1:0", "--out", "calls", "--workers", workers, "--duration", "1")
@@ -80,7 +81,6 @@ def test_a_recorder_starts_and_stops_with_one_warning(start, workers):
     assert len([line for line in said.splitlines() if "warning" in line and "rmem_max" not in line]) == 1
 
 
-@pytest.mark.soak
 def test_a_service_starts_and_stops_with_one_warning(start, tmp_path):
     example = subprocess.run([sys.executable, "-m", "strep.cli", "serve", "--example"], capture_output=True, text=True)
     config = example.stdout
