@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from strep.cli.errors import fail_as_wrong_use, say
 from strep.cli.compiling import compile_ahead
+from strep.cli.errors import fail_as_wrong_use, say
 from strep.cli.output import counted
 from strep.cli.plugins import import_from_here
 from strep.cli.recorder import until
