@@ -9,7 +9,7 @@ from strep.analysis import Found
 from strep.analysis.audio_file import analyse_audio_file
 from strep.analysis.recorded import recorded
 from strep.audio.formats import AudioFormat
-from strep.errors import ConfigError
+from strep.errors import AudioFileError
 from strep.offline import read_capture
 from strep.sinks.recordings import Layout, RecordingSink
 from strep.stream.events import Direction, Gap, StreamOpened, TelephoneEvent
@@ -87,5 +87,5 @@ def test_without_a_sidecar_nothing_is_known(tmp_path):
 @pytest.mark.parametrize("wrong", [{"streams": 3}, {"start": "noon"}, {"call_leg_id": "x"}, {"leg": "C"}])
 def test_a_sidecar_that_is_none_is_told(tmp_path, wrong):
     (tmp_path / "call.json").write_text(json.dumps({"sidecar_version": 2} | wrong))
-    with pytest.raises(ConfigError, match="expected what was written with a recording"):
+    with pytest.raises(AudioFileError, match="expected what was written with a recording"):
         recorded(tmp_path / "call.wav", 2, 8000)
