@@ -40,7 +40,7 @@ from strep.stream.outbox import Outbox, Output
 from strep.stream.report import report_stream
 from strep.stream.state import StreamState
 from strep.stream.timeline import SMALL, Timeline
-from strep.wire.batch import DatagramBatch, Endpoint
+from strep.wire.batch import NOT_STREP, REFUSED_SENDER, SENDER_OVER_LIMIT, DatagramBatch, Endpoint
 from strep.wire.fate import Fate
 from strep.wire.headers import Headers, parse_headers
 
@@ -54,6 +54,11 @@ _PART_NS = 250_000_000
 _WINDOW_S = 10
 #: The longest datagram that is looked at: what the receive slots hold. Audio packets end well below one MTU.
 MAX_DATAGRAM_BYTES = 2048
+_FATE_BELOW_0 = {
+    REFUSED_SENDER: Fate.REJECTED_SENDER,
+    SENDER_OVER_LIMIT: Fate.OVER_LIMIT_SENDERS,
+    NOT_STREP: Fate.REJECTED_NOT_STREP,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,10 @@ class Engine:
         """Count the legs that were not admitted, as far as they are remembered: the oldest make room for new ones."""
         return self._legs.refused_calls
 
+    def senders_in_use(self) -> set[int]:
+        """Give the numbers of the senders (DatagramBatch.source) that open streams refer to."""
+        return {state.sender for state in self._sources.state if state is not None}
+
     @property
     def is_waiting(self) -> bool:
         """Tell whether packets wait for their playout delay to pass."""
@@ -211,17 +220,25 @@ class Engine:
         return self._outbox.take()
 
     def _take(self, batch: DatagramBatch) -> None:
-        if int(batch.length.max()) > MAX_DATAGRAM_BYTES:
+        if int(batch.source.min()) < 0:
+            batch = self._without_refused(batch)
+        if len(batch) and int(batch.length.max()) > MAX_DATAGRAM_BYTES:
             large = batch.length > MAX_DATAGRAM_BYTES
             self.fates[Fate.OVER_LIMIT_SIZE] += np.count_nonzero(large)
             batch = batch[np.flatnonzero(~large)]
-            if not len(batch):
-                return
+        if not len(batch):
+            return
         self._timeline.begin_batch()
         if self._straight_path is not None:
             batch = self._take_straight(self._straight_path, batch)
         if len(batch):
             self._take_columns(batch)
+
+    def _without_refused(self, batch: DatagramBatch) -> DatagramBatch:
+        """Count the datagrams whose senders were refused before, and select the others."""
+        for number, fate in _FATE_BELOW_0.items():
+            self.fates[fate] += np.count_nonzero(batch.source == number)
+        return batch[np.flatnonzero(batch.source >= 0)]
 
     def _take_straight(self, straight_path: StraightPath, batch: DatagramBatch) -> DatagramBatch:
         """Identify and account in one go, up to a packet that is not straight to identify; give what is left."""

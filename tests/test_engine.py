@@ -9,7 +9,7 @@ from strep.audio.block import AudioBlock
 from strep.audio.formats import AudioFormat
 from strep.engine import Engine, EngineConfig
 from strep.stream.events import CloseReason, FormatChanged, StreamClosed, StreamOpened
-from strep.wire.batch import DatagramBatch
+from strep.wire.batch import NOT_STREP, REFUSED_SENDER, SENDER_OVER_LIMIT, DatagramBatch, Endpoint
 from strep.wire.fate import Fate
 from tests.paths import path  # noqa: F401 - runs every test by both paths
 from tests.traffic import HERE, LEG, MS, SMALL, START_NS, Sender, every, feed, pcmu, play, result, run
@@ -188,3 +188,32 @@ def test_arrival_times_may_leap_forward_by_any_amount(gap_s: int) -> None:
     arrivals = [(0, sender.packet()), (gap_s * 1000, sender.packet())]
     outcome = run(arrivals, step_ms=None)
     assert [event.reason for event in outcome.of(StreamClosed)] == [CloseReason.IDLE, CloseReason.STOPPED]
+
+
+def test_datagrams_whose_senders_were_refused_are_counted_and_do_nothing_else() -> None:
+    packets = Sender().packets(6)
+    sources = [0, REFUSED_SENDER, 0, SENDER_OVER_LIMIT, NOT_STREP, REFUSED_SENDER]
+    arrivals = [(20 * n, packet, source) for n, (packet, source) in enumerate(zip(packets, sources, strict=True))]
+    outcome = run([*arrivals, (120, bytes(5000), REFUSED_SENDER)], portions=[7])
+    assert {name: count for name, count in outcome.counts.items() if count} == {
+        "accepted": 2,
+        "rejected_sender": 3,
+        "over_limit_senders": 1,
+        "rejected_not_strep": 1,
+    }
+    (source,) = outcome.report.sources
+    assert source.packets == 2
+
+
+def test_a_batch_of_refused_senders_alone_opens_nothing() -> None:
+    outcome = run([(n, packet, REFUSED_SENDER) for n, packet in enumerate(Sender().packets(3))], portions=[3])
+    assert (outcome.events, outcome.counts["rejected_sender"]) == ([], 3)
+
+
+def test_senders_are_in_use_while_sources_of_theirs_are_open() -> None:
+    engine = Engine(SMALL)
+    here = [Endpoint(f"192.0.2.1:{n}", "192.0.2.2:9", f"call-{n}") for n in range(3)]
+    feed(engine, [(0, Sender().packet(), 2), (1, b"", 1)], here)
+    assert engine.senders_in_use() == {2}
+    engine.close()
+    assert engine.senders_in_use() == set()

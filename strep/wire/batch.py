@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 #: 24 of STREP, 12 of RTP, and room for a HeaderLen byte that lies (at most 255).
 SLACK_BYTES = 320
 
+#: Values of DatagramBatch.source below 0, of datagrams that are counted and nothing else: the sender is in no allowed
+#: network; the table of senders is full; it is no STREP, where only that is taken.
+REFUSED_SENDER, SENDER_OVER_LIMIT, NOT_STREP = -1, -2, -3
+
 
 def windows(flat: NDArray[np.uint8], width: int, stride: int = 1) -> NDArray[np.void]:
     """View bytes as overlapping items of `width` bytes, one every `stride`: item k begins at byte k * stride.
@@ -56,7 +60,7 @@ class DatagramBatch:
 
     flat: uint8[bytes], readable for at least SLACK_BYTES behind every offset.
     offset, length: int64[n], bytes. arrival_ns: int64[n], nanoseconds since the Unix epoch, kernel receive time.
-    source: int64[n], index into `endpoints`, a list that only ever grows and is shared between batches.
+    source: int64[n], index into `endpoints`, a list that is shared between batches; below 0 one of the constants above.
     """
 
     flat: NDArray[np.uint8]

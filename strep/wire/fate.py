@@ -26,6 +26,9 @@ class Fate(enum.IntEnum):
     OVER_LIMIT_LOAD = 14  #: its call was left out, because more came than could be carried
 
     REJECTED_LEG = 15  #: its leg was not admitted by whoever was asked (EngineConfig.admits)
+    REJECTED_SENDER = 16  #: its sender is in none of the networks that datagrams are taken from
+    OVER_LIMIT_SENDERS = 17  #: a new sender when the table of senders was full, and all of them in use
+    REJECTED_NOT_STREP = 18  #: no STREP of version 1 with RTP in it, where only that is taken
 
     @property
     def label(self) -> str:
