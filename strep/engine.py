@@ -152,6 +152,10 @@ class Engine:
         """Give the numbers of the senders (DatagramBatch.source) that open streams refer to."""
         return {state.sender for state in self._sources.state if state is not None}
 
+    def forget_senders(self, numbers: NDArray[np.int64]) -> None:
+        """Forget senders that are not in use: from the next batch on, these numbers are others'."""
+        self._keys.forget(numbers)
+
     @property
     def is_waiting(self) -> bool:
         """Tell whether packets wait for their playout delay to pass."""

@@ -18,6 +18,7 @@ from strep.errors import ConfigError, StrepWarning
 from strep.listening import BoundedQueue, Listeners, Stream
 from strep.net.address import UdpAddress
 from strep.net.endpoints import EndpointTable
+from strep.net.networks import Networks
 from strep.net.source import RECEIVE_BUFFER_BYTES, BoundSocket, DatagramSource
 from strep.net.udp import open_udp
 from strep.net.wallclock import WallClock
@@ -58,6 +59,8 @@ class Receiver:
     target: where STREP (any number of calls) and plain RTP may arrive. rx and tx: plain RTP of one call, a port for
     each direction. Instead of an address, each may be a socket that is bound already; it is closed in the end.
     payload_types: what dynamic payload types mean, such as {116: AudioFormat("OPUS", 48000, 48000, 2)}.
+    allow: networks, as "192.0.2.0/24", that datagrams are taken from; those from elsewhere are counted
+    (rejected_sender), and nothing else. None: from everywhere.
     shed_calls: where more arrives than this machine carries, leave out whole calls (their streams close as overloaded,
     their packets are counted as over_limit_load) until there is time for them again, by the rules of strep.overload.
     Otherwise the kernel drops packets of all calls alike.
@@ -76,6 +79,7 @@ class Receiver:
         plugins: Sequence[PluginSource | PluginRun] = (),
         config: EngineConfig | None = None,
         payload_types: Mapping[int, AudioFormat] | None = None,
+        allow: Sequence[str] | None = None,
         receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
         shed_calls: bool = True,
         portable: bool = False,
@@ -94,6 +98,7 @@ class Receiver:
         self._receive_buffer_bytes, self._portable = receive_buffer_bytes, portable
         self._sources: list[DatagramSource] = []
         self._clock = WallClock()
+        self._endpoints = EndpointTable(allow=Networks.parse(allow) if allow is not None else None)
         self._received = 0
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()  # something arrived, or it is time to stop
@@ -163,11 +168,6 @@ class Receiver:
         """Count the errors that the network put on the sockets (an ICMP message, an interface that went down)."""
         return sum(source.socket_errors for source in self._sources)
 
-    @property
-    def senders_over_limit(self) -> int:
-        """Count the messages whose sender was one too many to be told apart; see strep.net.endpoints."""
-        return sum(source.overflowed for source in self._sources)
-
     def end_call(self, call: str) -> None:
         """Close both directions of a leg now, by its StreamIdentity.call, because its fork is over.
 
@@ -189,7 +189,6 @@ class Receiver:
         return self.engine.reports()
 
     def _open(self) -> None:
-        endpoints = EndpointTable()
         inputs: list[tuple[UdpAddress | BoundSocket, int | None, str | None]] = []
         if self._target is not None:
             inputs.append((self._target, None, None))
@@ -202,7 +201,7 @@ class Receiver:
                 direction=direction,
                 conversation=conversation,
                 receive_buffer_bytes=self._receive_buffer_bytes,
-                endpoints=endpoints,
+                endpoints=self._endpoints,
                 clock=self._clock,
                 portable=self._portable,
             )
@@ -234,6 +233,7 @@ class Receiver:
         before_ns = self._clock.read()
         any_read = self._behind = False
         for _ in range(_BATCHES_A_TURN):
+            self._forget_senders()
             batches = [batch for source in self._sources if len(batch := source.read())]
             if batches:
                 any_read = True
@@ -248,6 +248,12 @@ class Receiver:
             self._advance(min(before_ns, *(int(some.arrival_ns[-1]) for some in batches)))
         self._behind = True
         return any_read
+
+    def _forget_senders(self) -> None:
+        """Give back the numbers of senders that nothing refers to any more; all that was read must have been fed."""
+        now_ns = self._clock.now_ns
+        if self._endpoints.must_forget(now_ns):
+            self.engine.forget_senders(self._endpoints.forget_all_but(self.engine.senders_in_use(), now_ns))
 
     def _watch_load(self) -> None:
         if self._overload is None:

@@ -17,6 +17,7 @@ from strep.emulator import Impairments, Platform
 from strep.engine import EngineConfig
 from strep.errors import ConfigError, ReceiveError, SinkError
 from strep.net.address import UdpAddress
+from strep.net.endpoints import EndpointTable
 from strep.net.source import bind_udp
 from strep.net.udp import open_udp
 from strep.sinks.recordings import Recording
@@ -511,3 +512,52 @@ async def test_an_error_of_the_body_stays_the_context_of_that_of_a_sink() -> Non
         async with receiver_on(LOOPBACK, sinks=[KeepingSink("close")]):
             raise ValueError("of the body")
     assert isinstance(raised.value.__context__, ValueError)
+
+
+# Who may send
+
+
+async def test_datagrams_from_other_networks_are_counted_and_nothing_else(portable: bool) -> None:
+    for target, allow, expected in (
+        (LOOPBACK, ["192.0.2.0/24", "127.0.0.0/8"], "accepted"),
+        (LOOPBACK, ["192.0.2.0/24"], "rejected_sender"),
+        ("udp:[::]:0", ["127.0.0.1"], "accepted"),
+        (IPV6_LOOPBACK, ["0.0.0.0/0", "2001:db8::/32"], "rejected_sender"),
+        (LOOPBACK, [], "rejected_sender"),
+    ):
+        async with receiver_on(target, allow=allow, portable=portable) as receiver:
+            (address,) = receiver.addresses
+            host = "127.0.0.1" if address.host == "::" else address.host
+            await deliver(receiver, Sender().packets(10), sock=open_socket(UdpAddress(host, address.port)))
+        assert receiver.counts() | {expected: 10} == receiver.counts()
+        assert receiver.received == sum(receiver.counts().values()) == 10
+
+
+def test_a_network_that_is_none_is_refused_before_anything_is_opened() -> None:
+    with pytest.raises(ConfigError, match=r"expected a network as 192.0.2.0/24 or 2001:db8::/32, found 'nobody'"):
+        receiver_on(LOOPBACK, allow=["nobody"])
+
+
+async def test_senders_that_nothing_refers_to_make_room_for_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("strep.receiver.EndpointTable", partial(EndpointTable, 8))
+    sink, leg = strep.RecordingSink(tmp_path), Sender(strep=False)
+    packets, others = leg.packets(60), []
+    async with receiver_on(LOOPBACK, sinks=[sink]) as receiver:
+        with closing(open_socket(receiver.addresses[0])) as sock:
+            for n, packet in enumerate(packets):
+                sock.send(packet)
+                await deliver(receiver, [b"junk"])  # each from a port of its own
+                if n % 20 == 10:
+                    other = Sender(strep=False, seed=n)
+                    others.append(other.packets(3))
+                    await deliver(receiver, others[-1])
+    counts = receiver.counts()
+    assert (counts["accepted"], counts["not_audio_sip"], counts["over_limit_senders"]) == (69, 60, 0)
+    recordings = sorted(sink.recordings, key=lambda made: made.path.stat().st_size)
+    assert len(recordings) == 4
+    assert (recorded(recordings[-1], Direction.INBOUND) == pcmu(packets, RTP_BYTES)).all()
+    assert {(*recorded(made, Direction.INBOUND)[:480],) for made in recordings[:3]} == {
+        (*pcmu(other, RTP_BYTES),) for other in others
+    }

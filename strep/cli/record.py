@@ -143,7 +143,6 @@ async def _record(recorder: Recorder, out: Path, duration_s: float | None) -> Do
         "datagrams": receiver.counts(),
         "kernel_drops": receiver.kernel_drops,
         "socket_errors": receiver.socket_errors,
-        "senders_over_limit": receiver.senders_over_limit,
         "plugins": {name: asdict(counts) for name, counts in listened.items()},
         "error": recorder.events_problem,
     }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from strep.errors import ReceiveError
-from strep.net.endpoints import Input, displayed_host
+from strep.net.endpoints import Input
 from strep.net.source import BATCH_DATAGRAMS, LONGEST_DATAGRAM_BYTES, BoundSocket, SocketSource
 from strep.net.wallclock import WallClock
 from strep.wire.batch import DatagramBatch
@@ -38,7 +38,7 @@ class PortableSource(SocketSource):
             raise ReceiveError(f"cannot read {self.local_address}: expected an open socket, found it closed")
         lengths: list[int] = []
         stamps_ns: list[int] = []
-        numbers: list[int] = []
+        senders: list[tuple[str, int, int]] = []
         end = 0
         self.drained = False
         while len(lengths) < self._capacity and end <= self._fill_bytes:
@@ -52,20 +52,20 @@ class PortableSource(SocketSource):
                 break
             stamps_ns.append(time.time_ns())
             lengths.append(length)
-            numbers.append(self._number(sender))
+            senders.append(_sender(sender))
             end += length
         self._queue.update()
         self._clock.read()
-        return self._batch(lengths, stamps_ns, numbers)
+        return self._batch(lengths, stamps_ns, senders)
 
-    def _batch(self, lengths: list[int], stamps_ns: list[int], numbers: list[int]) -> DatagramBatch:
+    def _batch(self, lengths: list[int], stamps_ns: list[int], senders: list[tuple[str, int, int]]) -> DatagramBatch:
         length = np.array(lengths, np.int64)
         arrival_ns = np.array(stamps_ns, np.int64)
         self._clock.correct(arrival_ns)
-        source = np.array(numbers, np.int64)
+        source = self._senders.numbers(self._senders.spelled(senders)) if senders else length
         return DatagramBatch(self._flat, length.cumsum() - length, length, arrival_ns, source, self._senders.endpoints)
 
-    def _number(self, sender: tuple[Any, ...]) -> int:
-        """Number a sender, given as the socket module does: (host, port), for IPv6 with flow and scope behind it."""
-        scope_id = sender[3] if len(sender) > 3 else 0
-        return self._senders.number(displayed_host(sender[0], scope_id), sender[1])
+
+def _sender(told: tuple[Any, ...]) -> tuple[str, int, int]:
+    """Give host, port and scope of a sender, told as the socket module does: for IPv6, flow and scope come last."""
+    return told[0], told[1], told[3] if len(told) > 3 else 0

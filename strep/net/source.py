@@ -74,13 +74,6 @@ class DatagramSource(Protocol):
     def socket_errors(self) -> int:
         """Count the errors that the network put on the socket (an ICMP message, an interface that went down)."""
 
-    @property
-    def overflowed(self) -> int:
-        """Count how often a sender found the list of endpoints full, so that it has its number with others.
-
-        Once for every datagram, or for every super-packet, where the kernel coalesces (UDP_GRO).
-        """
-
     def fileno(self) -> int:
         """Give the socket's descriptor, to wait for readability."""
 
@@ -165,11 +158,6 @@ class SocketSource:
     def queued_share(self) -> float:
         """Give how full the kernel's queue was, as of the latest read()."""
         return self._queue.queued_share
-
-    @property
-    def overflowed(self) -> int:
-        """Give how often a sender found the list of endpoints full."""
-        return self._senders.overflowed
 
     def fileno(self) -> int:
         """Give the socket's descriptor."""

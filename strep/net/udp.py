@@ -60,6 +60,7 @@ MMSGHDR = np.dtype(
     }
 )
 IOVEC = np.dtype([("base", "u8"), ("length", "u8")])
+_NOBODY = np.empty(0, np.int64)
 _SOCKADDR_BYTES = {socket.AF_INET: 16, socket.AF_INET6: 28}
 
 
@@ -182,6 +183,7 @@ class RecvmmsgSource(SocketSource):
         if len(batch) > self._capacity:
             batch, self._left = batch[: self._capacity], batch[self._capacity :]
             self.drained = False
+        self._senders.held = _NOBODY if self._left is None else self._left.source
         return batch
 
     def _receive(self) -> int:

@@ -20,11 +20,19 @@ SSRC_BITS = 32
 PLAIN = 1 << 34
 
 
+#: In PacketKeys.conversation: of an endpoint that no plain RTP came from yet. No key has it, read as a word.
+UNLEARNT = -1
+
+
 class PacketKeys:
-    """Makes keys; numbers the conversations of plain RTP by the endpoints that their datagrams came from."""
+    """Makes keys; numbers the conversations of plain RTP by the endpoints that their datagrams came from.
+
+    conversation, direction: int64, by endpoint, of those that plain RTP came from.
+    """
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
+        self._next = 0
         self.conversation = np.zeros(0, np.int64)
         self.direction = np.zeros(0, np.int64)
 
@@ -47,16 +55,33 @@ class PacketKeys:
         self, endpoints: Sequence[Endpoint], source: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Give conversation number and direction of each datagram's endpoint."""
-        self.learn(endpoints)
+        self.make_room(len(endpoints))
+        unlearnt = source[self.conversation[source] == UNLEARNT]
+        for number in np.unique(unlearnt).tolist():
+            endpoint = endpoints[number]
+            self.conversation[number] = self._number_of(endpoint.conversation)
+            self.direction[number] = endpoint.direction
         return self.conversation[source], self.direction[source]
 
-    def learn(self, endpoints: Sequence[Endpoint]) -> None:
-        """Number the conversations of endpoints that are new: `conversation` and `direction`, int64, by endpoint."""
-        if len(endpoints) > len(self.conversation):
-            new = endpoints[len(self.conversation) :]
-            numbers = [self._numbers.setdefault(e.conversation, len(self._numbers)) for e in new]
-            self.conversation = np.concatenate((self.conversation, np.array(numbers, np.int64)))
-            self.direction = np.concatenate((self.direction, np.array([e.direction for e in new], np.int64)))
+    def make_room(self, endpoints: int) -> None:
+        """Let the columns be as long as the list of endpoints."""
+        more = endpoints - len(self.conversation)
+        if more > 0:
+            more = max(more, len(self.conversation))  # so that a growing list is not copied each time
+            self.conversation = np.append(self.conversation, np.full(more, UNLEARNT))
+            self.direction = np.append(self.direction, np.zeros(more, np.int64))
+
+    def forget(self, endpoints: NDArray[np.int64]) -> None:
+        """Forget endpoints, whose numbers others will have, and conversations that no endpoint belongs to any more."""
+        self.conversation[endpoints[endpoints < len(self.conversation)]] = UNLEARNT
+        kept = set(self.conversation.tolist())
+        self._numbers = {name: number for name, number in self._numbers.items() if number in kept}
+
+    def _number_of(self, conversation: str) -> int:
+        """Number a conversation; no number ever serves again."""
+        number = self._numbers.setdefault(conversation, self._next)
+        self._next += number == self._next
+        return number
 
 
 def stream_key(key: tuple[int, int, int]) -> tuple[int, int, int]:

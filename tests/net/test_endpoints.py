@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from strep.errors import ConfigError
-from strep.net import endpoints
 from strep.net.address import UdpAddress
-from strep.net.endpoints import EndpointTable, Input, displayed_host, plain_conversation
-from strep.wire.batch import Endpoint
+from strep.net.endpoints import SECRET_BYTES, EndpointTable, Input, displayed_host, plain_conversation
+from strep.net.networks import Networks
+from strep.wire.batch import REFUSED_SENDER, SENDER_OVER_LIMIT, Endpoint
 
 V4 = UdpAddress("192.0.2.1", 9000)
 V6 = UdpAddress("::", 9000)
@@ -61,7 +61,7 @@ def test_batches_of_one_sender_after_batches_of_another_are_told_apart() -> None
 def test_without_being_told_each_sender_is_a_conversation_of_its_own() -> None:
     table = EndpointTable()
     number(table.add_input(V4), V4, A)
-    assert table.endpoints == [Endpoint("203.0.113.5:40000", "192.0.2.1:9000", "plain-203.0.113.5_40000", 0)]
+    assert list(table.endpoints) == [Endpoint("203.0.113.5:40000", "192.0.2.1:9000", "plain-203.0.113.5_40000", 0)]
 
 
 def test_all_senders_to_an_rx_or_tx_port_share_its_conversation_and_direction() -> None:
@@ -89,24 +89,15 @@ def test_half_of_what_plain_rtp_needs_is_refused(conversation: str | None, direc
         EndpointTable().add_input(V4, conversation=conversation, direction=direction)
 
 
-def test_senders_too_many_share_one_endpoint_and_their_datagrams_are_counted() -> None:
+def test_senders_too_many_are_refused_and_those_before_them_keep_their_numbers() -> None:
     table = EndpointTable(limit=2)
     an_input = table.add_input(V4)
-    assert number(an_input, V4, A, B, C, C, A) == [0, 1, 2, 2, 0]
-    assert an_input.overflowed == 2
-    assert number(an_input, V4, D, D, B) == [2, 2, 1]
-    assert number(an_input, V4, D) == [2]
-    assert an_input.number(*C) == 2
-    assert an_input.overflowed == 6
-    assert table.endpoints[2] == Endpoint("others", "192.0.2.1:9000", "plain-others", 0)
-    assert len(table.endpoints) == 3
-
-
-def test_senders_too_many_to_an_rx_port_still_belong_to_its_conversation() -> None:
-    table = EndpointTable(limit=1)
-    rx = table.add_input(V4, conversation="rx", direction=1)
-    assert number(rx, V4, A, B) == [0, 1]
-    assert table.endpoints[1] == Endpoint("others", "192.0.2.1:9000", "rx", 1)
+    full = SENDER_OVER_LIMIT
+    assert number(an_input, V4, A, B, C, C, A) == [0, 1, full, full, 0]
+    assert number(an_input, V4, D, D, B) == [full, full, 1]
+    assert number(an_input, V4, D) == [full]
+    assert number(an_input, V4, D) == [full]
+    assert [e.source for e in table.endpoints] == ["203.0.113.5:40000", "203.0.113.5:40001"]
 
 
 def test_ipv4_senders_to_an_ipv6_socket_are_shown_as_ipv4() -> None:
@@ -141,31 +132,97 @@ def test_addresses_are_shown_as_people_know_them() -> None:
     assert plain_conversation("fe80::1%2", 5) == "plain-fe80--1_2_5"
 
 
-def test_a_collision_of_keys_does_not_join_senders(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoints, "_mixed", lambda words: np.full(len(words[0]), 12, np.uint64))
-    an_input = EndpointTable().add_input(V6)
+def test_a_collision_of_keys_does_not_join_senders() -> None:
+    table = EndpointTable(secret=bytes(SECRET_BYTES))  # all factors are 1: the same words in another order share a key
+    an_input = table.add_input(V6)
+    one, other, third = ("2001:db8:0:1::2", 7), ("2001:db8:0:2::1", 7), ("2001:db8:0:3::", 7)
+    assert len(np.unique(an_input._mixed(names(V6, [one, other, third])))) == 1
     for _ in range(3):
-        assert number(an_input, V6, A, B, C, B, A) == [0, 1, 2, 1, 0]
-    assert len(an_input._keys) == 1 + 1, "of names that collide one is remembered, however often they come"
+        assert number(an_input, V6, one, other, third, other, A, one) == [0, 2, 3, 2, 1, 0]
+    assert number(an_input, V6, third, third) == [3, 3]
+    assert sorted(e.source for e in table.endpoints) == sorted(
+        ["[2001:db8:0:1::2]:7", "[2001:db8:0:2::1]:7", "[2001:db8:0:3::]:7", "203.0.113.5:40000"]
+    )
+    table.forget_all_but([0], now_ns=0)
+    assert number(an_input, V6, third, one) == [1, 0], "a sender that shared a key is forgotten like any other"
+
+
+def test_secrets_are_random_unless_they_are_told() -> None:
+    keys = [EndpointTable().add_input(V6)._mixed(names(V6, [A])).tolist() for _ in range(2)]
+    assert keys[0] != keys[1]
+
+
+def test_senders_that_are_not_in_use_are_forgotten_and_their_numbers_serve_again() -> None:
+    table = EndpointTable(limit=3)
+    an_input = table.add_input(V4)
+    assert number(an_input, V4, A, B, C) == [0, 1, 2]
+    assert table.endpoints[0].source == "203.0.113.5:40000"
+    assert table.forget_all_but({1}, now_ns=0).tolist() == [0, 2]
+    assert table.room == 2
+    with pytest.raises(IndexError, match="expected the number of a sender"):
+        table.endpoints[0]
+    assert number(an_input, V4, D, B, A) == [0, 1, 2]
+    assert [e.source for e in table.endpoints] == ["203.0.113.7:1", "203.0.113.5:40001", "203.0.113.5:40000"]
+
+
+def test_the_sender_of_the_batch_before_is_forgotten_as_well() -> None:
+    table = EndpointTable(limit=3)
+    an_input = table.add_input(V4)
+    assert number(an_input, V4, A, A) == [0, 0]
+    table.forget_all_but((), now_ns=0)
+    assert number(an_input, V4, B, A) == [0, 1]
+
+
+def test_senders_of_datagrams_that_wait_to_be_given_out_are_kept() -> None:
+    table = EndpointTable(limit=3)
+    an_input = table.add_input(V4)
+    number(an_input, V4, A, B, C)
+    an_input.held = np.array([2, REFUSED_SENDER])
+    assert table.forget_all_but((), now_ns=0).tolist() == [0, 1]
+
+
+def test_it_is_time_to_forget_when_a_quarter_was_given_out_and_of_a_full_table_once_a_second() -> None:
+    table = EndpointTable(limit=8)
+    an_input = table.add_input(V4)
+    number(an_input, V4, A)
+    assert not table.must_forget(0)
+    number(an_input, V4, B)
+    assert table.must_forget(0)
+    table.forget_all_but({0, 1}, now_ns=0)
+    assert not table.must_forget(10**9)
+    number(an_input, V4, *[("203.0.113.9", port) for port in range(6)])
+    table.forget_all_but(range(8), now_ns=10**9)
+    assert not table.must_forget(2 * 10**9 - 1)
+    assert table.must_forget(2 * 10**9)
+
+
+def test_refused_senders_take_no_place() -> None:
+    table = EndpointTable(limit=2, allow=Networks.parse(["203.0.113.5/32"]))
+    an_input = table.add_input(V4)
+    strangers = [("198.51.100.1", port) for port in range(100)]
+    assert number(an_input, V4, *strangers, A, C, B) == [*[REFUSED_SENDER] * 100, 0, REFUSED_SENDER, 1]
+    assert number(an_input, V4, C, C) == number(an_input, V4, C, C) == [REFUSED_SENDER] * 2
+    assert len(table.endpoints) == 2
 
 
 class Model:
     """Is the table in the plainest form: one datagram at a time, one dictionary."""
 
     def __init__(self, limit: int) -> None:
-        self.limit, self.known, self.sources, self.overflowed = limit, {}, [], 0
+        self.limit, self.known, self.free, self.sources = limit, {}, list(range(limit)), {}
 
     def number(self, port: int, sender: Sender) -> int:
-        key: tuple[int, Sender | None] = (port, sender)
-        if key not in self.known and len(self.sources) >= self.limit:
-            key = (port, None)
-        if key not in self.known:
-            self.known[key] = len(self.sources)
+        if (port, sender) not in self.known:
+            if not self.free:
+                return SENDER_OVER_LIMIT
+            number = self.known[port, sender] = self.free.pop(0)
             host, sender_port = sender
-            shown = f"[{host}]:{sender_port}" if ":" in host else f"{host}:{sender_port}"
-            self.sources.append(shown if key[1] else "others")
-        self.overflowed += key[1] is None
-        return self.known[key]
+            self.sources[number] = f"[{host}]:{sender_port}" if ":" in host else f"{host}:{sender_port}"
+        return self.known[port, sender]
+
+    def forget_all_but(self, in_use: set[int]) -> None:
+        self.known = {name: number for name, number in self.known.items() if number in in_use}
+        self.free = sorted(set(range(self.limit)) - set(self.known.values()))
 
 
 v4_senders = st.tuples(st.sampled_from(["10.0.0.1", "10.0.0.2", "255.255.255.255"]), st.sampled_from([0, 1, 65535]))
@@ -179,20 +236,22 @@ def batches(senders: st.SearchStrategy[Sender]) -> st.SearchStrategy[list[tuple[
 
 
 @pytest.mark.parametrize(("host", "senders"), [("10.9.9.9", v4_senders), ("::", v6_senders)])
-def test_batches_and_single_datagrams_and_the_plain_model_agree(host: str, senders: st.SearchStrategy[Sender]) -> None:
-    @given(batches(senders), st.integers(0, 10))
-    def agree(traffic: list[tuple[int, list[Sender]]], limit: int) -> None:
-        model, by_batch, one_by_one = Model(limit), EndpointTable(limit), EndpointTable(limit)
+def test_batches_and_spelled_names_and_the_plain_model_agree(host: str, senders: st.SearchStrategy[Sender]) -> None:
+    @given(batches(senders), st.integers(1, 10), st.sets(st.integers(0, 9)), st.integers(0, 12))
+    def agree(traffic: list[tuple[int, list[Sender]]], limit: int, in_use: set[int], forget_after: int) -> None:
+        model, table = Model(limit), EndpointTable(limit)
         locals_ = {port: UdpAddress(host, port) for port in (9000, 9001)}
-        columns = {port: by_batch.add_input(local) for port, local in locals_.items()}
-        scalars = {port: one_by_one.add_input(local) for port, local in locals_.items()}
-        for port, senders in traffic:
+        inputs = {port: table.add_input(local) for port, local in locals_.items()}
+        for n, (port, senders) in enumerate(traffic):
+            if n == forget_after:
+                given_out = in_use & set(model.known.values())
+                table.forget_all_but(given_out, now_ns=n)
+                model.forget_all_but(given_out)
             expected = [model.number(port, sender) for sender in senders]
-            assert number(columns[port], locals_[port], *senders) == expected
-            assert [scalars[port].number(*sender) for sender in senders] == expected
-        assert [e.source for e in by_batch.endpoints] == model.sources
-        assert by_batch.endpoints == one_by_one.endpoints
-        for inputs in (columns, scalars):
-            assert sum(an_input.overflowed for an_input in inputs.values()) == model.overflowed
+            assert number(inputs[port], locals_[port], *senders) == expected
+            spelled = inputs[port].spelled([(*sender, 0) for sender in senders])
+            assert inputs[port].numbers(spelled).tolist() == expected
+        for known in model.known.values():
+            assert table.endpoints[known].source == model.sources[known]
 
     agree()

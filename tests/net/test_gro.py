@@ -13,7 +13,7 @@ from strep.net.control_messages import UDP_GRO
 from strep.net.endpoints import EndpointTable
 from strep.net.source import DatagramSource
 from strep.net.udp import LANE_BYTES, open_udp
-from strep.wire.batch import SLACK_BYTES, DatagramBatch
+from strep.wire.batch import SENDER_OVER_LIMIT, SLACK_BYTES, DatagramBatch
 
 UDP_SEGMENT = 103  # linux/udp.h
 
@@ -271,11 +271,20 @@ def test_closing_gives_up_what_waits(open_source: Opener, sender: MakeSender) ->
         source.read()
 
 
-def test_senders_too_many_are_counted_once_a_message(open_source: Opener, sender: MakeSender) -> None:
+def test_every_datagram_of_a_sender_too_many_is_marked(open_source: Opener, sender: MakeSender) -> None:
     source = open_source(endpoints=EndpointTable(limit=0))
     sender(source).send(*[30] * 6)
-    assert source.read().source.tolist() == [0] * 6
-    assert source.overflowed == 1
+    assert source.read().source.tolist() == [SENDER_OVER_LIMIT] * 6
+
+
+def test_senders_of_what_waits_for_the_next_read_are_not_forgotten(open_source: Opener, sender: MakeSender) -> None:
+    endpoints = EndpointTable()
+    source = open_source(batch_datagrams=4, endpoints=endpoints)
+    sender(source).send(*[30] * 6)
+    assert source.read().source.tolist() == [0] * 4
+    assert endpoints.forget_all_but((), now_ns=0).tolist() == []
+    assert source.read().source.tolist() == [0] * 2
+    assert endpoints.forget_all_but((), now_ns=0).tolist() == [0]
 
 
 def test_what_the_kernel_drops_is_counted_by_the_message(open_source: Opener, sender: MakeSender) -> None:

@@ -43,7 +43,7 @@ class StraightPath:
 
         Gives what was laid into cells; all packets, of which so many were looked at; and which of those are left.
         """
-        self._keys.learn(batch.endpoints)
+        self._keys.make_room(len(batch.endpoints))
         packets = _unidentified(batch)
         accepted, end, rest = self._take(batch, packets, self._payload_bytes, identified=False)
         if end:
@@ -52,7 +52,7 @@ class StraightPath:
 
     def identify(self, batch: DatagramBatch) -> tuple[Packets, int]:
         """Read headers and find sources; `row` is UNKNOWN for as many packets as are left, the second value."""
-        self._keys.learn(batch.endpoints)
+        self._keys.make_room(len(batch.endpoints))
         packets = _unidentified(batch)
         missed = identify(*self._finding(batch), *_columns(packets))
         return packets, missed

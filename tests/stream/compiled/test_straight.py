@@ -14,7 +14,6 @@ from strep.engine import Engine, EngineConfig
 from strep.errors import ConfigError
 from strep.stream import compiled
 from strep.stream.index import UNKNOWN
-from strep.stream.keys import PacketKeys
 from strep.wire.batch import DatagramBatch, Endpoint
 from strep.wire.fate import Fate
 from strep.wire.headers import parse_headers
@@ -62,7 +61,7 @@ def datagrams(draw: st.DrawFn) -> list[bytes]:
 def test_any_bytes_are_identified_as_by_the_columns_or_left_to_them(bytes_: list[bytes], sources: list[int]) -> None:
     engine = Engine(COMPILED)
     batch = DatagramBatch.from_datagrams(bytes_, range(len(bytes_)), sources[: len(bytes_)], ENDPOINTS)
-    keys, headers = PacketKeys().of(batch, parse_headers(batch)), parse_headers(batch)
+    keys, headers = engine._keys.of(batch, parse_headers(batch)), parse_headers(batch)
     known = sorted({tuple(key) for key, fate in zip(keys.tolist(), headers.fate, strict=True) if not fate})[:4]
     if known:
         engine._legs.index.add(known, list(range(len(known))))
