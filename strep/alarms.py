@@ -31,8 +31,8 @@ _NO_ALARM = frozenset(("accepted", "duplicate", "late"))
 #: RTCP, STUN and T.38 come beside calls, some a second for each hundred of them: ten times that is a flood.
 _LEAST_PER_S = {"not": 1000}
 #: What costs whole calls goes first; then classes of fates. Others are last.
-_IMPORTANCE = ("kernel_drops", "write_errors", "over", "senders_over_limit", "rejected", "malformed", "not")
-_NOUNS = {"write_errors": "failed write", "senders_over_limit": "message"}
+_IMPORTANCE = ("kernel_drops", "write_errors", "over", "rejected", "malformed", "not")
+_NOUNS = {"write_errors": "failed write"}
 
 
 class AlarmState(enum.StrEnum):

@@ -6,10 +6,13 @@ rules, by which most calls stay whole:
 1. A receiver that for PATIENCE_NS did not empty its queue in any turn is late. It is overloaded when meanwhile packets
    were dropped, or when the queue is nearly full and what is read has become older. A stall alone does not do that: the
    queue holds what it left, and what is read becomes younger again.
-2. Then so many of the calls are left out, the youngest first, as the receiver fell behind the clock, and SPARE_SHARE
-   more, but not more than MOST_SHARE. To end their recordings takes time, too, so one looks again after SETTLE_NS.
-3. Until the first of them comes back, new ones are left out, too.
-4. When the queue was emptied in every turn for CALM_NS, one in READMIT_SHARE comes back, and another each second. When
+2. Where less than MEDIA_SHARE of what was read meanwhile is of calls, to leave out calls does not help: what floods us
+   are strangers, whose datagrams are refused one way or the other. Then no call pays for it.
+3. Otherwise so many of the calls are left out, the youngest first, as the receiver fell behind the clock, and
+   SPARE_SHARE more, but not more than MOST_SHARE. To end their recordings takes time, too, so one looks again after
+   SETTLE_NS.
+4. Until the first of them comes back, new ones are left out, too.
+5. When the queue was emptied in every turn for CALM_NS, one in READMIT_SHARE comes back, and another each second. When
    that was too much, the next time begins after twice as long a calm, up to MOST_CALM_NS.
 
 Like everything that is not a socket, this has no clock: time is an argument.
@@ -18,15 +21,36 @@ Like everything that is not a socket, this has no clock: time is an argument.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 PATIENCE_NS = 500_000_000
 SETTLE_NS = 1_500_000_000
 #: Linux gives back the room of what was read only when that is a quarter of all: so full may be two thirds full.
 FULL_SHARE = 0.9
+MEDIA_SHARE = 0.5
 SPARE_SHARE, MOST_SHARE = 0.1, 0.25
 CALM_NS, MOST_CALM_NS = 5_000_000_000, 60_000_000_000
 READMIT_SHARE = 20
 READMIT_INTERVAL_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Is how a receiver does after a turn.
+
+    emptied: whether the queue was emptied in this turn. lag_ns: how old is what was read last. queued_share: of the
+    queue's room, how much is taken. drops, received, media: datagrams since the beginning: dropped, read, and of these
+    such as are of calls, also of those that are left out. calls: how many are open; left_out: how many are not.
+    """
+
+    emptied: bool
+    lag_ns: int
+    queued_share: float
+    drops: int
+    received: int
+    media: int
+    calls: int
+    left_out: int
 
 
 class Overload:
@@ -34,40 +58,37 @@ class Overload:
 
     def __init__(self) -> None:
         self._from_ns: int | None = None  # since when what is read is looked at; None while the queue is emptied
-        self._lag_ns = self._drops = 0  # as they were then
+        self._lag_ns = self._drops = self._received = self._media = 0  # as they were then
         self._calm_from_ns = self._readmitted_ns = 0
         self._calm_ns = CALM_NS
 
-    def look(
-        self, now_ns: int, *, emptied: bool, lag_ns: int, queued_share: float, drops: int, calls: int, left_out: int
-    ) -> int:
-        """Tell how many calls to leave out, or, below zero, how many to take back.
-
-        emptied: whether the queue was emptied in this turn. lag_ns: how old is what was read last. queued_share: of the
-        queue's room, how much is taken. drops: what was dropped since the beginning. calls: how many are open;
-        left_out: how many are not.
-        """
-        if emptied:
+    def look(self, now_ns: int, load: Load) -> int:
+        """Tell how many calls to leave out, or, below zero, how many to take back."""
+        if load.emptied:
             self._from_ns = None
-            return -self._take_back(now_ns, calls, left_out)
+            return -self._take_back(now_ns, load.calls, load.left_out)
         self._calm_from_ns = now_ns
         if self._from_ns is None or now_ns <= self._from_ns:  # what is looked at begins only now
-            self._from_ns = max(now_ns, self._from_ns or 0)
-            self._lag_ns, self._drops = lag_ns, drops
+            self._begin(max(now_ns, self._from_ns or 0), load)
             return 0
         since_ns = now_ns - self._from_ns
         if since_ns < PATIENCE_NS:
             return 0
-        grown_ns = lag_ns - self._lag_ns
-        overloaded = drops > self._drops or (queued_share > FULL_SHARE and grown_ns > 0)
-        self._from_ns, self._lag_ns, self._drops = now_ns, lag_ns, drops
-        if not overloaded:
+        grown_ns = load.lag_ns - self._lag_ns
+        overloaded = load.drops > self._drops or (load.queued_share > FULL_SHARE and grown_ns > 0)
+        of_calls = load.media - self._media >= MEDIA_SHARE * (load.received - self._received)
+        self._begin(now_ns, load)
+        if not (overloaded and of_calls):
             return 0
-        self._from_ns += SETTLE_NS
+        self._from_ns = now_ns + SETTLE_NS
         if self._readmitted_ns:
             self._calm_ns = min(2 * self._calm_ns, MOST_CALM_NS)
             self._readmitted_ns = 0
-        return math.ceil(calls * min(max(grown_ns / since_ns, 0) + SPARE_SHARE, MOST_SHARE))
+        return math.ceil(load.calls * min(max(grown_ns / since_ns, 0) + SPARE_SHARE, MOST_SHARE))
+
+    def _begin(self, now_ns: int, load: Load) -> None:
+        self._from_ns, self._lag_ns, self._drops = now_ns, load.lag_ns, load.drops
+        self._received, self._media = load.received, load.media
 
     def _take_back(self, now_ns: int, calls: int, left_out: int) -> int:
         calm_ns = now_ns - self._calm_from_ns

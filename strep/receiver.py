@@ -20,14 +20,16 @@ from strep.net.address import UdpAddress
 from strep.net.endpoints import EndpointTable
 from strep.net.networks import Networks
 from strep.net.source import RECEIVE_BUFFER_BYTES, BoundSocket, DatagramSource
+from strep.net.steering import bind_group
 from strep.net.udp import open_udp
 from strep.net.wallclock import WallClock
-from strep.overload import Overload
+from strep.overload import Load, Overload
 from strep.pipeline import Pipeline
 from strep.plugins.registry import PluginSource
 from strep.sinks.base import Sink
 from strep.stream.events import Event, StreamReport
 from strep.wire.batch import DatagramBatch, gather
+from strep.wire.fate import Fate
 
 #: How often the loop reads while traffic flows: a batch costs about 0.1 ms however small, and audio comes every 20 ms.
 _TICK_S = 0.01
@@ -39,6 +41,8 @@ _QUIET_TICKS = 20
 _IDLE_TICK_S = 0.25
 #: Batches read before other tasks get their turn.
 _BATCHES_A_TURN = 4
+#: What becomes of datagrams of calls that are open, or were left out.
+_MEDIA = [Fate.ACCEPTED, Fate.DUPLICATE, Fate.LATE, Fate.REJECTED_SEQUENCE, Fate.OVER_LIMIT_LOAD]
 
 
 #: Where a receiver receives: a bound socket is its own from then on.
@@ -61,6 +65,8 @@ class Receiver:
     payload_types: what dynamic payload types mean, such as {116: AudioFormat("OPUS", 48000, 48000, 2)}.
     allow: networks, as "192.0.2.0/24", that datagrams are taken from; those from elsewhere are counted
     (rejected_sender), and nothing else. None: from everywhere.
+    strep_only: take nothing but STREP at target. Linux refuses everything else before it costs us anything
+    (`kernel_refused`); elsewhere, and for a socket that was not bound for that, it is counted (rejected_not_strep).
     shed_calls: where more arrives than this machine carries, leave out whole calls (their streams close as overloaded,
     their packets are counted as over_limit_load) until there is time for them again, by the rules of strep.overload.
     Otherwise the kernel drops packets of all calls alike.
@@ -80,6 +86,7 @@ class Receiver:
         config: EngineConfig | None = None,
         payload_types: Mapping[int, AudioFormat] | None = None,
         allow: Sequence[str] | None = None,
+        strep_only: bool = False,
         receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
         shed_calls: bool = True,
         portable: bool = False,
@@ -88,6 +95,9 @@ class Receiver:
             raise ConfigError("a receiver needs a target, or rx and tx, got none of them")
         if (rx is None) != (tx is None):
             raise ConfigError(f"rx and tx go together, found only {'tx' if rx is None else 'rx'}")
+        if strep_only and target is None:
+            raise ConfigError("strep_only is about what comes to a target, found none")
+        self._strep_only = strep_only
         self._target, self._rx, self._tx = (_parsed(given) for given in (target, rx, tx))
         config = config or EngineConfig()
         engine = Engine(config.with_payload_types(payload_types or {}))
@@ -164,6 +174,11 @@ class Receiver:
         return sum(source.kernel_drops or 0 for source in self._sources)
 
     @property
+    def kernel_refused(self) -> int:
+        """Count what the kernel refused because it was no STREP (strep_only): no datagram of ours."""
+        return sum(source.kernel_refused or 0 for source in self._sources)
+
+    @property
     def socket_errors(self) -> int:
         """Count the errors that the network put on the sockets (an ICMP message, an interface that went down)."""
         return sum(source.socket_errors for source in self._sources)
@@ -191,7 +206,10 @@ class Receiver:
     def _open(self) -> None:
         inputs: list[tuple[UdpAddress | BoundSocket, int | None, str | None]] = []
         if self._target is not None:
-            inputs.append((self._target, None, None))
+            target = self._target
+            if self._strep_only and isinstance(target, UdpAddress):
+                (target,) = bind_group(target, 1, self._receive_buffer_bytes, strep_only=True)
+            inputs.append((target, None, None))
         if self._rx is not None and self._tx is not None:
             call = f"rx-{_port(self._rx)}+tx-{_port(self._tx)}"
             inputs += [(self._rx, 0, call), (self._tx, 1, call)]
@@ -204,9 +222,10 @@ class Receiver:
                 endpoints=self._endpoints,
                 clock=self._clock,
                 portable=self._portable,
+                strep_only=self._strep_only and conversation is None,
             )
             self._sources.append(source)
-        if not isinstance(inputs[0][0], BoundSocket):
+        if not isinstance(self._target or self._rx, BoundSocket):
             warn_of_receive_buffer(self._sources[0])
 
     async def _run(self) -> None:
@@ -258,16 +277,17 @@ class Receiver:
     def _watch_load(self) -> None:
         if self._overload is None:
             return
-        calls = self._overload.look(
-            time.monotonic_ns(),
+        load = Load(
             emptied=not self._behind,
             lag_ns=self._clock.now_ns - self._watermark_ns,
             queued_share=max(source.queued_share for source in self._sources),
             drops=self.kernel_drops,
+            received=self._received,
+            media=int(self.engine.fates[_MEDIA].sum()),
             calls=self.engine.open_calls,
             left_out=self.engine.left_out_calls,
         )
-        self.pipeline.leave_out(calls)
+        self.pipeline.leave_out(self._overload.look(time.monotonic_ns(), load))
 
     def _advance(self, watermark_ns: int) -> None:
         self._watermark_ns = watermark_ns

@@ -1,6 +1,8 @@
 """How many calls are left out, and when they come back, is a function of what one turn after the other says."""
 
-from strep.overload import CALM_NS, MOST_CALM_NS, PATIENCE_NS, READMIT_INTERVAL_NS, SETTLE_NS, Overload
+import pytest
+
+from strep.overload import CALM_NS, MOST_CALM_NS, PATIENCE_NS, READMIT_INTERVAL_NS, SETTLE_NS, Load, Overload
 
 MS = 1_000_000
 START_NS = 10**18
@@ -10,22 +12,24 @@ class Turns:
     """Tells an Overload of turns 10 ms apart."""
 
     def __init__(self) -> None:
-        self.overload, self.now_ns, self.drops = Overload(), START_NS, 0
+        self.overload, self.now_ns = Overload(), START_NS
+        self.drops = self.received = self.media = 0
         self.calls, self.left_out = 1000, 0
         self.decisions: list[int] = []
         self.turn(emptied=True)
 
-    def turn(self, *, emptied: bool, lag_ms: float = 0, queued_share: float = 0.0, drops: int = 0) -> int:
+    def turn(
+        self, *, emptied: bool, lag_ms: float = 0, queued_share: float = 0.0, drops: int = 0, strangers: int = 0
+    ) -> int:
+        """Read 1,000 datagrams of calls, and some of strangers."""
         self.drops += drops
+        self.media += 1000
+        self.received += 1000 + strangers
         self.now_ns += 10 * MS
+        lag_ns = int(lag_ms * MS)
         decided = self.overload.look(
             self.now_ns,
-            emptied=emptied,
-            lag_ns=int(lag_ms * MS),
-            queued_share=queued_share,
-            drops=self.drops,
-            calls=self.calls,
-            left_out=self.left_out,
+            Load(emptied, lag_ns, queued_share, self.drops, self.received, self.media, self.calls, self.left_out),
         )
         self.calls -= decided
         self.left_out += decided
@@ -133,4 +137,19 @@ def test_a_return_that_was_too_much_makes_the_next_wait_twice_as_long_up_to_a_bo
 
 def test_the_first_turn_of_all_is_no_overload() -> None:
     overload = Overload()
-    assert not overload.look(START_NS, emptied=False, lag_ns=10**9, queued_share=1.0, drops=9, calls=10, left_out=0)
+    assert not overload.look(START_NS, Load(False, 10**9, 1.0, drops=9, received=9, media=9, calls=10, left_out=0))
+
+
+@pytest.mark.parametrize(("strangers", "decisions"), [(999, [100]), (1001, [])])
+def test_a_flood_of_which_most_is_no_media_costs_no_call(strangers: int, decisions: list[int]) -> None:
+    turns = Turns()
+    turns.for_ns(PATIENCE_NS + 10 * MS, emptied=False, drops=9, queued_share=1.0, strangers=strangers)
+    assert turns.decisions == decisions
+
+
+def test_what_was_read_before_one_began_to_look_does_not_count() -> None:
+    turns = Turns()
+    turns.turn(emptied=True, strangers=10**9)
+    turns.dropping()
+    turns.for_ns(PATIENCE_NS + SETTLE_NS + 10 * MS, emptied=False, drops=1, strangers=10**6)
+    assert turns.decisions == [100]

@@ -304,7 +304,7 @@ async def test_calls_are_left_out_as_the_load_demands_unless_that_is_declined(
     shed_calls: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     decided = {1: 0, 2: 1}  # when all are open, the youngest of them is left out
-    monkeypatch.setattr("strep.receiver.Overload.look", lambda self, now_ns, **load: decided.pop(load["calls"], 0))
+    monkeypatch.setattr("strep.receiver.Overload.look", lambda self, now_ns, load: decided.pop(load.calls, 0))
     sink, senders = strep.RecordingSink(tmp_path), [Sender(call_leg_id=uuid.UUID(int=n + 1), seed=n) for n in range(2)]
     async with receiver_on(LOOPBACK, sinks=[sink], shed_calls=shed_calls) as receiver:
         sent = [[sender.packet() for sender in senders] for _ in range(2)]
@@ -561,3 +561,34 @@ async def test_senders_that_nothing_refers_to_make_room_for_others(
     assert {(*recorded(made, Direction.INBOUND)[:480],) for made in recordings[:3]} == {
         (*pcmu(other, RTP_BYTES),) for other in others
     }
+
+
+async def test_where_only_strep_is_taken_everything_else_is_refused(portable: bool, tmp_path: Path) -> None:
+    sink, packets = strep.RecordingSink(tmp_path), Sender().packets(40)
+    strangers = [*Sender(strep=False).packets(20), b"", b"OPTIONS sip:a@b SIP/2.0"]
+    async with receiver_on(LOOPBACK, sinks=[sink], strep_only=True, portable=portable) as receiver:
+        with closing(open_socket(receiver.addresses[0])) as sock:
+            for datagram in strangers:
+                sock.send(datagram)
+        await deliver(receiver, packets)
+    refused = receiver.kernel_refused + receiver.counts()["rejected_not_strep"]
+    assert (refused, receiver.counts()["accepted"]) == (len(strangers), 40)
+    assert receiver.kernel_refused == (len(strangers) if sys.platform == "linux" else 0)
+    assert receiver.kernel_drops == 0
+    (recording,) = sink.recordings
+    assert (recorded(recording, Direction.INBOUND) == pcmu(packets)).all()
+
+
+async def test_of_a_socket_for_everything_what_is_no_strep_is_counted_and_rx_and_tx_stay_plain(portable: bool) -> None:
+    target = bind_udp(UdpAddress("127.0.0.1", 0), RECEIVE_BUFFER_BYTES)
+    settings = {"strep_only": True, "portable": portable}
+    async with receiver_on(target, rx=LOOPBACK, tx=LOOPBACK, **settings) as receiver:
+        await deliver(receiver, [*Sender().packets(5), *Sender(strep=False).packets(4), b""])
+        await deliver(receiver, Sender(strep=False).packets(7), to=1)
+    counts = receiver.counts()
+    assert (counts["accepted"], counts["rejected_not_strep"], receiver.kernel_refused) == (12, 5, 0)
+
+
+def test_strep_only_without_a_target_makes_no_sense() -> None:
+    with pytest.raises(ConfigError, match="strep_only is about what comes to a target, found none"):
+        strep.Receiver(rx=LOOPBACK, tx=LOOPBACK, strep_only=True)

@@ -75,10 +75,11 @@ class Crew:
         self.inputs = inputs
         self.options = options
         self.news = News()
+        bound = [bound for own in inputs for bound in own.values()]
+        self._drops = [one.drops for one in bound]
+        self._refused = [one.refused for one in bound if one.refused is not None]
         self.watch = AlarmWatch(self._totals, self.news.alarm)
         self.ledger = NewsLedger(len(inputs), KEPT_RECORDINGS, self.news, look=lambda: self.watch.flush(clock_ns()))
-        self._counters = [QueueMeter(bound.socket) for own in inputs for bound in own.values()]
-        self._drops_before = sum(counter.drops or 0 for counter in self._counters)  # none was ours before
 
     @property
     def received(self) -> int:
@@ -88,9 +89,12 @@ class Crew:
     @property
     def kernel_drops(self) -> int:
         """Count what the kernel dropped because a buffer was full, also while a worker was not there."""
-        for counter in self._counters:
-            counter.update()
-        return sum(counter.drops or 0 for counter in self._counters) - self._drops_before
+        return _total(self._drops)
+
+    @property
+    def kernel_refused(self) -> int:
+        """Count what the kernel refused because it was no STREP."""
+        return _total(self._refused)
 
     @property
     def calls(self) -> int:
@@ -115,7 +119,8 @@ class Crew:
     def _totals(self) -> dict[str, int]:
         """Count what may go wrong, by the names of the alarms."""
         total = self.ledger.total
-        return {**total.fates, "kernel_drops": self.kernel_drops, "write_errors": total.failures}
+        kernel = {"kernel_drops": self.kernel_drops, "rejected_by_kernel": self.kernel_refused}
+        return {**total.fates, **kernel, "write_errors": total.failures}
 
     async def launch(self, index: int) -> WorkerProcess:
         """Start a worker. Raises OSError."""
@@ -141,8 +146,15 @@ class Crew:
             "failure_count": total.failures,
             "datagrams": {fate.label: 0 for fate in Fate} | dict(total.fates),
             "kernel_drops": kernel_drops,
+            "kernel_refused": self.kernel_refused,
             "workers": {"count": len(self.inputs), "restarts": ledger.restarts, "cut_short": ledger.cut_short},
         }
+
+
+def _total(meters: Sequence[QueueMeter]) -> int:
+    for meter in meters:
+        meter.update()
+    return sum(meter.drops or 0 for meter in meters)
 
 
 @contextlib.contextmanager
@@ -159,13 +171,13 @@ def bind_crew(
         raise ConfigError("--workers needs --target: rx and tx carry one call")
     with ExitStack() as stack:
 
-        def bind(text: str, sockets: int = 1) -> list[BoundSocket]:
-            group = bind_group(UdpAddress.parse(text), sockets, receive_buffer_bytes)
+        def bind(text: str, sockets: int = 1, *, strep_only: bool = False) -> list[BoundSocket]:
+            group = bind_group(UdpAddress.parse(text), sockets, receive_buffer_bytes, strep_only=strep_only)
             for bound in group:
-                stack.callback(bound.socket.close)
+                stack.callback(bound.close)
             return group
 
-        inputs = [{"target": bound} for bound in bind(target, workers)]
+        inputs = [{"target": bound} for bound in bind(target, workers, strep_only=options.strep_only)]
         if rx is not None and tx is not None:
             inputs[0] |= {"rx": bind(rx)[0], "tx": bind(tx)[0]}
         Recorder(options, target, rx, tx)  # what is wrong with the options is said here, not by each worker

@@ -71,11 +71,13 @@ def print_line(text: str, style: str = "") -> None:
     console().print(Text(printable(text), style=style), soft_wrap=True)
 
 
-def fates_line(datagrams: Mapping[str, int], kernel_drops: int | None = None) -> str:
+def fates_line(datagrams: Mapping[str, int], kernel_drops: int | None = None, kernel_refused: int = 0) -> str:
     """Say in one line what became of all datagrams: the fates that occurred."""
     total = sum(datagrams.values())
     fates = ", ".join(f"{count} {label.replace('_', ' ')}" for label, count in datagrams.items() if count)
     line = counted(total, "datagram") + (f": {fates}" if fates else "")
+    if kernel_refused:
+        line += f"; the kernel refused {kernel_refused} that were no STREP"
     return line if kernel_drops is None else f"{line}; the kernel dropped {kernel_drops}"
 
 

@@ -73,6 +73,22 @@ def record(
             help="What the kernel may hold for us, for each worker (more than net.core.rmem_max needs root).",
         ),
     ] = RECEIVE_BUFFER_BYTES,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow",
+            metavar="CIDR",
+            help="Take datagrams from this network only, such as 192.76.120.0/22; all others are counted, and nothing "
+            "else. Give it as often as needed.",
+            show_default=False,
+        ),
+    ] = None,
+    strep_only: Annotated[
+        bool,
+        typer.Option(
+            "--strep-only", help="Take nothing but STREP at --target; Linux refuses the rest before it costs anything."
+        ),
+    ] = False,
     workers: Annotated[
         int,
         typer.Option(
@@ -95,9 +111,19 @@ def record(
     what it transmitted) with a JSON file that says what happened to it. Stop
     with Ctrl-C: files are finished, and a table of them is printed.
     """
-    listening = plugins, tuple(settings or ()), _events(events, out, plugins, workers, as_json=as_json)
     options = RecorderOptions(
-        out, layout, encoding, file_format, tuple(pt or ()), playout_delay_ms, idle_timeout_s, *listening
+        out,
+        layout,
+        encoding,
+        file_format,
+        tuple(pt or ()),
+        playout_delay_ms,
+        idle_timeout_s,
+        None if allow is None else tuple(allow),
+        strep_only,
+        plugins,
+        tuple(settings or ()),
+        _events(events, out, plugins, workers, as_json=as_json),
     )
     check_addresses(target, rx, tx)
     with no_empty_folder(out):
@@ -105,7 +131,7 @@ def record(
             with bind_crew(options, workers, target, rx, tx, receive_buffer_bytes) as crew:
                 document = asyncio.run(record_in_workers(crew, duration_s))
         else:
-            with bind_inputs(receive_buffer_bytes, target=target, rx=rx, tx=tx) as inputs:
+            with bind_inputs(receive_buffer_bytes, strep_only=strep_only, target=target, rx=rx, tx=tx) as inputs:
                 recorder = Recorder(options, inputs.get("target"), inputs.get("rx"), inputs.get("tx"))
                 warn_of_receive_buffer(next(iter(inputs.values())))
                 document = asyncio.run(_record(recorder, out, duration_s))
@@ -142,6 +168,7 @@ async def _record(recorder: Recorder, out: Path, duration_s: float | None) -> Do
     return describe_sink(recorder.sink) | {
         "datagrams": receiver.counts(),
         "kernel_drops": receiver.kernel_drops,
+        "kernel_refused": receiver.kernel_refused,
         "socket_errors": receiver.socket_errors,
         "plugins": {name: asdict(counts) for name, counts in listened.items()},
         "error": recorder.events_problem,

@@ -41,6 +41,8 @@ class RecorderOptions:
     pt: tuple[str, ...]
     playout_delay_ms: int
     idle_timeout_s: int
+    allow: tuple[str, ...] | None = None
+    strep_only: bool = False
     plugins: str | None = None
     settings: tuple[str, ...] = ()
     events: Path | None = None
@@ -60,6 +62,8 @@ class RecorderOptions:
             pt=tuple(document["pt"]),
             playout_delay_ms=document["playout_delay_ms"],
             idle_timeout_s=document["idle_timeout_s"],
+            allow=document["allow"] and tuple(document["allow"]),
+            strep_only=document["strep_only"],
             plugins=document["plugins"],
             settings=tuple(document["settings"]),
             events=document["events"] and Path(document["events"]),
@@ -96,6 +100,8 @@ class Recorder:
             sinks=[self.sink, self.tally, self.watch],
             config=config,
             payload_types=told,
+            allow=options.allow,
+            strep_only=options.strep_only,
             plugins=plugin_runs(options.plugins, options.settings),
         )
         self._events = options.events
@@ -112,7 +118,7 @@ class Recorder:
         """Count what may go wrong, by the names of the alarms."""
         return self.receiver.counts() | {
             "kernel_drops": self.receiver.kernel_drops,
-            "senders_over_limit": self.receiver.senders_over_limit,
+            "rejected_by_kernel": self.receiver.kernel_refused,
             "write_errors": self.sink.failure_count,
         }
 
@@ -145,18 +151,22 @@ def append_lines(path: Path) -> JsonLines:
 
 
 @contextlib.contextmanager
-def bind_inputs(receive_buffer_bytes: int, **inputs: str | None) -> Iterator[dict[str, BoundSocket]]:
+def bind_inputs(
+    receive_buffer_bytes: int, *, strep_only: bool = False, **inputs: str | None
+) -> Iterator[dict[str, BoundSocket]]:
     """Bind a socket for each input that has an address, and close them in the end.
 
-    What arrives before anybody reads waits in them, and keeps its time of arrival.
+    strep_only: let the system refuse what is no STREP at the input called target. What arrives before anybody reads
+    waits in them, and keeps its time of arrival.
     Raises ConfigError and ReceiveError.
     """
     with contextlib.ExitStack() as stack:
         bound: dict[str, BoundSocket] = {}
         for name, text in inputs.items():
             if text is not None:
-                (bound[name],) = bind_group(UdpAddress.parse(text), 1, receive_buffer_bytes)
-                stack.callback(bound[name].socket.close)
+                address, only = UdpAddress.parse(text), strep_only and name == "target"
+                (bound[name],) = bind_group(address, 1, receive_buffer_bytes, strep_only=only)
+                stack.callback(bound[name].close)
         yield bound
 
 

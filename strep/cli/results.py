@@ -24,7 +24,7 @@ def print_results(document: Document, directory: Path, *, as_json: bool) -> None
             print_recordings(recordings, document["recording_count"], directory)
         else:
             print_line("no recordings")
-        print_line(fates_line(document["datagrams"], document["kernel_drops"]))
+        print_line(fates_line(document["datagrams"], document["kernel_drops"], document.get("kernel_refused", 0)))
     say_unknown([stream for recording in recordings for stream in recording["streams"]])
     if document["failure_count"]:
         failures = document["failures"]

@@ -25,9 +25,15 @@ class PortableSource(SocketSource):
     """
 
     def __init__(
-        self, bound: BoundSocket, senders: Input, clock: WallClock, batch_datagrams: int = BATCH_DATAGRAMS
+        self,
+        bound: BoundSocket,
+        senders: Input,
+        clock: WallClock,
+        batch_datagrams: int = BATCH_DATAGRAMS,
+        *,
+        strep_only: bool = False,
     ) -> None:
-        super().__init__(bound, senders, clock, batch_datagrams)
+        super().__init__(bound, senders, clock, batch_datagrams, strep_only=strep_only)
         self._fill_bytes = batch_datagrams * _BYTES_PER_DATAGRAM
         self._flat = np.zeros(self._fill_bytes + LONGEST_DATAGRAM_BYTES, np.uint8)
         self._memory = self._flat.data
@@ -54,9 +60,8 @@ class PortableSource(SocketSource):
             lengths.append(length)
             senders.append(_sender(sender))
             end += length
-        self._queue.update()
-        self._clock.read()
-        return self._batch(lengths, stamps_ns, senders)
+        self._look_at_queue()
+        return self._judged(self._batch(lengths, stamps_ns, senders))
 
     def _batch(self, lengths: list[int], stamps_ns: list[int], senders: list[tuple[str, int, int]]) -> DatagramBatch:
         length = np.array(lengths, np.int64)

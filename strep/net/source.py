@@ -13,6 +13,7 @@ from strep.errors import ConfigError, ReceiveError
 from strep.net.address import UdpAddress
 from strep.net.endpoints import Input
 from strep.net.reason import socket_reason
+from strep.net.strep_only import mark_others
 from strep.net.wallclock import WallClock
 from strep.wire.batch import DatagramBatch
 
@@ -21,7 +22,7 @@ from strep.wire.batch import DatagramBatch
 RECEIVE_BUFFER_BYTES = 256 << 20
 #: Beyond this the kernel's doubling leaves an int.
 _MAX_RECEIVE_BUFFER_BYTES = (1 << 30) - 1
-_LEAST_RECEIVE_BUFFER_BYTES = 4096
+LEAST_RECEIVE_BUFFER_BYTES = 4096
 #: Batches have a fixed cost, most of it behind the socket: up to its samples, a datagram costs 10 to 40 ns less than by
 #: 1,024 (of super-packets 130 ns), although the memory for so many does not stay in the processor's cache.
 BATCH_DATAGRAMS = 4096
@@ -60,6 +61,13 @@ class DatagramSource(Protocol):
         """
 
     @property
+    def kernel_refused(self) -> int | None:
+        """Count what the kernel refused because it was no STREP, as of the latest read().
+
+        None where the kernel was not asked to, or cannot: then such datagrams have the source NOT_STREP.
+        """
+
+    @property
     def queued_share(self) -> float:
         """Tell how much of its room the kernel's queue takes, as of the latest read(); 0 where it does not tell."""
 
@@ -88,14 +96,62 @@ class DatagramSource(Protocol):
         """Close the socket. Datagrams still queued are lost."""
 
 
+class QueueMeter:
+    """Tells how full one socket's queue is, and counts what the kernel dropped, from its 32-bit counter.
+
+    SO_MEMINFO (Linux 4.12) is the same number as SO_RXQ_OVFL's control message, but is up to date: the message comes
+    with the next datagram only, and tells of the time when that was queued.
+
+    from_now: leave out what was dropped before.
+    """
+
+    def __init__(self, sock: socket.socket, *, from_now: bool = False) -> None:
+        self.socket = sock
+        self._last = 0
+        self.queued_share = 0.0
+        self.drops: int | None = 0 if _IS_LINUX else None
+        self.update()
+        if from_now and self.drops:
+            self.drops = 0
+
+    def update(self) -> None:
+        """Ask the kernel. From then on `drops` is the number since the beginning; None if it does not tell.
+
+        queued_share: what is queued, of what may be; 0 if the kernel does not tell.
+        """
+        if self.drops is None:
+            return
+        try:
+            raw = self.socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+            queued_bytes, most_bytes, drops = _MEMINFO.unpack(raw)
+        except (OSError, struct.error):
+            self.drops = None
+        else:
+            self.drops = self.drops + (drops - self._last & 0xFFFF_FFFF)  # the counter wraps
+            self._last = drops
+            self.queued_share = queued_bytes / max(most_bytes, 1)
+
+
 @dataclass(frozen=True, slots=True)
 class BoundSocket:
-    """Is a non-blocking socket bound to `address`, with what the system granted it."""
+    """Is a non-blocking socket bound to `address`, with what the system granted it.
+
+    drops: counts what it had no room for. refused: counts what the system refuses for it and for those that share its
+    port (strep.net.steering), on a socket that exists for that only; None where nothing is refused.
+    """
 
     socket: socket.socket
     address: UdpAddress
     receive_buffer_bytes: int
     receive_buffer_wanted_bytes: int
+    drops: QueueMeter
+    refused: QueueMeter | None = None
+
+    def close(self) -> None:
+        """Close the socket, and the one that counts what is refused."""
+        self.socket.close()
+        if self.refused is not None:
+            self.refused.socket.close()
 
 
 def bind_udp(
@@ -108,8 +164,8 @@ def bind_udp(
     prepare: what to do with the socket before it is bound. Raises ReceiveError when the system refuses, ConfigError
     when the size of the receive buffer cannot be.
     """
-    if not _LEAST_RECEIVE_BUFFER_BYTES <= receive_buffer_bytes <= _MAX_RECEIVE_BUFFER_BYTES:
-        limits = f"{_LEAST_RECEIVE_BUFFER_BYTES} to {_MAX_RECEIVE_BUFFER_BYTES}"
+    if not LEAST_RECEIVE_BUFFER_BYTES <= receive_buffer_bytes <= _MAX_RECEIVE_BUFFER_BYTES:
+        limits = f"{LEAST_RECEIVE_BUFFER_BYTES} to {_MAX_RECEIVE_BUFFER_BYTES}"
         raise ConfigError(f"expected a receive buffer of {limits} bytes, found {receive_buffer_bytes}")
     sock = None
     try:
@@ -124,7 +180,8 @@ def bind_udp(
         if prepare is not None:
             prepare(sock)
         sock.bind(where)
-        return BoundSocket(sock, UdpAddress(*sock.getsockname()[:2]), granted, receive_buffer_bytes)
+        address = UdpAddress(*sock.getsockname()[:2])
+        return BoundSocket(sock, address, granted, receive_buffer_bytes, QueueMeter(sock))
     except OSError as error:
         if sock is not None:
             sock.close()
@@ -137,14 +194,16 @@ class SocketSource:
     What its properties mean is said by DatagramSource.
     """
 
-    def __init__(self, bound: BoundSocket, senders: Input, clock: WallClock, batch_datagrams: int) -> None:
+    def __init__(
+        self, bound: BoundSocket, senders: Input, clock: WallClock, batch_datagrams: int, *, strep_only: bool = False
+    ) -> None:
         self.local_address = bound.address
         self.receive_buffer_bytes = bound.receive_buffer_bytes
         self.receive_buffer_wanted_bytes = bound.receive_buffer_wanted_bytes
         self.drained = False
         self.socket_errors = 0
-        self._socket = bound.socket
-        self._queue = QueueMeter(bound.socket)
+        self._bound, self._socket, self._queue = bound, bound.socket, bound.drops
+        self._strep_only = strep_only
         self._senders = senders
         self._clock = clock
         self._capacity = batch_datagrams
@@ -159,13 +218,29 @@ class SocketSource:
         """Give how full the kernel's queue was, as of the latest read()."""
         return self._queue.queued_share
 
+    @property
+    def kernel_refused(self) -> int | None:
+        """Give what the kernel refused, as of the latest read()."""
+        return None if self._bound.refused is None else self._bound.refused.drops
+
     def fileno(self) -> int:
         """Give the socket's descriptor."""
         return self._socket.fileno()
 
     def close(self) -> None:
         """Close the socket."""
-        self._socket.close()
+        self._bound.close()
+
+    def _look_at_queue(self) -> None:
+        """Ask the kernel what it holds, dropped and refused, and the time."""
+        self._queue.update()
+        if self._bound.refused is not None:
+            self._bound.refused.update()
+        self._clock.read()
+
+    def _judged(self, batch: DatagramBatch) -> DatagramBatch:
+        """Mark what is no STREP, where only that is taken: where the kernel refuses, what it cannot see."""
+        return mark_others(batch) if self._strep_only and len(batch) else batch
 
 
 def _widen(sock: socket.socket, wanted_bytes: int) -> int:
@@ -177,42 +252,10 @@ def _widen(sock: socket.socket, wanted_bytes: int) -> int:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted_bytes)
         return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
     size_bytes = wanted_bytes
-    while size_bytes >= _LEAST_RECEIVE_BUFFER_BYTES:
+    while size_bytes >= LEAST_RECEIVE_BUFFER_BYTES:
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size_bytes)
             break
         except OSError:  # the BSDs refuse what exceeds their limit
             size_bytes //= 2
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-
-
-class QueueMeter:
-    """Tells how full one socket's queue is, and counts what the kernel dropped, from its 32-bit counter.
-
-    SO_MEMINFO (Linux 4.12) is the same number as SO_RXQ_OVFL's control message, but is up to date: the message comes
-    with the next datagram only, and tells of the time when that was queued.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._last = 0
-        self.queued_share = 0.0
-        self.drops: int | None = 0 if _IS_LINUX else None
-        self.update()
-
-    def update(self) -> None:
-        """Ask the kernel. From then on `drops` is the number since the socket was opened; None if it does not tell.
-
-        queued_share: what is queued, of what may be; 0 if the kernel does not tell.
-        """
-        if self.drops is None:
-            return
-        try:
-            raw = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
-            queued_bytes, most_bytes, drops = _MEMINFO.unpack(raw)
-        except (OSError, struct.error):
-            self.drops = None
-        else:
-            self.drops = self.drops + (drops - self._last & 0xFFFF_FFFF)  # the counter wraps
-            self._last = drops
-            self.queued_share = queued_bytes / max(most_bytes, 1)

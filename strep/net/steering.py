@@ -8,11 +8,14 @@ them, by number, gets a datagram. The rules:
 2. Anything else (plain RTP): the program names no socket, and the kernel goes by its own hash of addresses and ports,
    as it does without a program. So all datagrams of one sender come to one socket.
 3. A STREP header cut short of its call_leg_id ends the program at the load beyond its end; that means number 0.
-4. A socket's number is the order of binding, as long as none is closed: the kernel gives a closed one's number to the
+4. Where only STREP is taken, everything else comes to one socket more, which has a filter that drops all that it gets.
+   So its drops are what was refused, and those of the others what they had no room for: a filter on these themselves
+   would add to the same counter.
+5. A socket's number is the order of binding, as long as none is closed: the kernel gives a closed one's number to the
    last one, and so other sockets' calls to strangers. Whoever binds the group must therefore keep all of it open, and
    let those who read work on duplicates: then one of them can die, its socket keeps its number and its queue, and
    another can go on reading where it stopped.
-5. The kernel asks once for what it holds as one packet. Where it joins datagrams of one sender (UDP_GRO, or a sender on
+6. The kernel asks once for what it holds as one packet. Where it joins datagrams of one sender (UDP_GRO, or a sender on
    this machine that lets the kernel segment), it would take the leg of the first for that of all. So the sockets of a
    group must not ask for UDP_GRO.
 
@@ -29,12 +32,13 @@ import struct
 import sys
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from strep.errors import ConfigError
 from strep.net.address import UdpAddress
 from strep.net.control_messages import SO_TIMESTAMPNS
-from strep.net.source import RECEIVE_BUFFER_BYTES, BoundSocket, bind_udp
+from strep.net.source import LEAST_RECEIVE_BUFFER_BYTES, RECEIVE_BUFFER_BYTES, BoundSocket, QueueMeter, bind_udp
+from strep.net.strep_only import FIRST, FIRST_MASK, LEAST_BYTES, LEAST_HEADER_BYTES
 from strep.wire.strep import STREP_MAGIC
 
 #: Each costs a process and a receive buffer; no machine that takes calls has many more cores to give.
@@ -61,12 +65,14 @@ class Op(enum.IntEnum):
     COPY_A_TO_X = 0x07
     LOAD_WORD = 0x20  #: A = payload[k : k + 4]
     LOAD_BYTE = 0x30  #: A = payload[k]
+    LOAD_LENGTH = 0x80  #: A = len(payload)
     MULTIPLY = 0x24
     AND = 0x54
     SHIFT_RIGHT = 0x74
     MODULO = 0x94
     XOR_X = 0xAC
     SKIP_UNLESS_EQUAL = 0x15  #: go on behind the next `skip` instructions unless A is k
+    SKIP_UNLESS_AT_LEAST = 0x35  #: the same, unless A is k or more
     RETURN = 0x06  #: end with k
     RETURN_A = 0x16
 
@@ -86,7 +92,32 @@ class Instruction:
 
 def steering_program(sockets: int) -> tuple[Instruction, ...]:
     """Write the program for so many sockets; its scalar twin for a call_leg_id is `socket_of`."""
-    mix = [
+    mix = _mix(sockets)
+    return (
+        Instruction(Op.LOAD_BYTE, 0),
+        Instruction(Op.AND, STREP_MAGIC),
+        Instruction(Op.SKIP_UNLESS_EQUAL, STREP_MAGIC, skip=len(mix)),
+        *mix,
+        Instruction(Op.RETURN, NO_SOCKET),
+    )
+
+
+def strep_only_program(sockets: int) -> tuple[Instruction, ...]:
+    """Write the program that brings STREP to one of so many sockets, and everything else to the one behind them."""
+    program = (*_mix(sockets), Instruction(Op.RETURN, sockets))
+    # From the last check to the first: each one that fails goes to the last instruction.
+    for test, k, *load in (
+        (Op.SKIP_UNLESS_EQUAL, FIRST, Instruction(Op.LOAD_BYTE, 0), Instruction(Op.AND, FIRST_MASK)),
+        (Op.SKIP_UNLESS_AT_LEAST, LEAST_HEADER_BYTES, Instruction(Op.LOAD_BYTE, 1)),
+        (Op.SKIP_UNLESS_AT_LEAST, LEAST_BYTES, Instruction(Op.LOAD_LENGTH)),
+    ):
+        program = (*load, Instruction(test, k, skip=len(program) - 1), *program)
+    return program
+
+
+def _mix(sockets: int) -> tuple[Instruction, ...]:
+    """Return the number of a leg's socket."""
+    return (
         Instruction(Op.LOAD_WORD, _ID_WORDS_AT[0]),
         *(step for at in _ID_WORDS_AT[1:] for step in _fold_in(at)),
         *_xor_shifted(16),
@@ -94,13 +125,6 @@ def steering_program(sockets: int) -> tuple[Instruction, ...]:
         *_xor_shifted(13),
         Instruction(Op.MODULO, sockets),
         Instruction(Op.RETURN_A),
-    ]
-    return (
-        Instruction(Op.LOAD_BYTE, 0),
-        Instruction(Op.AND, STREP_MAGIC),
-        Instruction(Op.SKIP_UNLESS_EQUAL, STREP_MAGIC, skip=len(mix)),
-        *mix,
-        Instruction(Op.RETURN, NO_SOCKET),
     )
 
 
@@ -121,36 +145,50 @@ def socket_of(call_leg_id: uuid.UUID, sockets: int) -> int:
 
 
 def bind_group(
-    address: UdpAddress, sockets: int, receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES
+    address: UdpAddress,
+    sockets: int,
+    receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
+    *,
+    strep_only: bool = False,
 ) -> list[BoundSocket]:
     """Bind several sockets to one address and steer legs to them; returns them in the order of their numbers.
 
-    receive_buffer_bytes: of each. Nothing is received until the group is complete. Where the system cannot steer (only
-    Linux can), it is a group of one: without steering, the directions of a leg could come to different sockets.
+    receive_buffer_bytes: of each. strep_only: let the system refuse what is no STREP; the first one's `refused` counts
+    that. Nothing is received until the group is complete. Where the system cannot steer (only Linux can), it is a group
+    of one that gets everything: without steering, the directions of a leg could come to different sockets.
     Raises ReceiveError when the address is in use or the system refuses, ConfigError for what cannot be.
     """
     if not 1 <= sockets <= MAX_SOCKETS:
         raise ConfigError(f"expected 1 to {MAX_SOCKETS} sockets for one port, found {sockets}")
-    if sockets == 1 or sys.platform != "linux":
+    if (sockets == 1 and not strep_only) or sys.platform != "linux":
         return [bind_udp(address, receive_buffer_bytes, _ask_for_receive_times)]
     # The first one is bound as if alone, and allows company afterwards: so a port that another program has, another
     # group too, is refused, and not shared.
     group = [bind_udp(address, receive_buffer_bytes, _begin_deaf)]
+    refuser: BoundSocket | None = None
     try:
         group[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         while len(group) < sockets:
             group.append(bind_udp(group[0].address, receive_buffer_bytes, _begin_deaf_in_company))
-        if not _steer(group[0].socket, sockets):
-            _close(group[1:])
+        if strep_only:
+            refuser = bind_udp(group[0].address, LEAST_RECEIVE_BUFFER_BYTES, _begin_deaf_in_company)
+        if not _steer(group[0].socket, strep_only_program(sockets) if strep_only else steering_program(sockets)):
+            _close([*group[1:], *filter(None, [refuser])])
             del group[1:]
+            refuser = None
             group[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
-        for bound in group:
-            with contextlib.suppress(OSError):  # where the filter was refused, there is none to take away
-                bound.socket.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+        refused = QueueMeter(refuser.socket, from_now=True) if refuser is not None else None
+        return [_hearing(bound, refused if bound is group[0] else None) for bound in group]
     except BaseException:
-        _close(group)
+        _close([*group, *filter(None, [refuser])])
         raise
-    return group
+
+
+def _hearing(bound: BoundSocket, refused: QueueMeter | None) -> BoundSocket:
+    """Let a socket receive; what it dropped before was never ours."""
+    with contextlib.suppress(OSError):  # where the filter was refused, there is none to take away
+        bound.socket.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+    return replace(bound, drops=QueueMeter(bound.socket, from_now=True), refused=refused)
 
 
 def adopt_socket(descriptor: int, receive_buffer_bytes: int, receive_buffer_wanted_bytes: int) -> BoundSocket:
@@ -158,7 +196,7 @@ def adopt_socket(descriptor: int, receive_buffer_bytes: int, receive_buffer_want
     sock = socket.socket(fileno=descriptor)
     sock.setblocking(False)
     address = UdpAddress(*sock.getsockname()[:2])
-    return BoundSocket(sock, address, receive_buffer_bytes, receive_buffer_wanted_bytes)
+    return BoundSocket(sock, address, receive_buffer_bytes, receive_buffer_wanted_bytes, QueueMeter(sock))
 
 
 def _fold_in(word_at: int) -> tuple[Instruction, ...]:
@@ -176,10 +214,10 @@ def _xor_shifted(bits: int) -> tuple[Instruction, ...]:
     return Instruction(Op.COPY_A_TO_X), Instruction(Op.SHIFT_RIGHT, bits), Instruction(Op.XOR_X)
 
 
-def _steer(sock: socket.socket, sockets: int) -> bool:
+def _steer(sock: socket.socket, program: Sequence[Instruction]) -> bool:
     """Give the program to the group of a socket; tell whether the system took it."""
     try:
-        _attach(sock, _SO_ATTACH_REUSEPORT_CBPF, steering_program(sockets))
+        _attach(sock, _SO_ATTACH_REUSEPORT_CBPF, program)
     except OSError:  # older than Linux 4.5, or something that only looks like Linux
         return False
     return True
@@ -211,4 +249,4 @@ def _attach(sock: socket.socket, option: int, program: Sequence[Instruction]) ->
 
 def _close(group: Sequence[BoundSocket]) -> None:
     for bound in group:
-        bound.socket.close()
+        bound.close()

@@ -88,6 +88,7 @@ def open_udp(
     clock: WallClock | None = None,
     portable: bool = False,
     gro: bool = True,
+    strep_only: bool = False,
 ) -> DatagramSource:
     """Begin to receive on an address, by recvmmsg where there is one and it is not declined by `portable`.
 
@@ -98,6 +99,7 @@ def open_udp(
     and has them so (a network card that coalesces, a local sender with UDP_SEGMENT). Measured on loopback: read() takes
     55 ns a datagram of 64 in a message, instead of 900; those that come alone take as long as without (within 10 ns).
     kernel_drops then counts messages.
+    strep_only: mark what is no STREP (strep.net.strep_only); strep.net.steering lets the kernel refuse most of it.
     Raises ReceiveError when the system refuses, ConfigError for what cannot be.
     """
     if not 1 <= batch_datagrams <= BATCH_DATAGRAMS:
@@ -108,11 +110,11 @@ def open_udp(
     try:
         senders = endpoints.add_input(bound.address, conversation=conversation, direction=direction)
     except ConfigError:
-        bound.socket.close()
+        bound.close()
         raise
     if portable or _recvmmsg is None:
-        return PortableSource(bound, senders, clock, batch_datagrams)
-    return RecvmmsgSource(bound, senders, clock, batch_datagrams, gro=gro)
+        return PortableSource(bound, senders, clock, batch_datagrams, strep_only=strep_only)
+    return RecvmmsgSource(bound, senders, clock, batch_datagrams, gro=gro, strep_only=strep_only)
 
 
 class RecvmmsgSource(SocketSource):
@@ -126,8 +128,9 @@ class RecvmmsgSource(SocketSource):
         batch_datagrams: int = BATCH_DATAGRAMS,
         *,
         gro: bool = True,
+        strep_only: bool = False,
     ) -> None:
-        super().__init__(bound, senders, clock, batch_datagrams)
+        super().__init__(bound, senders, clock, batch_datagrams, strep_only=strep_only)
         with contextlib.suppress(OSError):  # where it is refused, receive times are those of the call
             bound.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         # Sockets that share a port never coalesce: a super-packet would go whither its first datagram belongs.
@@ -184,7 +187,7 @@ class RecvmmsgSource(SocketSource):
             batch, self._left = batch[: self._capacity], batch[self._capacity :]
             self.drained = False
         self._senders.held = _NOBODY if self._left is None else self._left.source
-        return batch
+        return self._judged(batch)
 
     def _receive(self) -> int:
         """Make system calls until there is enough, or no more; returns how many messages there are."""
@@ -197,8 +200,7 @@ class RecvmmsgSource(SocketSource):
             count += received
             if received < asked or (count < wanted and self._message_length[count - asked : count].max() > LANE_BYTES):
                 break
-        self._queue.update()
-        self._clock.read()
+        self._look_at_queue()
         return count
 
     def _call(self, first: int, asked: int) -> int:

@@ -20,6 +20,7 @@ from strep.control.sending import DEFAULT_CONNECTIONS
 from strep.control.webhooks import read_public_key
 from strep.errors import ConfigError
 from strep.net.address import UdpAddress
+from strep.net.networks import Networks
 from strep.net.source import RECEIVE_BUFFER_BYTES
 from strep.service.part import Part, problems
 from strep.service.plugins import Analysis
@@ -71,6 +72,13 @@ def _formats(value: Any) -> dict[int, AudioFormat]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise ValueError(f"expected a list as in ['116=opus/48000/2'], found {value!r}")
     return dict(parse_payload_type(text) for text in value)
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ValueError(f"expected a list as in ['192.76.120.0/22'], found {value!r}")
+    Networks.parse(value)
+    return tuple(value)
 
 
 def _container(value: Any) -> Container:
@@ -176,6 +184,8 @@ class Media(Part):
     the host of target (of all hosts, without one). announce: the address that the platform is told to send to; port 0
     is the one that is listened on. payload_types: what dynamic ones mean. idle_timeout_s: how long a call may be silent
     before its recording is closed. linger_ms: how long after its end the last packets of a call are waited for.
+    allow: networks that datagrams are taken from, all others are counted and nothing else; from everywhere, without it.
+    strep_only: take nothing but STREP at target.
     """
 
     target: Address | None = None
@@ -186,11 +196,15 @@ class Media(Part):
     idle_timeout_s: Annotated[int, Field(ge=1, le=86_400)] = 60
     linger_ms: Annotated[int, Field(ge=0, le=10_000)] = 500
     receive_buffer_bytes: Annotated[int, Field(ge=4096, le=1 << 30)] = RECEIVE_BUFFER_BYTES
+    allow: Annotated[tuple[str, ...], PlainValidator(_networks)] | None = None
+    strep_only: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Media:
         if self.target is None and self.ports is None:
             raise ValueError("expected a target, or ports, found neither")
+        if self.strep_only and self.target is None:
+            raise ValueError("strep_only: expected a target, found none")
         return self
 
 

@@ -33,6 +33,8 @@ announce = "udp:203.0.113.5:9000"   # the same as the platform sees it; port 0: 
 # idle_timeout_s = 60               # how long a call may be silent before its recording is closed
 # linger_ms = 500                   # how long after a call's end its last packets are waited for
 # receive_buffer_bytes = 268435456
+# allow = ["192.76.120.0/22"]       # networks that datagrams are taken from; by default from everywhere
+# strep_only = false                # take nothing but STREP at target
 
 [recordings]
 out = "calls"

@@ -117,7 +117,7 @@ class Reception:
         self._numbers = 0
         self._gone: list[Recording] = []
         self._counts_of_closed = Counter[str]()
-        self._drops_of_closed = self._senders_of_closed = self._failures_of_closed = 0
+        self._drops_of_closed = self._failures_of_closed = 0
         self._plugins_of_closed: Mapping[str, PluginCounts] = {}
 
     async def start(self) -> None:
@@ -165,7 +165,6 @@ class Reception:
             self._gone += line.finished()
             self._counts_of_closed.update(line.receiver.counts())
             self._drops_of_closed += line.receiver.kernel_drops
-            self._senders_of_closed += line.receiver.senders_over_limit
             self._failures_of_closed += line.sink.failure_count
             self._plugins_of_closed = sum_counts((self._plugins_of_closed, line.receiver.analysis.counts()))
 
@@ -190,9 +189,14 @@ class Reception:
         lines = list(self._lines())
         return self.counts() | {
             "kernel_drops": self.kernel_drops,
-            "senders_over_limit": self._senders_of_closed + sum(line.receiver.senders_over_limit for line in lines),
+            "rejected_by_kernel": self.kernel_refused,
             "write_errors": self._failures_of_closed + sum(line.sink.failure_count for line in lines),
         }
+
+    @property
+    def kernel_refused(self) -> int:
+        """Count what the kernel refused at the target because it was no STREP."""
+        return self._target.receiver.kernel_refused if self._target else 0
 
     def end_leg(self, leg: str) -> None:
         """Close both directions of a leg of the target, by StreamIdentity.call."""
@@ -266,6 +270,8 @@ class Reception:
             sinks=[sink, _Watch(self._numbers, self._answers.watch)],
             config=config,
             payload_types=media.payload_types,
+            allow=media.allow,
+            strep_only=media.strep_only and not is_pair,
             receive_buffer_bytes=_BUFFER_OF_PAIR_BYTES if is_pair else media.receive_buffer_bytes,
             plugins=self._config.analysis.runs(_STREAMS_OF_PAIR if is_pair else None),
         )

@@ -186,6 +186,7 @@ class Service:
             "connections": asdict(self._listener.counts),
             "datagrams": self._reception.counts(),
             "kernel_drops": self._reception.kernel_drops,
+            "kernel_refused": self._reception.kernel_refused,
             "command_retries": self._commander.retries,
             "calls_over_limit": self._board.calls.overflowed,
             "undecided": {"waiting": len(self._board.undecided), "given_up": self._board.undecided.given_up},

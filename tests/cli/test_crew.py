@@ -236,6 +236,7 @@ def test_where_nothing_can_be_steered_one_worker_receives_all_and_it_is_said(str
         (("--rx", "udp:127.0.0.1:0", "--tx", "udp:127.0.0.1:0"), "--workers needs --target: rx and tx carry one call"),
         (("--target", "127.0.0.1:9000"), "expected 'udp:IP:PORT'"),
         (("--target", "udp:127.0.0.1:0", "--rx", "udp:127.0.0.1:0"), "expected --tx beside --rx"),
+        (("--target", "udp:127.0.0.1:0", "--allow", "x"), "expected a network as 192.0.2.0/24 or 2001:db8::/32, found"),
         (("--target", "udp:127.0.0.1:0", "--pt", "x"), "payload type must look like"),
         (("--target", "udp:127.0.0.1:0", "--receive-buffer-bytes", "1"), "expected a receive buffer of 4096 to"),
         (("--target", "udp:127.0.0.1:0", "--encoding", "ulaw", "--format", "flac"), "ulaw needs a WAV file, got flac"),
@@ -311,6 +312,19 @@ def test_what_overflows_while_no_worker_is_there_is_counted(crew):
 
 def test_the_options_come_out_in_the_worker_as_they_went_in(crew):
     listening = replace(crew.options, plugins="level", settings=("level.interval_s=5",), events=Path("x/told.jsonl"))
-    for options in (crew.options, listening):
+    admitting = replace(crew.options, allow=("192.0.2.0/24",), strep_only=True)
+    for options in (crew.options, listening, admitting):
         assert RecorderOptions.read(json.loads(json.dumps(options.describe()))) == options
     assert listening.of_worker(1).events == Path("x/told-2.jsonl")
+
+
+def test_workers_that_take_only_strep_of_some_networks_refuse_all_else(record, tmp_path):
+    legs = legs_of(0, 2) + legs_of(1, 2)
+    crew = record("--strep-only", "--allow", "127.0.0.0/8", "--json")
+    sent = [datagram for leg in legs for direction in leg.whole for datagram in direction]
+    crew.send(sent)
+    crew.send([bytes(100)] * 30)
+    code, out, _ = crew.stop(signal.SIGINT)
+    document = json.loads(out)
+    assert (code, document["kernel_refused"], document["kernel_drops"]) == (0, 30 if sys.platform == "linux" else 0, 0)
+    assert document["datagrams"]["accepted"] == len(sent)

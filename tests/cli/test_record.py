@@ -218,3 +218,19 @@ def test_a_terminal_that_is_closed_costs_no_recording(tmp_path):
     assert code == 0
     (recorded,) = json.loads(out)["recordings"]
     assert json.loads((tmp_path / recorded["sidecar"]).read_bytes())["complete"] is True
+
+
+def test_datagrams_from_elsewhere_and_what_is_no_strep_are_counted_and_nothing_else(record, tmp_path):
+    elsewhere = record("--target", "udp:127.0.0.1:0", "--json", "--allow", "192.0.2.0/24", "--allow", "2001:db8::/32")
+    elsewhere.send(datagrams())
+    code, out, _ = elsewhere.stop(signal.SIGINT)
+    document = json.loads(out)
+    assert (code, document["recordings"], document["datagrams"]["rejected_sender"]) == (0, [], 100)
+    here = record("--target", "udp:127.0.0.1:0", "--strep-only", "--allow", "127.0.0.1")
+    here.send(datagrams())
+    here.send(datagrams(strep=False))
+    code, out, _ = here.stop(signal.SIGINT)
+    assert (code, out.splitlines()[-1]) == (
+        0,
+        "100 datagrams: 100 accepted; the kernel refused 100 that were no STREP; the kernel dropped 0",
+    )

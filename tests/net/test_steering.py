@@ -28,8 +28,11 @@ from strep.net.steering import (
     bind_group,
     socket_of,
     steering_program,
+    strep_only_program,
 )
+from strep.net.strep_only import mark_others
 from strep.net.udp import open_udp
+from strep.wire.batch import NOT_STREP, REFUSED_SENDER, DatagramBatch
 from strep.wire.strep import StrepHeader
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers")
@@ -52,6 +55,8 @@ def interpret(program: Sequence[Instruction], payload: bytes) -> int:
                 if step.k + size > len(payload):
                     return 0
                 a = int.from_bytes(payload[step.k : step.k + size], "big")
+            case Op.LOAD_LENGTH:
+                a = len(payload)
             case Op.COPY_A_TO_X:
                 x = a
             case Op.MULTIPLY:
@@ -66,6 +71,8 @@ def interpret(program: Sequence[Instruction], payload: bytes) -> int:
                 a ^= x
             case Op.SKIP_UNLESS_EQUAL:
                 at += 0 if a == step.k else step.skip
+            case Op.SKIP_UNLESS_AT_LEAST:
+                at += 0 if a >= step.k else step.skip
             case Op.RETURN:
                 return step.k
             case Op.RETURN_A:
@@ -113,10 +120,10 @@ def group() -> Iterator[Callable[..., list[BoundSocket]]]:
     """Bind groups, and close them at the end."""
     with contextlib.ExitStack() as stack:
 
-        def bind(sockets: int, address: UdpAddress = LOOPBACK["v4"]) -> list[BoundSocket]:
-            bound = bind_group(address, sockets, BUFFER_BYTES)
+        def bind(sockets: int, address: UdpAddress = LOOPBACK["v4"], **how) -> list[BoundSocket]:
+            bound = bind_group(address, sockets, BUFFER_BYTES, **how)
             for one in bound:
-                stack.callback(one.socket.close)
+                stack.callback(one.close)
             return bound
 
         yield bind
@@ -298,10 +305,10 @@ def test_nothing_is_received_until_the_group_is_complete(
     datagram = StrepHeader(random_ids()[0], 0, 0).serialize()
     real, early = steering._steer, []
 
-    def steer_late(sock: socket.socket, sockets: int) -> bool:
+    def steer_late(sock: socket.socket, program: Sequence[Instruction]) -> bool:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
             early.append(other.sendto(datagram, sock.getsockname()))
-        return real(sock, sockets)
+        return real(sock, program)
 
     monkeypatch.setattr(steering, "_steer", steer_late)
     bound = group(2)
@@ -369,3 +376,95 @@ def test_sockets_that_share_a_port_never_coalesce(
 
 def test_an_instruction_is_written_as_the_kernel_reads_it() -> None:
     assert Instruction(Op.SKIP_UNLESS_EQUAL, 0xC0, 7).serialize() == struct.pack("=HBBI", 0x15, 0, 7, 0xC0)
+
+
+# Where only STREP is taken
+
+
+def strange(sent: bytes) -> bool:
+    return len(sent) < 36 or sent[0] & 0xFC != 0xC4 or sent[1] < 24
+
+
+strep_or_not = st.one_of(
+    st.binary(max_size=60),
+    st.tuples(st.integers(0xC3, 0xC8), st.integers(22, 26), st.binary(min_size=30, max_size=40)).map(
+        lambda parts: bytes(parts[:2]) + parts[2]
+    ),
+)
+
+
+@given(strep_or_not, st.integers(1, 9))
+@example(b"", 1)
+@example(b"\xc4\x18" + bytes(34), 2)
+@example(b"\xc4\x18" + bytes(33), 2)
+def test_what_is_no_strep_comes_to_the_socket_behind_the_others(payload: bytes, sockets: int) -> None:
+    number = interpret(strep_only_program(sockets), payload)
+    expected = sockets if strange(payload) else socket_of(uuid.UUID(bytes=payload[8:24]), sockets)
+    assert number == expected
+
+
+@given(st.lists(strep_or_not, min_size=1, max_size=6), st.lists(st.sampled_from([0, REFUSED_SENDER]), min_size=6))
+def test_what_the_kernel_does_not_see_is_marked_by_the_same_rule(payloads: list[bytes], sources: list[int]) -> None:
+    batch = DatagramBatch.from_datagrams(payloads, [0] * len(payloads), sources[: len(payloads)])
+    expected = [
+        NOT_STREP if source == 0 and strange(payload) else source
+        for payload, source in zip(payloads, sources, strict=False)
+    ]
+    assert mark_others(batch).source.tolist() == expected
+
+
+@linux_only
+@pytest.mark.parametrize("family", ["v4", "v6"])
+@pytest.mark.parametrize("sockets", [1, 3])
+def test_refused_and_dropped_datagrams_are_told_apart_to_the_last(
+    group: Callable[..., list[BoundSocket]], sender: Callable[..., socket.socket], family: str, sockets: int
+) -> None:
+    bound = group(sockets, LOOPBACK[family], strep_only=True)
+    sock, ids = sender(bound[0]), random_ids()[:50]
+    for one in ids:  # some 400 of 832 bytes and more would fit into the buffer that was granted
+        for _ in range(60):
+            sock.send(StrepHeader(one, 0, 0).serialize() + RTP)
+        for stranger in (RTP, b"", b"INVITE", b"\xc4\x18" + bytes(33), b"\xc0\x18" + bytes(200)):
+            sock.send(stranger)
+    got = [len(received(own)) for own in bound]
+    meters = [own.drops for own in bound]
+    assert bound[0].refused is not None
+    for meter in (*meters, bound[0].refused):
+        meter.update()
+    assert bound[0].refused.drops == 5 * 50
+    assert all(own.refused is None for own in bound[1:])
+    for number in range(sockets):
+        sent = 60 * sum(socket_of(one, sockets) == number for one in ids)
+        assert got[number] + (meters[number].drops or 0) == sent
+        assert meters[number].drops
+
+
+@linux_only
+def test_what_came_before_the_group_was_complete_is_neither_refused_nor_dropped(
+    group: Callable[..., list[BoundSocket]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = steering._steer
+
+    def steer_late(sock: socket.socket, program: Sequence[Instruction]) -> bool:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            for _ in range(20):
+                other.sendto(RTP, sock.getsockname())
+        return real(sock, program)
+
+    monkeypatch.setattr(steering, "_steer", steer_late)
+    (bound,) = group(1, strep_only=True)
+    assert bound.refused is not None
+    for meter in (bound.drops, bound.refused):
+        meter.update()
+        assert meter.drops == 0
+
+
+@linux_only
+def test_where_the_program_is_refused_one_socket_gets_what_is_no_strep_as_well(
+    group: Callable[..., list[BoundSocket]], sender: Callable[..., socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steering, "_SO_ATTACH_REUSEPORT_CBPF", 0x7FFF)
+    (bound,) = group(1, strep_only=True)
+    assert bound.refused is None
+    sender(bound).send(RTP)
+    assert received(bound) == [RTP]

@@ -47,7 +47,7 @@ def test_the_example_shows_each_key_with_its_default():
     assert full.state_path == config.state_path
     assert full.webhooks == config.webhooks
     assert full.recordings == config.recordings
-    others = {"ports": None, "payload_types": {}}
+    others = {"ports": None, "payload_types": {}, "allow": None}
     assert full.media.model_copy(update=others) == config.media
     shown = {"api": full.api, "webhooks": full.webhooks, "media": full.media, "recordings": full.recordings}
     shown |= {"service": full.service, "limits": full.limits, "analysis": full.analysis}
@@ -98,6 +98,17 @@ def test_every_kind_of_value_is_read():
         ("public_key = 'AAAA'", PUBLIC_KEY, "webhooks.public_key: expected"),
         ('target = "9000"', 'target = "udp:0.0.0.0:9000"', "media.target: expected 'udp:IP:PORT' (an IPv6 address in"),
         ("", 'target = "udp:0.0.0.0:9000"', "media: expected a target, or ports, found neither"),
+        (
+            "[media]\nallow = ['here']",
+            "[media]",
+            "media.allow: expected a network as 192.0.2.0/24 or 2001:db8::/32, found",
+        ),
+        ("[media]\nallow = '::/0'", "[media]", "media.allow: expected a list as in ['192.76.120.0/22'], found '::/0'"),
+        (
+            "[media]\nports = '9100-9103'\nstrep_only = true",
+            '[media]\ntarget = "udp:0.0.0.0:9000"',
+            "media: strep_only",
+        ),
         ('announce = "udp:0.0.0.0:1"', 'announce = "udp:203.0.113.5:9000"', "media.announce: expected the address"),
         (
             'out = "calls"\nlayout = "quad"',
