@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from strep.plugins.registry import PluginSource
 from strep.sinks.base import Sink
 from strep.stream.events import StreamClosed, StreamIdentity, StreamReport
 from strep.stream.outbox import Output
-from strep.wire.batch import Endpoint
+from strep.wire.batch import DatagramBatch, Endpoint
 
 #: A day: in a file, silence does not mean that a call is over, and no state has to be given back.
 _IDLE_TIMEOUT_S = 86_400
@@ -37,7 +37,7 @@ class CaptureResult:
 
 
 def read_capture(
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     *,
     sinks: Sequence[Sink] = (),
     plugins: Sequence[PluginSource | PluginRun] = (),
@@ -47,8 +47,10 @@ def read_capture(
     indexed: Callable[[int, int], None] | None = None,
     fed: Callable[[int, int], None] | None = None,
 ) -> CaptureResult:
-    """Run a capture file through an engine into `sinks`, which are closed at the end.
+    """Run a capture through an engine into `sinks`, which are closed at the end.
 
+    path: of its file, or files in the order of their writing. A series of a spool (strep.net.spool) is done again as
+    its receiver did it: fed and advanced in the same steps, and told the same, unless `config` says otherwise.
     plugins: what listens to the streams, see strep.analysis; consumers: are told what it finds, and all events.
     payload_types: what the caller says, which goes before what SDP in the same file says of a plain RTP call, which
     goes before RFC 3551. indexed(bytes done, all), fed(datagrams done, all): progress of the two passes.
@@ -56,7 +58,8 @@ def read_capture(
     """
     try:
         analysis = Analysis(plugins, consumers=consumers, live=False)
-        reader = open_capture(path, progress=indexed)
+        paths = [path] if isinstance(path, str | Path) else path
+        reader = open_capture(*paths, progress=indexed)
     except BaseException:
         for sink in sinks:
             sink.close()
@@ -67,14 +70,15 @@ def read_capture(
         if isinstance(output, StreamClosed):
             reports.append(output.report)
 
-    engine = Engine(_configure(config or EngineConfig(), reader, payload_types or {}))
+    engine = Engine(_configure(config, reader, payload_types or {}))
     pipeline = Pipeline(engine, sinks, listen, [analysis] if plugins or consumers else ())
     done = 0
     try:
-        for batch in reader.batches(max_span_ns=_BATCH_NS):
-            pipeline.feed(batch)
-            pipeline.advance(int(batch.arrival_ns[-1]))
-            done += len(batch)
+        for batch, watermark_ns in reader.turns() if reader.spool else _turns(reader):
+            if batch is not None:
+                pipeline.feed(batch)
+                done += len(batch)
+            pipeline.advance(watermark_ns)
             if fed is not None:
                 fed(done, len(reader))
     finally:
@@ -83,8 +87,17 @@ def read_capture(
     return CaptureResult(reports, engine.counts(), reader, analysis.counts())
 
 
-def _configure(config: EngineConfig, reader: CaptureReader, told: Mapping[int, AudioFormat]) -> EngineConfig:
-    """Let payload types mean what the file's own SDP says of each call, unless the caller knows better."""
+def _turns(reader: CaptureReader) -> Iterator[tuple[DatagramBatch | None, int]]:
+    for batch in reader.batches(max_span_ns=_BATCH_NS):
+        yield batch, int(batch.arrival_ns[-1])
+
+
+def _configure(config: EngineConfig | None, reader: CaptureReader, told: Mapping[int, AudioFormat]) -> EngineConfig:
+    """Say what payload types mean: what the caller knows, else what the capture says, in SDP of each call."""
+    if reader.spool:
+        spooled = reader.spool.configure(EngineConfig())
+        return (spooled if config is None else config).with_payload_types(told)
+    config = config or EngineConfig()
     common = config.payload_types.with_overrides(told)
     by_conversation = {
         conversation: common.with_overrides(formats).with_overrides(told)

@@ -17,9 +17,11 @@ from strep.engine import MAX_DATAGRAM_BYTES, Engine, EngineConfig
 from strep.errors import ConfigError, StrepWarning
 from strep.listening import BoundedQueue, Listeners, Stream
 from strep.net.address import UdpAddress
+from strep.net.capture.description import SpoolDescription
 from strep.net.endpoints import EndpointTable
 from strep.net.networks import Networks
 from strep.net.source import RECEIVE_BUFFER_BYTES, BoundSocket, DatagramSource
+from strep.net.spool import Spool
 from strep.net.steering import bind_group
 from strep.net.udp import open_udp
 from strep.net.wallclock import WallClock
@@ -70,6 +72,7 @@ class Receiver:
     shed_calls: where more arrives than this machine carries, leave out whole calls (their streams close as overloaded,
     their packets are counted as over_limit_load) until there is time for them again, by the rules of strep.overload.
     Otherwise the kernel drops packets of all calls alike.
+    spool: keeps every datagram as it came, see strep.net.spool; it is closed in the end.
     plugins: what listens to the calls, see strep.analysis; `analysis` has their notices and counts.
     Raises ConfigError for arguments that cannot work and ReceiveError for a socket that cannot be opened. A sink that
     raises is left out while the others go on, see strep.pipeline: leaving raises its error, when all is closed.
@@ -89,6 +92,7 @@ class Receiver:
         strep_only: bool = False,
         receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
         shed_calls: bool = True,
+        spool: Spool | None = None,
         portable: bool = False,
     ) -> None:
         if target is None and rx is None and tx is None:
@@ -106,6 +110,7 @@ class Receiver:
         self.pipeline = Pipeline(engine, sinks, self._listeners.take, [self.analysis])
         self.engine = engine
         self._receive_buffer_bytes, self._portable = receive_buffer_bytes, portable
+        self._spool = spool
         self._sources: list[DatagramSource] = []
         self._clock = WallClock()
         self._endpoints = EndpointTable(allow=Networks.parse(allow) if allow is not None else None)
@@ -225,6 +230,9 @@ class Receiver:
                 strep_only=self._strep_only and conversation is None,
             )
             self._sources.append(source)
+        if self._spool is not None:
+            description = SpoolDescription.of(self._endpoints.inputs, self.engine.config)
+            self._spool.begin(description, self._clock.read())
         if not isinstance(self._target or self._rx, BoundSocket):
             warn_of_receive_buffer(self._sources[0])
 
@@ -253,7 +261,7 @@ class Receiver:
         any_read = self._behind = False
         for _ in range(_BATCHES_A_TURN):
             self._forget_senders()
-            batches = [batch for source in self._sources if len(batch := source.read())]
+            batches = [batch for source in self._sources if len(batch := self._read(source))]
             if batches:
                 any_read = True
                 batch = _merge(batches)
@@ -267,6 +275,12 @@ class Receiver:
             self._advance(min(before_ns, *(int(some.arrival_ns[-1]) for some in batches)))
         self._behind = True
         return any_read
+
+    def _read(self, source: DatagramSource) -> DatagramBatch:
+        batch = source.read()
+        if self._spool is not None and len(batch):
+            self._spool.add(batch, self._endpoints.endpoints.names, source.local_address)
+        return batch
 
     def _forget_senders(self) -> None:
         """Give back the numbers of senders that nothing refers to any more; all that was read must have been fed."""
@@ -291,6 +305,8 @@ class Receiver:
 
     def _advance(self, watermark_ns: int) -> None:
         self._watermark_ns = watermark_ns
+        if self._spool is not None:
+            self._spool.end_turn(watermark_ns)
         self._sinks_busy = self.pipeline.advance(watermark_ns)
 
     async def _readable(self, timeout_s: float) -> None:
@@ -311,6 +327,8 @@ class Receiver:
         try:
             self.pipeline.finish()
             await asyncio.to_thread(self.analysis.settle)
+            if self._spool is not None:
+                await asyncio.to_thread(self._spool.close)
         finally:
             self._let_go()
 
@@ -319,6 +337,8 @@ class Receiver:
             self.pipeline.close()
         finally:
             self._listeners.end()
+            if self._spool is not None:
+                self._spool.close()
             for source in self._sources:
                 source.close()
 

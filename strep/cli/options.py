@@ -38,6 +38,14 @@ class FileFormat(enum.StrEnum):
 
 
 CaptureFile = Annotated[Path, typer.Argument(metavar="FILE", help="A pcap or pcapng file.", show_default=False)]
+CaptureFiles = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE...",
+        help="pcap or pcapng files: one capture, or what `strep record --spool` kept. A folder stands for all in it.",
+        show_default=False,
+    ),
+]
 OutFolder = Annotated[
     Path, typer.Option("--out", help="Folder for the recordings; nothing in it is overwritten.", show_default=False)
 ]

@@ -32,6 +32,7 @@ from strep.cli.signals import stop_event
 from strep.cli.status import status_line
 from strep.errors import ConfigError
 from strep.net.source import RECEIVE_BUFFER_BYTES
+from strep.net.spool import SPOOL_BYTES
 from strep.net.steering import MAX_SOCKETS
 from strep.receiver import warn_of_receive_buffer
 from strep.sinks.recordings import Encoding, Layout
@@ -89,6 +90,18 @@ def record(
             "--strep-only", help="Take nothing but STREP at --target; Linux refuses the rest before it costs anything."
         ),
     ] = False,
+    spool: Annotated[
+        Path | None,
+        typer.Option(
+            "--spool",
+            metavar="DIR",
+            help="Keep every datagram as it came, too, in pcapng files: strep decode DIR records them again.",
+            show_default=False,
+        ),
+    ] = None,
+    spool_bytes: Annotated[
+        int, typer.Option("--spool-bytes", help="How much of it: beyond that, the oldest files are removed.")
+    ] = SPOOL_BYTES,
     workers: Annotated[
         int,
         typer.Option(
@@ -121,6 +134,9 @@ def record(
         idle_timeout_s,
         None if allow is None else tuple(allow),
         strep_only,
+        spool,
+        spool_bytes,
+        "",
         plugins,
         tuple(settings or ()),
         _events(events, out, plugins, workers, as_json=as_json),
@@ -169,6 +185,7 @@ async def _record(recorder: Recorder, out: Path, duration_s: float | None) -> Do
         "datagrams": receiver.counts(),
         "kernel_drops": receiver.kernel_drops,
         "kernel_refused": receiver.kernel_refused,
+        "spool": recorder.describe_spool(),
         "socket_errors": receiver.socket_errors,
         "plugins": {name: asdict(counts) for name, counts in listened.items()},
         "error": recorder.events_problem,

@@ -22,6 +22,7 @@ from strep.engine import EngineConfig
 from strep.errors import ConfigError, SinkError
 from strep.net.address import UdpAddress
 from strep.net.source import BoundSocket
+from strep.net.spool import SPOOL_BYTES, Spool
 from strep.net.steering import bind_group
 from strep.receiver import Input, Receiver
 from strep.sinks.recordings import Encoding, Layout
@@ -43,13 +44,17 @@ class RecorderOptions:
     idle_timeout_s: int
     allow: tuple[str, ...] | None = None
     strep_only: bool = False
+    spool: Path | None = None
+    spool_bytes: int = SPOOL_BYTES
+    spool_name: str = ""
     plugins: str | None = None
     settings: tuple[str, ...] = ()
     events: Path | None = None
 
     def describe(self) -> Document:
         """Make a document of the options, for another process."""
-        return asdict(self) | {"out": str(self.out), "events": self.events and str(self.events)}
+        paths = {"out": str(self.out), "events": self.events and str(self.events)}
+        return asdict(self) | paths | {"spool": self.spool and str(self.spool)}
 
     @classmethod
     def read(cls, document: Document) -> RecorderOptions:
@@ -64,14 +69,18 @@ class RecorderOptions:
             idle_timeout_s=document["idle_timeout_s"],
             allow=document["allow"] and tuple(document["allow"]),
             strep_only=document["strep_only"],
+            spool=document["spool"] and Path(document["spool"]),
+            spool_bytes=document["spool_bytes"],
+            spool_name=document["spool_name"],
             plugins=document["plugins"],
             settings=tuple(document["settings"]),
             events=document["events"] and Path(document["events"]),
         )
 
     def of_worker(self, index: int) -> RecorderOptions:
-        """Give a worker's own options: each writes a file of events for itself."""
-        return replace(self, events=self.events and self.events.with_stem(f"{self.events.stem}-{index + 1}"))
+        """Give a worker's own options: each writes a file of events and a series of the spool for itself."""
+        events = self.events and self.events.with_stem(f"{self.events.stem}-{index + 1}")
+        return replace(self, events=events, spool_name=f"w{index + 1}")
 
 
 class Recorder:
@@ -93,6 +102,9 @@ class Recorder:
         self.news = news or News()
         self.tally = Tally(self.sink, self.news)
         self.watch = AlarmWatch(self._totals, self._tell)
+        self.spool = (
+            None if options.spool is None else Spool(options.spool, options.spool_bytes, name=options.spool_name)
+        )
         self.receiver = Receiver(
             target,
             rx=rx,
@@ -102,6 +114,7 @@ class Recorder:
             payload_types=told,
             allow=options.allow,
             strep_only=options.strep_only,
+            spool=self.spool,
             plugins=plugin_runs(options.plugins, options.settings),
         )
         self._events = options.events
@@ -120,12 +133,20 @@ class Recorder:
             "kernel_drops": self.receiver.kernel_drops,
             "rejected_by_kernel": self.receiver.kernel_refused,
             "write_errors": self.sink.failure_count,
+            "unspooled": self.spool.dropped if self.spool else 0,
         }
 
     def _tell(self, alarm: Alarm) -> None:
         self.news.alarm(alarm)
         if self._lines is not None:
             self._lines.alarm(alarm)
+
+    def describe_spool(self) -> Document | None:
+        """Make a document of what was spooled; None where nothing was to be."""
+        if self.spool is None:
+            return None
+        names = ("spooled", "dropped", "removed_parts", "failure")
+        return {name: getattr(self.spool, name) for name in names}
 
     @property
     def events_problem(self) -> str | None:

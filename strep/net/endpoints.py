@@ -23,6 +23,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import overload
 
@@ -79,6 +80,25 @@ def kernel_name(host: str, port: int, scope_id: int = 0, *, is_ipv6_socket: bool
     host = host.partition("%")[0]
     packed = socket.inet_pton(socket.AF_INET6, host if ":" in host else f"::ffff:{host}")
     return struct.pack("=H", socket.AF_INET6) + struct.pack("!HI16s", port, 0, packed) + struct.pack("=I4x", scope_id)
+
+
+@dataclass(frozen=True, slots=True)
+class InputDescription:
+    """Is what an input says of its senders: see the rules above. conversation: None on an open input.
+
+    suffix: of the names of the conversations of such an input.
+    """
+
+    address: UdpAddress
+    conversation: str | None = None
+    direction: int = 0
+    suffix: str = ""
+
+    def describe(self, host: str, port: int) -> Endpoint:
+        """Describe a sender, by its displayed host."""
+        conversation = self.conversation or plain_conversation(host, port) + self.suffix
+        to = sender_text(self.address.host, self.address.port)
+        return Endpoint(sender_text(host, port), to, conversation, self.direction)
 
 
 class Endpoints(Sequence[Endpoint]):
@@ -170,8 +190,13 @@ class EndpointTable:
             # One sender may send different calls to two such inputs; only the first keeps the short name.
             suffix = f"-{local.port}" if self._open_inputs else ""
             self._open_inputs += 1
-        self._inputs.append(Input(self, local, conversation, direction or 0, suffix))
+        self._inputs.append(Input(self, InputDescription(local, conversation, direction or 0, suffix)))
         return self._inputs[-1]
+
+    @property
+    def inputs(self) -> list[InputDescription]:
+        """Describe the inputs."""
+        return [an_input.description for an_input in self._inputs]
 
     def take(self, wanted: int) -> Numbers:
         """Give out numbers, fewer than wanted where there are no more."""
@@ -213,18 +238,13 @@ class Input:
     `_keys` has the senders' keys, sorted, and `_numbers` their numbers. `_odd` has those who share another one's key.
     """
 
-    def __init__(
-        self, table: EndpointTable, local: UdpAddress, conversation: str | None, direction: int, suffix: str
-    ) -> None:
+    def __init__(self, table: EndpointTable, description: InputDescription) -> None:
         self.endpoints = table.endpoints
+        self.description = description
         self.held: Numbers = np.empty(0, np.int64)
-        self.sockaddr_words = SOCKADDR_IN6_WORDS if ":" in local.host else SOCKADDR_IN_WORDS
+        self.sockaddr_words = SOCKADDR_IN6_WORDS if ":" in description.address.host else SOCKADDR_IN_WORDS
         self._table = table
         self._index = table.endpoints.join(self)
-        self._destination = sender_text(local.host, local.port)
-        self._conversation = conversation
-        self._direction = direction
-        self._suffix = suffix
         # The last sender is none; it saves searchsorted's answer from pointing behind the end.
         self._keys = np.array([_ALL_ONES])
         self._numbers = np.array([-1], np.int64)
@@ -234,9 +254,7 @@ class Input:
 
     def describe(self, name: Words) -> Endpoint:
         """Describe a sender to this input."""
-        host, port = _host_and_port(name[: self.sockaddr_words].tobytes())
-        conversation = self._conversation or plain_conversation(host, port) + self._suffix
-        return Endpoint(sender_text(host, port), self._destination, conversation, self._direction)
+        return self.description.describe(*_host_and_port(name[: self.sockaddr_words].tobytes()))
 
     def spelled(self, senders: Sequence[tuple[str, int, int]]) -> Words:
         """Spell n senders (host, port, scope id) as the kernel does: what `numbers` takes."""

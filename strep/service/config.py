@@ -22,6 +22,7 @@ from strep.errors import ConfigError
 from strep.net.address import UdpAddress
 from strep.net.networks import Networks
 from strep.net.source import RECEIVE_BUFFER_BYTES
+from strep.net.spool import LEAST_SPOOL_BYTES, SPOOL_BYTES
 from strep.service.part import Part, problems
 from strep.service.plugins import Analysis
 from strep.service.rules import ForkMode, Rule
@@ -185,7 +186,8 @@ class Media(Part):
     is the one that is listened on. payload_types: what dynamic ones mean. idle_timeout_s: how long a call may be silent
     before its recording is closed. linger_ms: how long after its end the last packets of a call are waited for.
     allow: networks that datagrams are taken from, all others are counted and nothing else; from everywhere, without it.
-    strep_only: take nothing but STREP at target.
+    strep_only: take nothing but STREP at target. spool: a folder to keep every datagram in that came to target, for
+    `strep decode`; spool_bytes: how much of it, beyond that the oldest go.
     """
 
     target: Address | None = None
@@ -198,6 +200,8 @@ class Media(Part):
     receive_buffer_bytes: Annotated[int, Field(ge=4096, le=1 << 30)] = RECEIVE_BUFFER_BYTES
     allow: Annotated[tuple[str, ...], PlainValidator(_networks)] | None = None
     strep_only: bool = False
+    spool: Path | None = None
+    spool_bytes: Annotated[int, Field(ge=LEAST_SPOOL_BYTES)] = SPOOL_BYTES
 
     @model_validator(mode="after")
     def _check(self) -> Media:
@@ -281,6 +285,8 @@ class ServiceConfig(Part):
         Account.resolve(self.api.read_key(), self.api.base_url, self.api.read_secret())
         self.webhooks.read_public_key()
         _check_folder("recordings.out", self.recordings.out)
+        if self.media.spool is not None:
+            _check_folder("media.spool", self.media.spool)
         _check_folder("service.state_file", self.state_path.parent)
 
     @property
@@ -290,7 +296,7 @@ class ServiceConfig(Part):
 
     def relative_to(self, folder: Path) -> ServiceConfig:
         """Copy this configuration with relative paths taken from a folder."""
-        api, service = self.api, self.service
+        api, service, media = self.api, self.service, self.media
         return self.model_copy(
             update={
                 "api": api.model_copy(
@@ -299,6 +305,7 @@ class ServiceConfig(Part):
                         "secret_file": api.secret_file and folder / api.secret_file,
                     }
                 ),
+                "media": media.model_copy(update={"spool": media.spool and folder / media.spool}),
                 "recordings": self.recordings.model_copy(update={"out": folder / self.recordings.out}),
                 "service": service.model_copy(
                     update={"state_file": service.state_file and folder / service.state_file}

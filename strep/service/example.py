@@ -35,6 +35,8 @@ announce = "udp:203.0.113.5:9000"   # the same as the platform sees it; port 0: 
 # receive_buffer_bytes = 268435456
 # allow = ["192.76.120.0/22"]       # networks that datagrams are taken from; by default from everywhere
 # strep_only = false                # take nothing but STREP at target
+# spool = "spool"                   # keep every datagram that comes to target, too: strep decode records them again
+# spool_bytes = 8589934592          # how much of it; beyond that, the oldest are removed
 
 [recordings]
 out = "calls"

@@ -19,6 +19,7 @@ from strep.engine import EngineConfig
 from strep.errors import StrepError
 from strep.listening import Stream
 from strep.net.address import UdpAddress
+from strep.net.spool import Spool
 from strep.receiver import Receiver
 from strep.service.config import ServiceConfig
 from strep.service.plugins import sum_counts
@@ -272,6 +273,7 @@ class Reception:
             payload_types=media.payload_types,
             allow=media.allow,
             strep_only=media.strep_only and not is_pair,
+            spool=Spool(media.spool, media.spool_bytes) if media.spool and not is_pair else None,
             receive_buffer_bytes=_BUFFER_OF_PAIR_BYTES if is_pair else media.receive_buffer_bytes,
             plugins=self._config.analysis.runs(_STREAMS_OF_PAIR if is_pair else None),
         )

@@ -312,7 +312,7 @@ def test_what_overflows_while_no_worker_is_there_is_counted(crew):
 
 def test_the_options_come_out_in_the_worker_as_they_went_in(crew):
     listening = replace(crew.options, plugins="level", settings=("level.interval_s=5",), events=Path("x/told.jsonl"))
-    admitting = replace(crew.options, allow=("192.0.2.0/24",), strep_only=True)
+    admitting = replace(crew.options, allow=("192.0.2.0/24",), strep_only=True, spool=Path("s"), spool_bytes=1 << 30)
     for options in (crew.options, listening, admitting):
         assert RecorderOptions.read(json.loads(json.dumps(options.describe()))) == options
     assert listening.of_worker(1).events == Path("x/told-2.jsonl")

@@ -220,3 +220,27 @@ def test_an_interruption_leaves_whole_files_and_says_how_far_they_reach(strep, c
     assert said[1:] == ["strep: interrupted"]
     assert 0.9 < soundfile.info(tmp_path / "calls" / f"{LEG}-A.wav").duration < 1.3  # whole batches
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+
+
+def test_a_capture_that_was_rotated_is_decoded_as_one(strep, tmp_path):
+    packets = call_datagrams()
+    whole = write_capture(tmp_path / "whole.pcap", packets)
+    (tmp_path / "rotated").mkdir()
+    for n in range(4):
+        write_capture(tmp_path / "rotated" / f"part{n}.pcap", packets[50 * n : 50 * (n + 1)])
+    documents = []
+    for number, given in enumerate([(whole,), ("rotated",), tuple(sorted((tmp_path / "rotated").iterdir()))]):
+        outcome = strep("decode", *given, "--out", f"calls{number}", "--json")
+        assert outcome.exit_code == 0
+        documents.append(outcome.json)
+        written_here = {path.name: path.read_bytes() for path in (tmp_path / f"calls{number}").iterdir()}
+        assert written_here == {path.name: path.read_bytes() for path in (tmp_path / "calls0").iterdir()}
+    assert [document["datagrams"]["accepted"] for document in documents] == [200] * 3
+
+
+def test_a_folder_without_captures_is_none(strep, tmp_path):
+    (tmp_path / "folder").mkdir()
+    outcome = strep("decode", "folder", "--out", "calls")
+    assert outcome.exit_code == 1
+    assert outcome.error == "folder: expected a folder with pcap or pcapng files, found none in it"
+    assert not (tmp_path / "calls").exists()

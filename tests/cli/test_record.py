@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import pty
@@ -234,3 +235,48 @@ def test_datagrams_from_elsewhere_and_what_is_no_strep_are_counted_and_nothing_e
         0,
         "100 datagrams: 100 accepted; the kernel refused 100 that were no STREP; the kernel dropped 0",
     )
+
+
+def names_and_bytes(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_was_spooled_is_decoded_to_the_very_files_that_were_recorded(record, strep, tmp_path, workers):
+    recording = record("--target", "udp:127.0.0.1:0", "--spool", "spool", "--json", "--workers", workers)
+    recording.send(datagrams())
+    recording.send(datagrams(strep=False))
+    code, out, _ = recording.stop(signal.SIGINT)
+    document = json.loads(out)
+    assert (code, document["recording_count"]) == (0, 2)
+    if workers == "1":
+        assert document["spool"] == {"spooled": 200, "dropped": 0, "removed_parts": 0, "failure": None}
+    outcome = strep("decode", "spool", "--out", "again", "--json")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert outcome.json["datagrams"] == document["datagrams"]
+    assert names_and_bytes(tmp_path / "again") == names_and_bytes(tmp_path / "calls")
+
+
+def test_the_spool_of_a_killed_recorder_is_decoded_up_to_its_end_and_that_of_the_next_one_by_itself(
+    record, strep, tmp_path
+):
+    killed = record("--target", "udp:127.0.0.1:0", "--spool", "spool")
+    killed.send(datagrams())
+    recordings = tmp_path / "calls"
+    while not [path for path in recordings.glob("*.wav") if path.stat().st_size > 30_000]:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            killed.process.wait(0.01)
+            pytest.fail("it ended by itself")
+    killed.process.kill()
+    killed.process.communicate()
+    after = record("--target", "udp:127.0.0.1:0", "--spool", "spool")
+    after.send(datagrams())
+    after.stop(signal.SIGINT)
+    outcome = strep("decode", "spool", "--out", "again", "--json")
+    assert (outcome.exit_code, outcome.json["recording_count"]) == (0, 2)
+    assert outcome.json["datagrams"]["accepted"] == 200
+    again, calls = names_and_bytes(tmp_path / "again"), names_and_bytes(tmp_path / "calls")
+    assert again.keys() == calls.keys()
+    last = [name for name in calls if name.endswith("-2.wav")]
+    assert len(last) == 1
+    assert again[last[0]] == calls[last[0]]

@@ -47,7 +47,7 @@ def test_the_example_shows_each_key_with_its_default():
     assert full.state_path == config.state_path
     assert full.webhooks == config.webhooks
     assert full.recordings == config.recordings
-    others = {"ports": None, "payload_types": {}, "allow": None}
+    others = {"ports": None, "payload_types": {}, "allow": None, "spool": None}
     assert full.media.model_copy(update=others) == config.media
     shown = {"api": full.api, "webhooks": full.webhooks, "media": full.media, "recordings": full.recordings}
     shown |= {"service": full.service, "limits": full.limits, "analysis": full.analysis}

@@ -8,8 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from strep.net.address import UdpAddress
+from strep.net.capture.description import SpoolDescription
 from strep.net.capture.dissect import FLOW_KEY_BYTES, IPV4
-from strep.net.endpoints import sender_text
+from strep.net.endpoints import InputDescription, displayed_host, sender_text
 from strep.wire.batch import Endpoint
 
 #: What 16 bits of the index number. A capture with more flows than that is no recording of calls; what does not fit
@@ -89,6 +91,21 @@ def endpoints_of(keys: list[bytes]) -> list[Endpoint]:
         if conversation is None:
             conversation = conversations[key] = f"{_file_name(*source)}-{_file_name(*destination)}"
         endpoints.append(Endpoint(_written(*source), _written(*destination), conversation, direction))
+    return endpoints
+
+
+def spool_endpoints(keys: list[bytes], spool: SpoolDescription) -> list[Endpoint]:
+    """Describe the flows of a spool as its receiver described them."""
+    inputs = {sender_text(i.address.host, i.address.port): i for i in spool.inputs}
+    endpoints: list[Endpoint] = []
+    for key in keys:
+        (host, port), to = _sides(key)
+        an_input = inputs.get(_written(*to)) or InputDescription(UdpAddress(str(to[0]), to[1]))
+        scope_id = 0
+        if host.version == 6 and host.is_link_local:  # see strep.net.capture.pcapng_writer
+            packed = host.packed
+            host, scope_id = ipaddress.IPv6Address(packed[:2] + bytes(2) + packed[4:]), int.from_bytes(packed[2:4])
+        endpoints.append(an_input.describe(displayed_host(str(host), scope_id), port))
     return endpoints
 
 

@@ -1,8 +1,11 @@
-"""Index the UDP datagrams of a capture file: where each lies, when it came, which flow it belongs to."""
+"""Index the UDP datagrams of a capture: where each lies, when it came, which flow it belongs to.
+
+A capture may have several files, which are numbered as if they lay one behind the other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,12 +14,13 @@ from numpy.typing import NDArray
 
 from strep.errors import CaptureFileError
 from strep.net.capture.columns import UNDECIDED, DatagramColumns, dissect_columns
+from strep.net.capture.description import SpoolDescription
 from strep.net.capture.dissect import Datagram, Fragment, dissect
-from strep.net.capture.flows import FlowTable, endpoints_of
+from strep.net.capture.flows import FlowTable, endpoints_of, spool_endpoints
 from strep.net.capture.fragments import Reassembly, WholeDatagram
 from strep.net.capture.packets import CaptureCounts, PacketColumns, PacketFate
 from strep.net.capture.pcap import FILE_HEADER_BYTES, MAGICS, walk_pcap
-from strep.net.capture.pcapng import SECTION_HEADER_BYTES, SECTION_MAGIC, walk_pcapng
+from strep.net.capture.pcapng import SECTION_HEADER_BYTES, SECTION_MAGIC, read_description, walk_pcapng
 from strep.wire.batch import Endpoint
 
 Progress = Callable[[int, int], None]
@@ -28,10 +32,13 @@ _KNOWN_STRANGERS: Final = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zX": "xz
 class CaptureIndex:
     """Is n datagrams in order of arrival; 20 bytes each, for a file can hold hundreds of millions.
 
-    offset: int64[n], bytes from the start of the file; below 0 it is ~k for a datagram that lies in pieces,
-    `wholes[k]`. length: uint16[n]. arrival_ns: int64[n], never decreasing. source: uint16[n], index into `endpoints`,
-    which are in the order in which they were first heard. stepped_back: how often time steps back in the file,
-    from one datagram to the next. consumed_bytes: how far the file could be read.
+    offset: int64[n], bytes from the start of the first file; below 0 it is ~k for a datagram that lies in pieces,
+    `wholes[k]`, in the file of that number. length: uint16[n]. arrival_ns: int64[n], never decreasing.
+    source: uint16[n], index into `endpoints`, which are in the order in which they were first heard.
+    stepped_back: how often time steps back in the files, from one datagram to the next. consumed_bytes: how far they
+    could be read.
+    spool: what a spool says of its receiver; then datagrams are in the order of the files, and turns int64[m, 2] has
+    for each turn how many datagrams come before its end, and its watermark.
     """
 
     offset: NDArray[np.int64]
@@ -39,26 +46,34 @@ class CaptureIndex:
     arrival_ns: NDArray[np.int64]
     source: NDArray[np.uint16]
     endpoints: list[Endpoint]
-    wholes: list[WholeDatagram]
+    wholes: list[tuple[int, WholeDatagram]]
     counts: CaptureCounts
     stepped_back: int
     consumed_bytes: int
+    spool: SpoolDescription | None
+    turns: NDArray[np.int64]
 
 
-def index_capture(flat: NDArray[np.uint8], name: str, progress: Progress | None = None) -> CaptureIndex:
-    """Read a whole capture file once. Raises CaptureFileError, with `name` in its message, when it is none.
+def index_capture(
+    flats: Sequence[NDArray[np.uint8]], names: Sequence[str], progress: Progress | None = None
+) -> CaptureIndex:
+    """Read all files of a capture once. Raises CaptureFileError, with a name in its message, when one is none.
 
-    flat: uint8[bytes], the file. progress: is told bytes done and bytes in all, now and then and at the end.
+    flats: uint8[bytes], the files. progress: is told bytes done and bytes in all, now and then and at the end.
     """
-    building = _Index(flat)
-    for packets in _walk(flat, name):
-        building.add(packets)
-        if progress is not None:
-            progress(packets.consumed, len(flat))
-    if not building.consumed_bytes:
-        raise CaptureFileError(f"{name}: expected a whole pcapng section header, found one cut short or damaged")
+    building, total = _Index(read_description(flats[0])), sum(map(len, flats))
+    before = 0
+    for flat, name in zip(flats, names, strict=True):
+        building.begin_file(flat, before)
+        for packets in _walk(flat, name):
+            building.add(packets)
+            if progress is not None:
+                progress(before + packets.consumed, total)
+        before += len(flat)
+        if not building.end_file():
+            raise CaptureFileError(f"{name}: expected a whole pcapng section header, found one cut short or damaged")
     if progress is not None:
-        progress(len(flat), len(flat))
+        progress(total, total)
     return building.finish()
 
 
@@ -78,15 +93,33 @@ def _walk(flat: NDArray[np.uint8], name: str) -> Iterator[PacketColumns]:
 
 
 class _Index:
-    def __init__(self, flat: NDArray[np.uint8]) -> None:
-        self._flat, self._data = flat, flat.data
+    def __init__(self, spool: SpoolDescription | None) -> None:
+        self._spool = spool
         self._flows = FlowTable()
-        self._reassembly = Reassembly(self._data)
-        self._wholes: list[WholeDatagram] = []
+        self._wholes: list[tuple[int, WholeDatagram]] = []
         self._fates = np.zeros(UNDECIDED + 1, np.int64)
         self._packets = 0
         self._columns: list[tuple[NDArray[np.int64], NDArray[np.uint16], NDArray[np.int64], NDArray[np.uint16]]] = []
-        self.consumed_bytes = 0
+        self._turns: list[tuple[int, int]] = []
+        self._datagrams = 0
+        self._file = -1
+        self._joined = self._unused = 0
+        self._consumed_bytes = 0
+
+    def begin_file(self, flat: NDArray[np.uint8], before_bytes: int) -> None:
+        """Go on with another file, behind so many bytes of others. No fragment has its parts in two."""
+        self._flat, self._data, self._before_bytes = flat, flat.data, before_bytes
+        self._reassembly = Reassembly(self._data)
+        self._file += 1
+        self._consumed = 0
+
+    def end_file(self) -> int:
+        """Tell how many bytes of the file could be read."""
+        self._reassembly.close()
+        self._joined += self._reassembly.joined
+        self._unused += self._reassembly.unused
+        self._consumed_bytes += self._consumed
+        return self._consumed
 
     def add(self, packets: PacketColumns) -> None:
         """Take the next packets of the file."""
@@ -99,10 +132,14 @@ class _Index:
         rows, source = rows[source >= 0], source[source >= 0]
         # UDP has 16 bits of length, and the flow table is no larger than 16 bits either.
         length = found.length[rows].astype(np.uint16)
-        self._columns.append((found.offset[rows], length, packets.arrival_ns[rows], source.astype(np.uint16)))
+        offset = np.where(found.offset[rows] < 0, found.offset[rows], found.offset[rows] + self._before_bytes)
+        self._columns.append((offset, length, packets.arrival_ns[rows], source.astype(np.uint16)))
+        for packets_before, watermark_ns in packets.turns:
+            self._turns.append((self._datagrams + int(np.searchsorted(rows, packets_before)), watermark_ns))
+        self._datagrams += len(rows)
         self._fates += np.bincount(found.fate, minlength=len(self._fates))
         self._packets += len(packets)
-        self.consumed_bytes = packets.consumed
+        self._consumed = packets.consumed
 
     def _judge(self, row: int, packets: PacketColumns, found: DatagramColumns) -> None:
         """Take the scalar path; a fragment that is now counted by the reassembly stays UNDECIDED."""
@@ -119,7 +156,7 @@ class _Index:
         whole = self._reassembly.add(fragment, arrival_ns)
         if isinstance(whole, WholeDatagram):
             found.put(row, ~len(self._wholes), whole.length, whole.flow)
-            self._wholes.append(whole)
+            self._wholes.append((self._file, whole))
         elif whole is not None:
             found.fate[row] = whole
 
@@ -127,7 +164,7 @@ class _Index:
         """Put the columns together, in order of arrival."""
         offset, length, arrival_ns, source = (np.concatenate(parts) for parts in zip(*self._columns, strict=True))
         stepped_back = int(np.count_nonzero(np.diff(arrival_ns) < 0))
-        if stepped_back:
+        if stepped_back and self._spool is None:
             order = np.argsort(arrival_ns, kind="stable")
             offset, length, arrival_ns, source = offset[order], length[order], arrival_ns[order], source[order]
         source, endpoints = self._endpoints(source)
@@ -140,7 +177,9 @@ class _Index:
             self._wholes,
             self._counts(),
             stepped_back,
-            self.consumed_bytes,
+            self._consumed_bytes,
+            self._spool,
+            np.array(self._turns, np.int64).reshape(-1, 2),
         )
 
     def _endpoints(self, source: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], list[Endpoint]]:
@@ -150,11 +189,11 @@ class _Index:
         renumbered = np.zeros(len(self._flows), np.uint16)
         renumbered[heard] = np.arange(len(heard))
         keys = self._flows.keys()
-        return renumbered[source], endpoints_of([keys[flow] for flow in heard])
+        heard_keys = [keys[flow] for flow in heard]
+        return renumbered[source], spool_endpoints(heard_keys, self._spool) if self._spool else endpoints_of(heard_keys)
 
     def _counts(self) -> CaptureCounts:
-        self._reassembly.close()
         fates = {fate.name.lower(): int(self._fates[fate]) for fate in PacketFate}
-        fates["joined_fragment"] += self._reassembly.joined
-        fates["unused_fragment"] += self._reassembly.unused
+        fates["joined_fragment"] += self._joined
+        fates["unused_fragment"] += self._unused
         return CaptureCounts(packets=self._packets, **fates)

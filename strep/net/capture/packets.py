@@ -77,6 +77,7 @@ class PacketColumns:
 
     start, end: int64[n], the captured bytes. arrival_ns: int64[n], nanoseconds since the Unix epoch.
     link_type: int64[n]. consumed: bytes of the file that have been read up to and with these.
+    turns: of a spool, (how many of these come before it, watermark in nanoseconds) for each end of a turn among them.
     """
 
     start: NDArray[np.int64]
@@ -84,6 +85,7 @@ class PacketColumns:
     arrival_ns: NDArray[np.int64]
     link_type: NDArray[np.int64]
     consumed: int
+    turns: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.start)

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from strep.net.capture.description import SpoolDescription
 from strep.net.capture.packets import CHUNK_PACKETS, NO_INTERFACE, PacketColumns, rows_at
 
 SECTION_MAGIC: Final = b"\x0a\x0d\x0d\x0a"
 SECTION_HEADER_BYTES: Final = 28
 _ORDERS: Final = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 
-_SECTION, _INTERFACE, _OBSOLETE, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
+_SECTION, _INTERFACE, _OBSOLETE, _SIMPLE, _STATISTICS, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 5, 6
 _PACKET_BLOCKS: Final = (_ENHANCED, _SIMPLE, _OBSOLETE)
 _SMALLEST_BLOCK_BYTES = 12
 _PACKET_HEADER_BYTES = 28  #: of the enhanced block, and of the obsolete one
 _TRAILER_BYTES = 4  #: every block ends in its length once more
 
-_OPTION_RESOLUTION, _OPTION_OFFSET = 9, 14
+_STATISTICS_BYTES = 24
+_OPTION_COMMENT, _OPTION_RESOLUTION, _OPTION_OFFSET = 1, 9, 14
 _MICROSECONDS = 6  #: the resolution of an interface that names none
+_SECTION_OPTIONS_AT = 24
 #: Interface numbers of obsolete blocks have 16 bits; no capture has more. Packets of further ones are counted.
 _MOST_INTERFACES = 65_536
 
@@ -50,7 +53,7 @@ def walk_pcapng(flat: NDArray[np.uint8]) -> Iterator[PacketColumns]:
     flat: uint8[bytes], the file, at least SECTION_HEADER_BYTES. The last run's `consumed` tells where reading stopped.
     Simple packet blocks have no time: they get that of the packet before them.
     """
-    walk = _Walk(flat)
+    walk = _Walk(flat, is_spool=read_description(flat) is not None)
     while True:
         before = walk.position
         yield walk.next_run()
@@ -59,8 +62,9 @@ def walk_pcapng(flat: NDArray[np.uint8]) -> Iterator[PacketColumns]:
 
 
 class _Walk:
-    def __init__(self, flat: NDArray[np.uint8]) -> None:
+    def __init__(self, flat: NDArray[np.uint8], *, is_spool: bool = False) -> None:
         self.position = 0
+        self._is_spool = is_spool
         self._flat, self._data = flat, flat.data
         self._order = "<"
         self._interfaces: list[Interface] = []
@@ -70,6 +74,7 @@ class _Walk:
         """Collect packet blocks up to the next block that changes what they mean."""
         blocks: list[int] = []
         odd: list[tuple[int, int, int]] = []  # row, start, end
+        turns: list[tuple[int, int]] = []
         head = struct.Struct(self._order + "II").unpack_from
         data, size, position = self._data, len(self._data), self.position
         while position <= size - _SMALLEST_BLOCK_BYTES and len(blocks) < CHUNK_PACKETS:
@@ -87,9 +92,12 @@ class _Walk:
                 if kind == _SIMPLE or length < _PACKET_HEADER_BYTES + _TRAILER_BYTES:
                     odd.append((len(blocks), *self._odd_packet(kind, position, length)))
                 blocks.append(position)
+            elif kind == _STATISTICS and self._is_spool and length >= _STATISTICS_BYTES:
+                high, low = struct.unpack_from(self._order + "II", data, position + 12)
+                turns.append((len(blocks), min(high << 32 | low, LATEST_NS)))
             position += length
         self.position = position
-        return self._columns(np.array(blocks, np.int64), odd)
+        return replace(self._columns(np.array(blocks, np.int64), odd), turns=tuple(turns))
 
     def _begin_section(self, position: int) -> int:
         """Start anew in the byte order of the section; give its header's length, 0 when it is none."""
@@ -153,18 +161,41 @@ def read_interface(block: memoryview, order: str) -> Interface:
     """Read an interface description block of at least 20 bytes; options that are cut short or unknown are left out."""
     link_type, snap_length_bytes = struct.unpack_from(order + "H2xI", block, 8)
     resolution, offset_seconds = _MICROSECONDS, 0
-    position, last = 16, len(block) - _TRAILER_BYTES
-    while position + 4 <= last:
-        code, length = struct.unpack_from(order + "HH", block, position)
-        value = block[position + 4 : min(position + 4 + length, last)]
-        if code == 0:
-            break
+    for code, value in _options(block, 16, order):
         if code == _OPTION_RESOLUTION and len(value) == 1:
             resolution = value[0]
         elif code == _OPTION_OFFSET and len(value) == 8:
             offset_seconds = struct.unpack(order + "q", value)[0]
-        position += 4 + (length + 3 & ~3)
     return Interface(link_type, snap_length_bytes, resolution, offset_seconds)
+
+
+def read_description(flat: NDArray[np.uint8]) -> SpoolDescription | None:
+    """Read what a spool says of its receiver; None when it is none."""
+    comment = read_comment(flat)
+    return None if comment is None else SpoolDescription.parse(comment)
+
+
+def read_comment(flat: NDArray[np.uint8]) -> str | None:
+    """Read the first comment of the first section header, None where there is none, or the file begins otherwise."""
+    order = _ORDERS.get(flat[8:12].tobytes()) if flat[:4].tobytes() == SECTION_MAGIC else None
+    if order is None:
+        return None
+    (length,) = struct.unpack_from(order + "I", flat.data, 4)
+    for code, value in _options(flat[: min(length, len(flat))].data, _SECTION_OPTIONS_AT, order):
+        if code == _OPTION_COMMENT:
+            return bytes(value).decode("utf-8", "replace")
+    return None
+
+
+def _options(block: memoryview, position: int, order: str) -> Iterator[tuple[int, memoryview]]:
+    """Step through the options of a block, up to the last or to one that is cut short."""
+    last = len(block) - _TRAILER_BYTES
+    while position + 4 <= last:
+        code, length = struct.unpack_from(order + "HH", block, position)
+        if code == 0:
+            return
+        yield code, block[position + 4 : min(position + 4 + length, last)]
+        position += 4 + (length + 3 & ~3)
 
 
 def nanoseconds(ticks: NDArray[np.uint64], resolution: int, offset_seconds: int) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -19,34 +19,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.errors import CaptureFileError, ConfigError
+from strep.net.capture.description import SpoolDescription
 from strep.net.capture.index import CaptureIndex, Progress, index_capture
 from strep.net.capture.packets import CaptureCounts
 from strep.wire.batch import SLACK_BYTES, DatagramBatch, Endpoint
 
 
-def open_capture(path: str | PathLike[str], progress: Progress | None = None) -> CaptureReader:
-    """Map and index a pcap or pcapng file. Raises CaptureFileError when it cannot be opened, or is no capture.
+def open_capture(*paths: str | PathLike[str], progress: Progress | None = None) -> CaptureReader:
+    """Map and index the files of one capture, pcap or pcapng. Raises CaptureFileError when one cannot be read as that.
 
-    progress: is called with bytes done and bytes in all while the file is being indexed, and at the end.
+    paths: one, or several in the order of their writing (as a capture that was rotated has them).
+    progress: is called with bytes done and bytes in all while the files are being indexed, and at the end.
     """
+    flats = [_map(path) for path in paths]
+    return CaptureReader(flats, index_capture(flats, [str(path) for path in paths], progress))
+
+
+def _map(path: str | PathLike[str]) -> NDArray[np.uint8]:
     try:
         status = Path(path).stat()
         if not stat.S_ISREG(status.st_mode):
             raise CaptureFileError(f"{path}: expected a regular file, which can be mapped into memory, found none")
         if not status.st_size:
             raise CaptureFileError(f"{path}: expected a pcap or pcapng capture, found an empty file")
-        flat = np.asarray(np.memmap(path, np.uint8, mode="r"))
+        return np.asarray(np.memmap(path, np.uint8, mode="r"))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise CaptureFileError(f"{path}: expected a readable capture file, found: {reason}") from None
-    return CaptureReader(flat, index_capture(flat, str(path), progress))
 
 
 class CaptureReader:
     """Gives out the UDP datagrams of a capture; `len()` is their number. Made by open_capture."""
 
-    def __init__(self, flat: NDArray[np.uint8], index: CaptureIndex) -> None:
-        self._flat, self._data = flat, flat.data
+    def __init__(self, flats: Sequence[NDArray[np.uint8]], index: CaptureIndex) -> None:
+        self._flats = flats
+        self._begin = np.cumsum([0, *map(len, flats)])  # of each file, as the index counts; and where the last one ends
         self._index = index
 
     def __len__(self) -> int:
@@ -65,7 +72,12 @@ class CaptureReader:
     @property
     def truncated(self) -> bool:
         """Tell whether the file ends in the middle of a packet, or makes no sense from some point on."""
-        return self._index.consumed_bytes < len(self._flat)
+        return self._index.consumed_bytes < sum(map(len, self._flats))
+
+    @property
+    def spool(self) -> SpoolDescription | None:
+        """Tell what a spool says of its receiver; None for any other capture."""
+        return self._index.spool
 
     @property
     def stepped_back(self) -> int:
@@ -105,16 +117,45 @@ class CaptureReader:
             yield self._batch(slice(first, last))
             first = last
 
+    def turns(self) -> Iterator[tuple[DatagramBatch | None, int]]:
+        """Give out a spool as its receiver fed it to an engine: what it read in a turn, if anything, and the watermark.
+
+        What is behind the last end of a turn comes as one more, with the arrival of the last datagram.
+        """
+        first = 0
+        for last, watermark_ns in self._index.turns.tolist():
+            yield self._turn(first, last), watermark_ns
+            first = last
+        if first < len(self):
+            yield self._turn(first, len(self)), int(self._index.arrival_ns[first:].max())
+
+    def _turn(self, first: int, last: int) -> DatagramBatch | None:
+        if first == last:
+            return None
+        batch = self._batch(slice(first, last))
+        if len({batch.endpoints[source].destination for source in np.unique(batch.source).tolist()}) > 1:
+            batch = batch[np.argsort(batch.arrival_ns, kind="stable")]  # as a receiver does with several sockets
+        return batch
+
     def _batch(self, rows: slice) -> DatagramBatch:
         index = self._index
         offset, length = index.offset[rows], index.length[rows].astype(np.int64)
         arrival_ns, source = index.arrival_ns[rows], index.source[rows].astype(np.int64)
-        if offset.min() >= 0 and offset.max() + SLACK_BYTES <= len(self._flat):
-            return DatagramBatch(self._flat, offset, length, arrival_ns, source, index.endpoints)
+        file = self._file_at(int(offset[0]))
+        if offset.min() >= max(0, self._begin[file]) and offset.max() + SLACK_BYTES <= self._begin[file + 1]:
+            flat = self._flats[file]
+            return DatagramBatch(flat, offset - self._begin[file], length, arrival_ns, source, index.endpoints)
         datagrams = [self._payload(*place) for place in zip(offset.tolist(), length.tolist(), strict=True)]
         return DatagramBatch.from_datagrams(datagrams, arrival_ns.tolist(), source.tolist(), index.endpoints)
 
     def _payload(self, offset: int, length: int) -> bytes:
         if offset < 0:
-            return self._index.wholes[~offset].read(self._data)
-        return bytes(self._data[offset : offset + length])
+            file, whole = self._index.wholes[~offset]
+            return whole.read(self._flats[file].data)
+        file = self._file_at(offset)
+        offset -= int(self._begin[file])
+        return bytes(self._flats[file].data[offset : offset + length])
+
+    def _file_at(self, offset: int) -> int:
+        """Tell which file a place is in; the end of the last one is in that."""
+        return min(int(np.searchsorted(self._begin, offset, side="right")), len(self._flats)) - 1

@@ -86,7 +86,7 @@ def test_more_packets_than_one_run_holds_are_all_read(path: Path, monkeypatch: p
     packets = [ethernet(udp_packet(A, B, bytes((n,)) * n)) for n in range(1, 9)]
     told: list[tuple[int, int]] = []
     whole = pcap("<", 0xA1B2C3D4, 1, *((n, 0, packet) for n, packet in enumerate(packets)))
-    reader = open_capture(write(path, whole), lambda done, total: told.append((done, total)))
+    reader = open_capture(write(path, whole), progress=lambda done, total: told.append((done, total)))
     assert payloads(reader) == [bytes((n,)) * n for n in range(1, 9)]
     assert not reader.truncated
     assert [done for done, _ in told] == sorted(done for done, _ in told)

@@ -124,7 +124,7 @@ def test_progress_ends_at_the_whole_file_even_if_it_was_cut(path: Path) -> None:
     size = path.stat().st_size
     path.write_bytes(path.read_bytes()[:-1])
     told: list[tuple[int, int]] = []
-    assert open_capture(path, lambda done, total: told.append((done, total))).truncated
+    assert open_capture(path, progress=lambda done, total: told.append((done, total))).truncated
     assert told[-1] == (size - 1, size - 1)
 
 
