@@ -135,8 +135,8 @@ def test_the_oldest_parts_make_room_also_those_of_other_series(writing, tmp_path
     for n, datagram in enumerate(sent):
         spool.turn(datagram)
         if n % 10 == 0:
-            wait_until(lambda: not spool.spool._queue)
-        assert sum(path.stat().st_size for path in spool.parts()) <= 20_000
+            wait_until(lambda: spool.spool._queued_bytes == 0)
+            assert sum(path.stat().st_size for path in spool.parts()) <= 20_000
     kept = spool.kept()
     assert kept == sent[-len(kept) :]
     assert 10 <= len(kept) < 20
