@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from strep.stream.events import Direction, Leg, StreamIdentity
 from strep.wire.batch import DatagramBatch, Endpoint
+from strep.wire.fate import Fate
 from strep.wire.headers import Headers
 
 SSRC_BITS = 32
@@ -37,14 +38,14 @@ class PacketKeys:
         self.direction = np.zeros(0, np.int64)
 
     def of(self, batch: DatagramBatch, headers: Headers) -> NDArray[np.uint64]:
-        """Give each packet's key, uint64[n, 3]."""
+        """Give each RTP packet's key, uint64[n, 3]; those of other datagrams mean nothing."""
         keys = np.empty((len(batch), 3), np.uint64)
         keys[:, :2] = headers.id_words
         tail = headers.leg_direction.astype(np.int64)
         tail <<= SSRC_BITS
         tail |= headers.ssrc
         if not headers.strep.all():
-            plain = np.flatnonzero(~headers.strep)
+            plain = np.flatnonzero(~headers.strep & (headers.fate == Fate.ACCEPTED))
             conversation, direction = self._look_up(batch.endpoints, batch.source[plain])
             keys[plain, 0] = conversation
             tail[plain] |= direction << SSRC_BITS | PLAIN

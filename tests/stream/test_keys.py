@@ -38,9 +38,9 @@ def test_a_conversation_of_two_endpoints_is_kept_as_long_as_one_of_them() -> Non
     assert keys_of(keys, endpoints, 0, 1) == [0, 0]
 
 
-def test_senders_of_strep_are_not_asked_for_their_conversation() -> None:
+def test_senders_of_strep_and_of_what_is_no_rtp_are_not_asked_for_their_conversation() -> None:
     keys = PacketKeys()
-    batch = DatagramBatch.from_datagrams(Sender().packets(2), [0, 0], [0, 1], [endpoint("a"), endpoint("b")])
+    batch = DatagramBatch.from_datagrams([Sender().packet(), b"INVITE"], [0, 0], [0, 1], [endpoint("a"), endpoint("b")])
     keys.of(batch, parse_headers(batch))
     assert (keys.conversation == UNLEARNT).all()
 
