@@ -11,6 +11,7 @@ from strep.audio.formats import AudioFormat
 from strep.engine import EngineConfig
 from strep.errors import CaptureFileError, ConfigError, ControlError, ReceiveError, SinkError, StrepError, WireError
 from strep.listening import Stream
+from strep.net.spool import Spool
 from strep.offline import CaptureResult, read_capture
 from strep.receiver import ReceiveBufferWarning, Receiver
 from strep.sinks.base import Sink
@@ -35,6 +36,7 @@ __all__ = [
     "SampleState",
     "Sink",
     "SinkError",
+    "Spool",
     "Stream",
     "StreamIdentity",
     "StreamReport",

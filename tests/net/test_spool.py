@@ -233,3 +233,17 @@ def test_senders_of_every_kind_are_described_as_they_were(tmp_path: Path) -> Non
     spool.close()
     reader = open_capture(*tmp_path.iterdir())
     assert reader.endpoints == [table.endpoints[number] for number in np.asarray(numbers).tolist()]
+
+
+def test_datagrams_whose_times_step_back_keep_their_order_within_turns(writing) -> None:
+    spool = writing().begin()
+    spool.turn(b"one", b"two")
+    spool.now_ns -= 15 * MS
+    spool.turn(b"three", b"four")
+    spool.spool.close()
+    reader = open_capture(*spool.parts())
+    assert reader.stepped_back == 1
+    turns = [[batch.datagram(row) for row in range(len(batch))] for batch, _ in reader.turns() if batch is not None]
+    assert turns == [[b"one", b"two"], [b"three", b"four"]]
+    in_time = [batch.datagram(row) for batch in reader.batches(max_span_ns=MS) for row in range(len(batch))]
+    assert in_time == [b"three", b"four", b"one", b"two"]

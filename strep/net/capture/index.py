@@ -37,8 +37,9 @@ class CaptureIndex:
     source: uint16[n], index into `endpoints`, which are in the order in which they were first heard.
     stepped_back: how often time steps back in the files, from one datagram to the next. consumed_bytes: how far they
     could be read.
-    spool: what a spool says of its receiver; then datagrams are in the order of the files, and turns int64[m, 2] has
-    for each turn how many datagrams come before its end, and its watermark.
+    spool: what a spool says of its receiver; then turns int64[m, 2] has for each turn how many datagrams of the files
+    come before its end, and its watermark. place: int64[n], of the datagrams in the order of the files, which rows they
+    are here; None where that is the same.
     """
 
     offset: NDArray[np.int64]
@@ -52,6 +53,7 @@ class CaptureIndex:
     consumed_bytes: int
     spool: SpoolDescription | None
     turns: NDArray[np.int64]
+    place: NDArray[np.int64] | None
 
 
 def index_capture(
@@ -164,8 +166,10 @@ class _Index:
         """Put the columns together, in order of arrival."""
         offset, length, arrival_ns, source = (np.concatenate(parts) for parts in zip(*self._columns, strict=True))
         stepped_back = int(np.count_nonzero(np.diff(arrival_ns) < 0))
-        if stepped_back and self._spool is None:
+        place = None
+        if stepped_back:
             order = np.argsort(arrival_ns, kind="stable")
+            place = np.argsort(order)
             offset, length, arrival_ns, source = offset[order], length[order], arrival_ns[order], source[order]
         source, endpoints = self._endpoints(source)
         return CaptureIndex(
@@ -180,6 +184,7 @@ class _Index:
             self._consumed_bytes,
             self._spool,
             np.array(self._turns, np.int64).reshape(-1, 2),
+            place,
         )
 
     def _endpoints(self, source: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], list[Endpoint]]:

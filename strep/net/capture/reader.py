@@ -127,17 +127,18 @@ class CaptureReader:
             yield self._turn(first, last), watermark_ns
             first = last
         if first < len(self):
-            yield self._turn(first, len(self)), int(self._index.arrival_ns[first:].max())
+            yield self._turn(first, len(self)), int(self._index.arrival_ns[-1])
 
     def _turn(self, first: int, last: int) -> DatagramBatch | None:
         if first == last:
             return None
-        batch = self._batch(slice(first, last))
+        place = self._index.place
+        batch = self._batch(slice(first, last) if place is None else place[first:last])
         if len({batch.endpoints[source].destination for source in np.unique(batch.source).tolist()}) > 1:
             batch = batch[np.argsort(batch.arrival_ns, kind="stable")]  # as a receiver does with several sockets
         return batch
 
-    def _batch(self, rows: slice) -> DatagramBatch:
+    def _batch(self, rows: slice | NDArray[np.int64]) -> DatagramBatch:
         index = self._index
         offset, length = index.offset[rows], index.length[rows].astype(np.int64)
         arrival_ns, source = index.arrival_ns[rows], index.source[rows].astype(np.int64)
