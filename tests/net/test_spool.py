@@ -247,3 +247,19 @@ def test_datagrams_whose_times_step_back_keep_their_order_within_turns(writing) 
     assert turns == [[b"one", b"two"], [b"three", b"four"]]
     in_time = [batch.datagram(row) for batch in reader.batches(max_span_ns=MS) for row in range(len(batch))]
     assert in_time == [b"three", b"four", b"one", b"two"]
+
+
+@pytest.mark.parametrize("late_ns", [61_000 * MS, 10**18])
+def test_a_spool_with_times_that_cannot_be_is_read_like_any_other_capture(writing, late_ns: int) -> None:
+    spool = writing().begin()
+    spool.turn(b"one")
+    spool.spool.add(
+        DatagramBatch.from_datagrams([b"wild"], [spool.now_ns + late_ns], [0], spool.table.endpoints),
+        spool.table.endpoints.names,
+        HERE,
+    )
+    spool.turn(b"two")
+    spool.spool.close()
+    reader = open_capture(*spool.parts())
+    assert reader.spool is None
+    assert [batch.datagram(row) for batch in reader.batches() for row in range(len(batch))] == [b"one", b"two", b"wild"]

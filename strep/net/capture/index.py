@@ -28,6 +28,10 @@ Progress = Callable[[int, int], None]
 _KNOWN_STRANGERS: Final = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zX": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
+#: Beyond it, a time in a spool is damage: in steps of seconds, an engine would go on to wherever it says.
+_LONGEST_TURN_NS: Final = 60 * 1_000_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class CaptureIndex:
     """Is n datagrams in order of arrival; 20 bytes each, for a file can hold hundreds of millions.
@@ -37,8 +41,9 @@ class CaptureIndex:
     source: uint16[n], index into `endpoints`, which are in the order in which they were first heard.
     stepped_back: how often time steps back in the files, from one datagram to the next. consumed_bytes: how far they
     could be read.
-    spool: what a spool says of its receiver; then turns int64[m, 2] has for each turn how many datagrams of the files
-    come before its end, and its watermark. place: int64[n], of the datagrams in the order of the files, which rows they
+    spool: what a spool says of its receiver; None for what is none, or has times that cannot be. turns int64[m, 2]:
+    for each turn of a spool, how many datagrams of the files come before its end, and its watermark.
+    place: int64[n], of the datagrams in the order of the files, which rows they
     are here; None where that is the same.
     """
 
@@ -166,6 +171,9 @@ class _Index:
         """Put the columns together, in order of arrival."""
         offset, length, arrival_ns, source = (np.concatenate(parts) for parts in zip(*self._columns, strict=True))
         stepped_back = int(np.count_nonzero(np.diff(arrival_ns) < 0))
+        turns = np.array(self._turns, np.int64).reshape(-1, 2)
+        if not _can_be(turns, arrival_ns):
+            self._spool = None
         place = None
         if stepped_back:
             order = np.argsort(arrival_ns, kind="stable")
@@ -183,7 +191,7 @@ class _Index:
             stepped_back,
             self._consumed_bytes,
             self._spool,
-            np.array(self._turns, np.int64).reshape(-1, 2),
+            turns,
             place,
         )
 
@@ -202,3 +210,13 @@ class _Index:
         fates["joined_fragment"] += self._joined
         fates["unused_fragment"] += self._unused
         return CaptureCounts(packets=self._packets, **fates)
+
+
+def _can_be(turns: NDArray[np.int64], arrival_ns: NDArray[np.int64]) -> bool:
+    """Tell whether watermarks ascend, and no datagram came much later than its turn began, or after the last turn."""
+    if not len(turns) or not len(arrival_ns):
+        return True
+    last = len(turns) - 1
+    turn = np.minimum(np.searchsorted(turns[:, 0], np.arange(len(arrival_ns)), side="right"), last)
+    early = arrival_ns <= turns[turn, 1] + _LONGEST_TURN_NS
+    return bool(early.all() and (np.diff(turns[:, 1]) >= 0).all())
