@@ -1,25 +1,27 @@
-"""Find the row of each packet's source: 128 bits of call_leg_id, L, D and SSRC become a row number.
+"""Find the row of each packet's source: 128 bits of call_leg_id, L, D, SSRC and sender become a row number.
 
 A key is mixed to 64 bits, whose upper ones are its place in a table of row numbers. Then the whole key is compared, so
 that two calls whose places collide are never joined. A key whose place was taken has a second one, in another table;
 one that finds both taken is known to a plain dictionary alone, the scalar twin, as all keys are.
+
+Peers choose the keys, so the mix is keyed: multilinear over 32-bit words with secret multipliers, of which two keys
+share the upper bits as often as two random numbers do, whoever chose them (Lemire and Kaser 2014, "Strongly universal
+string hashing is fast"). Python hashes bytes, unlike integers, with a secret of its process, too.
 """
 
 from __future__ import annotations
 
+import secrets
+
 import numpy as np
 from numpy.typing import NDArray
 
-Key = tuple[int, int, int]
+#: Three 64-bit words in the machine's order.
+Key = bytes
+KEY_WORDS = 3
 UNKNOWN = -1
-#: Odd constants with well spread bits, a set for each table. Keys made to collide cost time, never a wrong row.
-ODD = np.array(
-    [
-        [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9],
-        [0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB],
-    ],
-    np.uint64,
-)
+_LOW = np.uint64(0xFFFF_FFFF)
+_HIGH_BITS = np.uint64(32)
 _LEAST_BITS = 12
 #: A table has at least this many places a key: at most one key in 8 finds its first place taken, one in 64 both.
 _SPARSITY = 8
@@ -29,10 +31,12 @@ class KeyIndex:
     """Maps keys to row numbers; rows are handed out by the owner, below `capacity`.
 
     keys: uint64[capacity, 3], by row. tables: int32[2, places], row numbers; shift: 64 less the bits of a place.
+    multipliers: uint64[2, 6], the secret of each table; made up unless a test brings its own.
     """
 
-    def __init__(self, capacity: int) -> None:
-        self.keys = np.zeros((capacity, 3), np.uint64)
+    def __init__(self, capacity: int, multipliers: NDArray[np.uint64] | None = None) -> None:
+        self.keys = np.zeros((capacity, KEY_WORDS), np.uint64)
+        self.multipliers = secret_multipliers() if multipliers is None else multipliers
         self._rows: dict[Key, int] = {}
         self._lay_out(_LEAST_BITS)
 
@@ -45,8 +49,7 @@ class KeyIndex:
 
     def key(self, row: int) -> Key:
         """Give the key of a row."""
-        a, b, c = self.keys[row].tolist()
-        return a, b, c
+        return self.keys[row].tobytes()
 
     def look_up(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Give the row of each key (uint64[n, 3]), UNKNOWN where there is none."""
@@ -56,13 +59,12 @@ class KeyIndex:
             missed = np.flatnonzero(unknown)
             rows[missed] = self._first(keys[missed], 1)
             for n in missed[rows[missed] == UNKNOWN].tolist():
-                a, b, c = keys[n].tolist()
-                rows[n] = self._rows.get((a, b, c), UNKNOWN)
+                rows[n] = self._rows.get(keys[n].tobytes(), UNKNOWN)
         return rows
 
     def add(self, keys: list[Key], rows: list[int]) -> None:
         """Map new keys to rows."""
-        added = np.array(keys, np.uint64)
+        added = np.frombuffer(b"".join(keys), np.uint64).reshape(-1, KEY_WORDS)
         self.keys[rows] = added
         self._rows.update(zip(keys, rows, strict=True))
         if len(self._rows) * _SPARSITY > self.tables.shape[1]:
@@ -87,7 +89,9 @@ class KeyIndex:
         return rows
 
     def _places(self, keys: NDArray[np.uint64], table: int) -> NDArray[np.int64]:
-        places: NDArray[np.uint64] = (keys @ ODD[table]) >> self.shift
+        multipliers = self.multipliers[table]
+        mixed = (keys & _LOW) @ multipliers[:KEY_WORDS] + (keys >> _HIGH_BITS) @ multipliers[KEY_WORDS:]
+        places: NDArray[np.uint64] = mixed >> self.shift
         return places.view(np.int64)
 
     def _lay_out(self, places: int) -> None:
@@ -107,3 +111,8 @@ class KeyIndex:
             self.tables[table][places[free]] = rows[free]
             rest = self.tables[table][places] != rows  # of those that share a place, all but the last
             rows, keys = rows[rest], keys[rest]
+
+
+def secret_multipliers() -> NDArray[np.uint64]:
+    """Make up multipliers that nobody else knows, uint64[2, 6]: of the low halves of a key's words, then the high."""
+    return np.frombuffer(secrets.token_bytes(2 * 2 * KEY_WORDS * 8), np.uint64).reshape(2, -1).copy()

@@ -55,7 +55,7 @@ class Legs:
         self.state: list[StreamState | None] = [None] * count
         self.takes_new = True
         self._free = list(range(count - 1, -1, -1))
-        self._by_key: dict[Key, StreamState] = {}  # the key of a stream is its sources' with the SSRC left out
+        self._by_key: dict[bytes, StreamState] = {}  # by strep.stream.keys.stream_key
         self._calls: dict[str, list[StreamState]] = {}
         self._shed = LeftOut(capacity, capacity)
         self._refused = LeftOut(2 * capacity, capacity)
@@ -163,13 +163,13 @@ class Legs:
         self._forget(self._refused.make_room(len(unknown)))
         added: dict[Key, int] = {}
         for n in unknown:
-            a, b, c = keys[n].tolist()
-            if (a, b, c) not in added:
-                row = self._open(batch, headers, int(rows[n]), (a, b, c))
+            key = keys[n].tobytes()
+            if key not in added:
+                row = self._open(batch, headers, int(rows[n]), key)
                 if row is None:
                     continue
-                added[a, b, c] = row
-            source[n] = added[a, b, c]
+                added[key] = row
+            source[n] = added[key]
         if added:
             self.index.add(list(added), list(added.values()))
 

@@ -7,10 +7,7 @@ look-up like all others, and cost nothing more.
 from __future__ import annotations
 
 from strep.stream.index import Key
-from strep.stream.keys import SSRC_BITS
-
-#: A key's last word without direction and SSRC.
-_LEG_MASK = ~(1 << SSRC_BITS | (1 << SSRC_BITS) - 1)
+from strep.stream.keys import leg_key
 
 
 class LeftOut:
@@ -18,7 +15,7 @@ class LeftOut:
 
     def __init__(self, first_row: int, capacity: int) -> None:
         self._free = list(range(first_row + capacity - 1, first_row - 1, -1))
-        self._rows: dict[Key, list[int]] = {}  # by leg, in the order in which they were left out
+        self._rows: dict[bytes, list[int]] = {}  # by leg, in the order in which they were left out
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -50,7 +47,3 @@ class LeftOut:
         self._free += rows
         return rows
 
-
-def leg_key(key: Key) -> Key:
-    """Give what the keys of a leg's sources have in common."""
-    return key[0], key[1], key[2] & _LEG_MASK

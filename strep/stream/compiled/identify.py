@@ -16,17 +16,16 @@ from strep.stream.compiled.compiler import (
     WordTable,
     compiled,
 )
-from strep.stream.index import ODD, UNKNOWN
-from strep.stream.keys import PLAIN, SSRC_BITS
+from strep.stream.index import UNKNOWN
+from strep.stream.keys import PLAIN, SENDER_SHIFT, SSRC_BITS
 from strep.wire.rtp import RTCP_PACKET_TYPES, RTP_BYTES
 from strep.wire.strep import STREP_BYTES, STREP_MAGIC, STREP_VERSION
 
 _STREP_FIRST = np.uint8(STREP_MAGIC | STREP_VERSION << 2)
 _RTP_FIRST = np.uint8(0x80)
 _RTCP_FROM, _RTCP_TO = RTCP_PACKET_TYPES.start, RTCP_PACKET_TYPES.stop
-_PLAIN, _SSRC_BITS = np.uint64(PLAIN), np.uint64(SSRC_BITS)
-_A0, _A1, _A2 = ODD[0]
-_B0, _B1, _B2 = ODD[1]
+_PLAIN, _SSRC_BITS, _SENDER_SHIFT = np.uint64(PLAIN), np.uint64(SSRC_BITS), np.uint64(SENDER_SHIFT)
+_LOW, _HIGH_BITS = np.uint64(0xFFFF_FFFF), np.uint64(32)
 
 
 @compiled
@@ -38,16 +37,25 @@ def _little_endian_word(flat: ReadOnlyBytes, at: Int) -> Word:
 
 
 @compiled
+def _mixed(a: Word, b: Word, c: Word, multipliers: WordTable, table: Int) -> Word:
+    """Mix a key as strep.stream.index does."""
+    low = multipliers[table, 0] * (a & _LOW) + multipliers[table, 1] * (b & _LOW) + multipliers[table, 2] * (c & _LOW)
+    a, b, c = a >> _HIGH_BITS, b >> _HIGH_BITS, c >> _HIGH_BITS
+    return low + multipliers[table, 3] * a + multipliers[table, 4] * b + multipliers[table, 5] * c
+
+
+@compiled
 def identify(
     flat: ReadOnlyBytes,
     offset: ReadOnlyInts,
     length: ReadOnlyInts,
     sender: ReadOnlyInts,
-    conversation: Ints,
+    conversation: WordTable,
     direction: Ints,
     keys: WordTable,
     tables: Int32Table,
     shift: Word,
+    multipliers: WordTable,
     row: Ints,
     payload_type: Bytes,
     marker: Bools,
@@ -76,7 +84,7 @@ def identify(
             c = np.uint64(flat[start] & 3) << _SSRC_BITS
             start += STREP_BYTES
         else:
-            a, b = np.uint64(conversation[sender[n]]), np.uint64(0)
+            a, b = conversation[sender[n], 0], conversation[sender[n], 1]
             c = np.uint64(direction[sender[n]]) << _SSRC_BITS | _PLAIN
         second = flat[start + 1]
         if end - start < RTP_BYTES or flat[start] != _RTP_FIRST or _RTCP_FROM <= second < _RTCP_TO:
@@ -87,9 +95,10 @@ def identify(
             | np.uint32(flat[start + 10]) << 8
             | np.uint32(flat[start + 11])
         )
-        found = tables[0, (a * _A0 + b * _A1 + c * _A2) >> shift]
+        c |= np.uint64(sender[n]) << _SENDER_SHIFT
+        found = tables[0, _mixed(a, b, c, multipliers, 0) >> shift]
         if found < 0 or keys[found, 0] != a or keys[found, 1] != b or keys[found, 2] != c:
-            found = tables[1, (a * _B0 + b * _B1 + c * _B2) >> shift]
+            found = tables[1, _mixed(a, b, c, multipliers, 1) >> shift]
             if found < 0 or keys[found, 0] != a or keys[found, 1] != b or keys[found, 2] != c:
                 continue
         missed -= 1

@@ -98,9 +98,10 @@ class StraightPath:
 
     def _finding(self, batch: DatagramBatch) -> tuple[Any, ...]:
         """Give the arguments by which the kernels find the source of each datagram."""
-        index = self._index
+        index, keys = self._index, self._keys
         datagrams = batch.flat, batch.offset, batch.length, batch.source
-        return *datagrams, self._keys.conversation, self._keys.direction, index.keys, index.tables, index.shift
+        tables = index.keys, index.tables, index.shift, index.multipliers
+        return *datagrams, keys.conversation, keys.direction, *tables
 
     def hand_on(self, accepted: Accepted) -> tuple[Placed, NDArray[np.int64], NDArray[np.int64]]:
         """Place and decode packets; gives them, the slots of streams whose anchor moved, and which packets are left."""

@@ -62,7 +62,7 @@ def test_any_bytes_are_identified_as_by_the_columns_or_left_to_them(bytes_: list
     engine = Engine(COMPILED)
     batch = DatagramBatch.from_datagrams(bytes_, range(len(bytes_)), sources[: len(bytes_)], ENDPOINTS)
     keys, headers = engine._keys.of(batch, parse_headers(batch)), parse_headers(batch)
-    known = sorted({tuple(key) for key, fate in zip(keys.tolist(), headers.fate, strict=True) if not fate})[:4]
+    known = sorted({key.tobytes() for key, fate in zip(keys, headers.fate, strict=True) if not fate})[:4]
     if known:
         engine._legs.index.add(known, list(range(len(known))))
     assert engine._straight_path is not None
