@@ -31,12 +31,14 @@ from strep.audio.formats import AudioFormat, PayloadTypeMap
 from strep.errors import ConfigError
 from strep.stream import compiled
 from strep.stream import table as t
+from strep.stream.admission import Admission, AdmissionRules
 from strep.stream.events import CloseReason, StreamClosed, StreamIdentity, StreamReport
-from strep.stream.index import UNKNOWN
+from strep.stream.index import UNKNOWN, KeyIndex
 from strep.stream.intake import Intake, Packets
 from strep.stream.keys import PacketKeys
 from strep.stream.legs import Legs
 from strep.stream.outbox import Outbox, Output
+from strep.stream.probation import HeldPacket
 from strep.stream.report import report_stream
 from strep.stream.state import StreamState
 from strep.stream.timeline import SMALL, Timeline
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
 _SECOND_NS = 1_000_000_000
 #: After a stall, what waited is taken in parts of this long, so that what is due leaves the rings between them.
 _PART_NS = 250_000_000
+#: A leg that has sent so few packets, and then nothing for so long, closes before the idle time-out.
+_SHORT_PACKETS, _SHORT_IDLE_NS = 5, 5_000_000_000
 #: Least delayed packets of this long tell how the sender's clock runs against ours.
 _WINDOW_S = 10
 #: The longest datagram that is looked at: what the receive slots hold. Audio packets end well below one MTU.
@@ -70,12 +74,17 @@ class EngineConfig:
     payload_types: what payload types mean; payload_types_of may answer for one stream, by its identity and endpoint.
     admits: is asked about each leg before it begins, by the identity and endpoint of its first packet; what comes of
     one that it does not admit is counted as rejected_leg, until `Engine.ask_again`. Neither of them may raise.
+    probation: whether a leg begins only with two packets in sequence, see strep.stream.probation. max_calls: legs at
+    one time. senders_may_move: whether a stream may go on from another address at once, see strep.stream.source_lock.
     compiled: whether to take the compiled path (numba, `pip install strep[fast]`); None: where it is installed.
     """
 
     playout_delay_ms: int = 100
     idle_timeout_s: int = 60
     max_streams: int = 20_000
+    max_calls: int = 20_000
+    probation: bool = True
+    senders_may_move: bool = False
     payload_types: PayloadTypeMap = field(default_factory=PayloadTypeMap)
     payload_types_of: Callable[[StreamIdentity, Endpoint], PayloadTypeMap | None] | None = None
     admits: Callable[[StreamIdentity, Endpoint], bool] | None = None
@@ -87,6 +96,7 @@ class EngineConfig:
             ("playout_delay_ms", 0, 500),
             ("idle_timeout_s", 1, 86_400),
             ("max_streams", 1, 65_536),
+            ("max_calls", 1, 65_536),
         ):
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} must be {low} to {high}, got {getattr(self, name)}")
@@ -112,7 +122,9 @@ class Engine:
         self._endpoints: Sequence[Endpoint] = ()
         self._keys = PacketKeys()
         self._outbox = Outbox()
-        self._legs = Legs(self._sources, self._streams, self._outbox, self._payload_types_of, self.config.admits)
+        index = KeyIndex(4 * capacity)  # sources, and those that are left out, see strep.stream.admission
+        self._legs = Legs(self._sources, self._streams, self._outbox, self._payload_types_of, index)
+        self._admission = self._admit()
         self._straight_path = self._compile()
         self._timeline = Timeline(
             self._sources, self._streams, self._legs.state, self._outbox, delay_ns, self._straight_path
@@ -120,6 +132,11 @@ class Engine:
         self._intake = Intake(self._sources, self.fates, delay_ns, self._map_of, self._timeline.make_room)
         self._second: int | None = None
         self._watermark_ns = 0
+
+    def _admit(self) -> Admission:
+        config = self.config
+        rules = AdmissionRules(config.probation, config.max_calls, config.senders_may_move, config.admits)
+        return Admission(self._legs, self._sources, self.fates, rules)
 
     def _compile(self) -> StraightPath | None:
         if self.config.compiled is False or not compiled.is_available():
@@ -141,16 +158,12 @@ class Engine:
     @property
     def left_out_calls(self) -> int:
         """Count the legs that are left out because of the load."""
-        return self._legs.left_out_calls
+        return self._admission.left_out_calls
 
     @property
     def refused_calls(self) -> int:
         """Count the legs that were not admitted, as far as they are remembered: the oldest make room for new ones."""
-        return self._legs.refused_calls
-
-    def senders_in_use(self) -> set[int]:
-        """Give the numbers of the senders (DatagramBatch.source) that open streams refer to."""
-        return {state.sender for state in self._sources.state if state is not None}
+        return self._admission.refused_calls
 
     def forget_senders(self, numbers: NDArray[np.int64]) -> None:
         """Forget senders that are not in use: from the next batch on, these numbers are others'."""
@@ -165,6 +178,10 @@ class Engine:
         """Give the fates by name; they add up to the datagrams fed."""
         return {fate.label: int(self.fates[fate]) for fate in Fate}
 
+    def senders_in_use(self) -> set[int]:
+        """Give the numbers of all senders (DatagramBatch.source) that anything here still refers to."""
+        return self._admission.senders_in_use()
+
     def reports(self) -> list[StreamReport]:
         """Report all open streams so far."""
         streams = self._legs.streams()
@@ -173,7 +190,7 @@ class Engine:
     def feed(self, batch: DatagramBatch) -> list[Output]:
         """Take datagrams in order of arrival, none before those of an earlier call. No bytes make it raise."""
         self._endpoints = batch.endpoints
-        self._legs.begin_batch()
+        self._admission.begin_batch()
         start = 0
         while start < len(batch):
             first_ns = int(batch.arrival_ns[start])
@@ -202,24 +219,23 @@ class Engine:
         """Close the youngest legs, and take nothing of them, nor of new ones, until `take_back`: there is too much."""
         if calls <= 0:
             return []
-        self._legs.takes_new = False
         states = self._legs.youngest(calls)
         keys = self._legs.keys_of(states)
         self._close(states, self._watermark_ns, CloseReason.OVERLOADED)
-        self._legs.leave_out(keys)
+        self._admission.leave_out(keys)
         return self._outbox.take()
 
     def take_back(self, calls: int) -> None:
         """Take new legs again, and so many of those that were left out, those first that were left out first."""
-        self._legs.takes_new = True
-        self._legs.take_back(calls)
+        self._admission.take_back(calls)
 
     def ask_again(self) -> None:
         """Forget which legs were not admitted: with its next packet, each is asked about anew."""
-        self._legs.ask_again()
+        self._admission.ask_again()
 
     def close(self) -> list[Output]:
         """Hand on everything and close every stream."""
+        self._settle(self._watermark_ns)
         self._close(self._legs.streams(), self._watermark_ns, CloseReason.STOPPED)
         return self._outbox.take()
 
@@ -257,8 +273,8 @@ class Engine:
             _, packets = self._identify(batch)
         else:
             packets = self._identify_straight(self._straight_path, batch)
-        if not self._legs.are_all_taken:
-            packets = packets.select(self._legs.taken(packets.row, self.fates))
+        if not self._admission.are_all_taken:
+            packets = packets.select(self._admission.taken(packets.row))
         if not len(packets.row):
             return
         if self._straight_path is not None:
@@ -280,11 +296,17 @@ class Engine:
             keys = keys[rows]
         source = self._legs.index.look_up(keys)
         if (source == UNKNOWN).any():
-            self._legs.admit(batch, headers, keys, rows, source)
+            self._take_held(self._admission.admit(batch, headers, keys, rows, source))
             known = source != UNKNOWN
-            self.fates[Fate.OVER_LIMIT_STREAMS] += np.count_nonzero(~known)
             rows, source = rows[known], source[known]
         return rows, _packets(batch, headers, rows, source)
+
+    def _take_held(self, held: list[HeldPacket]) -> None:
+        """Take packets that were held back; their sources are known by now."""
+        if held:
+            arrival_ns, senders = [packet.new.arrival_ns for packet in held], [packet.new.sender for packet in held]
+            datagrams = [packet.datagram for packet in held]
+            self._take_columns(DatagramBatch.from_datagrams(datagrams, arrival_ns, senders, self._endpoints))
 
     def _identify_straight(self, straight_path: StraightPath, batch: DatagramBatch) -> Packets:
         """Do the same, but for what the compiled path leaves."""
@@ -331,14 +353,25 @@ class Engine:
     def _pass_seconds(self, second: int) -> None:
         """Do at each whole second up to `second` what is periodic."""
         if self._second is None or not self.open_streams:
+            if second > (self._second or 0):
+                self._admission.pass_second(second * _SECOND_NS)
             self._second = max(second, self._second or 0)
         while self._second < second and self.open_streams:
             self._second += 1
-            self._timeline.advance(self._second * _SECOND_NS, exactly=True)
+            now_ns = self._second * _SECOND_NS
+            self._timeline.advance(now_ns, exactly=True)
             if self._second % _WINDOW_S == 0:
-                self._watch_clocks(self._second * _SECOND_NS)
-            self._expire(self._second * _SECOND_NS)
+                self._watch_clocks(now_ns)
+            self._expire(now_ns)
+            self._settle(now_ns)
         self._second = max(self._second, second)
+
+    def _settle(self, now_ns: int) -> None:
+        """Let admission do what it does at whole seconds."""
+        held, making_way = self._admission.pass_second(now_ns)
+        self._close(making_way, now_ns, CloseReason.DISPLACED)
+        self._timeline.begin_batch()
+        self._take_held(held)
 
     def _watch_clocks(self, now_ns: int) -> None:
         window = self._streams.release[:, t.WINDOW_ANCHOR_NS]
@@ -350,12 +383,15 @@ class Engine:
         window[:] = t.NEVER
 
     def _expire(self, now_ns: int) -> None:
-        """Close the legs of which no direction was heard for the idle time-out."""
-        idle = self._legs.silent_since(now_ns - self.config.idle_timeout_s * _SECOND_NS)
-        if idle:
-            self._close(idle, now_ns, CloseReason.IDLE)
+        """Close the legs of which no direction was heard for the idle time-out; those that hardly began, sooner."""
+        idle_ns = self.config.idle_timeout_s * _SECOND_NS
+        self._close(self._legs.silent_since(now_ns - idle_ns), now_ns, CloseReason.IDLE)
+        short = self._legs.silent_since(now_ns - min(idle_ns, _SHORT_IDLE_NS), _SHORT_PACKETS)
+        self._close(short, now_ns, CloseReason.IDLE)
 
     def _close(self, states: list[StreamState], now_ns: int, reason: CloseReason) -> None:
+        if not states:
+            return
         rows = {row for state in states for row in state.rows}
         self._timeline.drain(rows)
         for state in states:

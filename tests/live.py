@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, nullcontext
 
 import numpy as np
 import soundfile
@@ -41,9 +41,12 @@ def open_socket(address: UdpAddress) -> socket.socket:
 async def deliver(
     receiver: Receiver, datagrams: Iterable[bytes], to: int = 0, sock: socket.socket | None = None
 ) -> int:
-    """Send datagrams to one of a receiver's addresses, and wait until it has them all; returns how many they were."""
+    """Send datagrams to one of a receiver's addresses, and wait until it has them all; returns how many they were.
+
+    sock: what they are sent from, which is the caller's to close; a new one each time where there is none.
+    """
     waiting = list(datagrams)
-    with closing(sock or open_socket(receiver.addresses[to])) as sender:
+    with nullcontext(sock) if sock else closing(open_socket(receiver.addresses[to])) as sender:
         for start in range(0, len(waiting), _BURST):
             burst = waiting[start : start + _BURST]
             expected = receiver.received + len(burst)

@@ -71,13 +71,17 @@ def test_the_caller_of_one_stream_goes_before_both(call: Path) -> None:
 
 def test_an_hour_of_silence_is_no_end_of_the_call(tmp_path: Path) -> None:
     sender = Sender()
-    path = written(tmp_path / "long.pcap", [(0, sender.packet()), (3_600_000, sender.packet())])
+    before = every(sender.packets(10))
+    path = written(tmp_path / "long.pcap", [*before, (3_600_000, sender.packet())])
     (stream,) = read_capture(path).streams
     assert stream.length_samples == 3600 * 8000 + 160
 
 
 def test_reports_come_in_the_order_in_which_streams_began(tmp_path: Path) -> None:
-    arrivals = [(0, Sender(direction=1).packet()), (10, Sender().packet()), (20, Sender(leg=1).packet())]
+    senders = [Sender(direction=1), Sender(), Sender(leg=1)]
+    arrivals = sorted(
+        every(senders[0].packets(3)) + every(senders[1].packets(3), 10) + every(senders[2].packets(3), 15)
+    )
     streams = read_capture(written(tmp_path / "three.pcap", arrivals)).streams
     assert [(stream.identity.leg, stream.identity.direction) for stream in streams] == [(0, 1), (0, 0), (1, 0)]
 

@@ -130,9 +130,9 @@ async def test_each_sender_of_plain_rtp_to_the_target_port_is_a_call_of_its_own(
     names = []
     async with receiver_on(LOOPBACK, sinks=[sink]) as receiver:
         for stream in streams:
-            sock = open_socket(receiver.addresses[0])
-            names.append(f"plain-127.0.0.1_{sock.getsockname()[1]}")
-            await deliver(receiver, stream, sock=sock)
+            with closing(open_socket(receiver.addresses[0])) as sock:
+                names.append(f"plain-127.0.0.1_{sock.getsockname()[1]}")
+                await deliver(receiver, stream, sock=sock)
     recordings = by_call(sink)
     assert sorted(recordings) == sorted(names)
     for name, stream in zip(names, streams, strict=True):
@@ -307,17 +307,14 @@ async def test_calls_are_left_out_as_the_load_demands_unless_that_is_declined(
     monkeypatch.setattr("strep.receiver.Overload.look", lambda self, now_ns, load: decided.pop(load.calls, 0))
     sink, senders = strep.RecordingSink(tmp_path), [Sender(call_leg_id=uuid.UUID(int=n + 1), seed=n) for n in range(2)]
     async with receiver_on(LOOPBACK, sinks=[sink], shed_calls=shed_calls) as receiver:
-        sent = [[sender.packet() for sender in senders] for _ in range(2)]
-        for packets in sent:
-            with closing(open_socket(receiver.addresses[0])) as sock:
-                for packet in packets:
-                    sock.send(packet)
-            await until(lambda: receiver.counts()["accepted"] >= 2 or receiver.engine.left_out_calls == 1)
-            if shed_calls:
-                await until(lambda: receiver.engine.left_out_calls == 1)
+        with closing(open_socket(receiver.addresses[0])) as sock:
+            for _ in range(2):
+                await deliver(receiver, [p for sender in senders for p in sender.packets(2)], sock=sock)
+                if shed_calls:
+                    await until(lambda: receiver.engine.left_out_calls == 1)
     counts = receiver.counts()
-    assert (counts["accepted"], counts["over_limit_load"]) == ((3, 1) if shed_calls else (4, 0))
-    assert {len(recorded(made, Direction.INBOUND)) for made in sink.recordings} == ({160, 320} if shed_calls else {320})
+    assert (counts["accepted"], counts["over_limit_load"]) == ((6, 2) if shed_calls else (8, 0))
+    assert {len(recorded(made, Direction.INBOUND)) for made in sink.recordings} == ({320, 640} if shed_calls else {640})
 
 
 async def test_a_call_that_is_ended_is_closed_at_once_with_all_that_came_of_it(tmp_path: Path) -> None:
@@ -343,10 +340,11 @@ async def test_a_leg_that_is_not_admitted_is_counted_until_it_is_asked_about_aga
     config = EngineConfig(admits=lambda identity, endpoint: identity.leg in wanted)
     first, second = Sender(), Sender(leg=1, ssrc=2)
     async with receiver_on(LOOPBACK, config=config) as receiver:
-        await deliver(receiver, interleave(first.packets(10), second.packets(10)))
-        wanted.add(Leg.B)
-        receiver.readmit()
-        await deliver(receiver, interleave(first.packets(10), second.packets(10)))
+        with closing(open_socket(receiver.addresses[0])) as sock:
+            await deliver(receiver, interleave(first.packets(10), second.packets(10)), sock=sock)
+            wanted.add(Leg.B)
+            receiver.readmit()
+            await deliver(receiver, interleave(first.packets(10), second.packets(10)), sock=sock)
     counts = receiver.counts()
     assert (counts["accepted"], counts["rejected_leg"]) == (30, 10)
     assert receiver.received == sum(counts.values()) == 40

@@ -33,6 +33,8 @@ ROOMS = [
     "cli",
 ]
 DATA_PATH = ("errors", "wire", "audio", "stream", "engine", "plugins")
+#: A secret decides where keys lie in memory, and never what comes out.
+EXEMPT = {("strep.stream.index", "secrets")}
 FORBIDDEN = {"socket", "time", "asyncio", "threading", "select", "datetime", "random", "secrets"}
 
 
@@ -81,7 +83,8 @@ def is_below(other: str, module: str) -> bool:
 def test_the_data_path_reads_no_clock_and_opens_no_socket() -> None:
     inside = [module for module in modules() if module.removeprefix("strep.").split(".")[0] in DATA_PATH]
     assert len(inside) > len(DATA_PATH)
-    found = [f"{module} imports {name}" for module in inside for name in imports(module) & FORBIDDEN]
+    used = {(module, name) for module in inside for name in imports(module) & FORBIDDEN} - EXEMPT
+    found = [f"{module} imports {name}" for module, name in used]
     assert not found, "\n".join(sorted(found))
 
 

@@ -21,7 +21,7 @@ from strep.wire.strep import StrepHeader
 LEG = uuid.UUID("428c31b6-7af4-4bcb-b7f5-5013ef9657c1")
 START_NS = 1_700_000_000_000_000_000
 MS = 1_000_000
-SMALL = EngineConfig(max_streams=8)
+SMALL = EngineConfig(max_streams=8, probation=False)
 HERE = (Endpoint("192.0.2.1:9", "192.0.2.2:9", "default"),)
 
 

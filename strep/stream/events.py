@@ -116,6 +116,7 @@ class SourceReport:
     """Is what one SSRC did (RFC 3550 A.3 and A.8): packets counts every valid one, duplicates and late included.
 
     mean_jitter_ms, max_jitter_ms: None where nobody knows the clock of any payload type that was heard.
+    earlier_sources: the addresses that it came from before `source`, the first one first.
     """
 
     ssrc: int
@@ -138,6 +139,7 @@ class SourceReport:
     max_delta_ms: float
     restarts: int
     false_header_claims: bool
+    earlier_sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ class StreamReport:
     """Is the totals of a stream, all its sources together.
 
     anchor_ns: wall time of sample 0 by the least delayed packet. samples_by_state: per SampleState name, samples.
+    refused_senders: packets that other addresses sent to this stream, by address; they are none of its own.
     """
 
     identity: StreamIdentity
@@ -158,6 +161,7 @@ class StreamReport:
     fates: dict[str, int]
     overlapped_samples: int
     sources: list[SourceReport] = field(default_factory=list)
+    refused_senders: dict[str, int] = field(default_factory=dict)
 
 
 class CloseReason(enum.StrEnum):
@@ -166,6 +170,8 @@ class CloseReason(enum.StrEnum):
     IDLE = "idle"  #: neither direction of its leg was heard for the idle time-out
     STOPPED = "stopped"  #: the receiver stopped, or the capture file ended
     OVERLOADED = "overloaded"  #: more came than could be carried, and this leg was left out
+    DISPLACED = "displaced"  #: slots were short, and this leg had sent little and nothing of late
+    FAULT = "fault"  #: our own fault: its rules raised
     ENDED = "ended"  #: the caller said that the fork is over
 
 

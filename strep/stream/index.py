@@ -49,7 +49,12 @@ class KeyIndex:
 
     def key(self, row: int) -> Key:
         """Give the key of a row."""
-        return self.keys[row].tobytes()
+        key: bytes = self.keys[row].tobytes()
+        return key
+
+    def rows(self) -> NDArray[np.int64]:
+        """Give the rows of all keys."""
+        return np.fromiter(self._rows.values(), np.int64, len(self._rows))
 
     def look_up(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Give the row of each key (uint64[n, 3]), UNKNOWN where there is none."""
@@ -64,6 +69,8 @@ class KeyIndex:
 
     def add(self, keys: list[Key], rows: list[int]) -> None:
         """Map new keys to rows."""
+        if not keys:
+            return
         added = np.frombuffer(b"".join(keys), np.uint64).reshape(-1, KEY_WORDS)
         self.keys[rows] = added
         self._rows.update(zip(keys, rows, strict=True))
@@ -74,6 +81,8 @@ class KeyIndex:
 
     def remove(self, rows: list[int]) -> None:
         """Forget rows."""
+        if not rows:
+            return
         for row in rows:
             del self._rows[self.key(row)]
         for table in (0, 1):
@@ -100,7 +109,7 @@ class KeyIndex:
         self.shift = np.uint64(64 - bits)
         self.tables = np.full((2, 1 << bits), UNKNOWN, np.int32)
         if self._rows:
-            rows = np.fromiter(self._rows.values(), np.int64, len(self._rows))
+            rows = self.rows()
             self._put(rows, self.keys[rows])
 
     def _put(self, rows: NDArray[np.int64], keys: NDArray[np.uint64]) -> None:

@@ -9,6 +9,7 @@ SSRC and sender; that of a leg is without D, too.
 from __future__ import annotations
 
 import hashlib
+import sys
 import uuid
 from collections.abc import Sequence
 
@@ -95,6 +96,17 @@ def stream_key(key: Key) -> bytes:
 def leg_key(key: Key) -> bytes:
     """Give what the keys of a leg's sources have in common."""
     return key[:_IDENTITY_BYTES] + bytes((key[_ABOVE_SSRC] & _LEG_BITS,))
+
+
+def leg_and_sender(key: Key) -> bytes:
+    """Give what the keys of all sources have in common that one sender has in one leg."""
+    above = key[_ABOVE_SSRC:]
+    return key[:_IDENTITY_BYTES] + bytes((above[0] & ~1,)) + above[1:]
+
+
+def sender_of(key: Key) -> int:
+    """Give the number of a source's sender."""
+    return int.from_bytes(key[_IDENTITY_BYTES:], sys.byteorder) >> SENDER_SHIFT
 
 
 def identity_of(headers: Headers, n: int, endpoint: Endpoint) -> StreamIdentity:

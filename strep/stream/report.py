@@ -44,6 +44,7 @@ def report_source(sources: t.Sources, row: int, endpoints: Sequence[Endpoint]) -
         max_delta_ms=int(intake[t.DELTA_MAX_NS]) / _MS,
         restarts=state.restarts,
         false_header_claims=bool(intake[t.CLAIM_MODE] == t.DISBELIEVED),
+        earlier_sources=tuple(endpoints[sender].source for sender in state.moved_from),
     )
 
 
@@ -76,4 +77,5 @@ def report_stream(
         fates={Fate.ACCEPTED.label: accepted, **refused},
         overlapped_samples=stream.overlapped_samples,
         sources=reports,
+        refused_senders=dict(stream.refused_senders),
     )

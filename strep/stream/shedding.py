@@ -1,7 +1,7 @@
-"""Leave whole legs out: so that the others stay whole when more arrives than can be carried, or as nobody wants them.
+"""Leave sources out: so that others stay whole when more arrives than can be carried, or as nobody wants them.
 
-The sources of a leg that is left out stay in the index, under rows that no table has: their packets are known by a
-look-up like all others, and cost nothing more.
+The sources that are left out stay in the index, under rows that no table has: their packets are known by a look-up
+like all others, and cost nothing more.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from strep.stream.keys import leg_key
 
 
 class LeftOut:
-    """Holds the legs that are left out. Their sources have rows from `first_row` on, `capacity` of them."""
+    """A set of sources that are left out, by leg. They have rows from `first_row` on, `capacity` of them."""
 
     def __init__(self, first_row: int, capacity: int) -> None:
         self._free = list(range(first_row + capacity - 1, first_row - 1, -1))
@@ -41,9 +41,8 @@ class LeftOut:
             rows += self.take_back(-(-len(self._rows) // 8))
         return rows
 
-    def take_back(self, legs: int) -> list[int]:
-        """Forget so many legs, those first that were left out first; give the rows that they had."""
+    def take_back(self, legs: int | None = None) -> list[int]:
+        """Forget so many legs (or all), those first that were left out first; give the rows that they had."""
         rows = [row for leg in list(self._rows)[:legs] for row in self._rows.pop(leg)]
         self._free += rows
         return rows
-

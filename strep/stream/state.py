@@ -24,6 +24,7 @@ class StreamState:
         "active_row",
         "decoder",
         "digits",
+        "earlier_owners",
         "filling",
         "first_window",
         "format",
@@ -33,8 +34,11 @@ class StreamState:
         "last_frame_samples",
         "last_window",
         "overlapped_samples",
+        "owner",
+        "owner_host",
         "payload_type",
         "payload_types",
+        "refused_senders",
         "rows",
         "sample_rate_hz",
         "samples_by_state",
@@ -61,6 +65,10 @@ class StreamState:
         self.samples_by_state = dict.fromkeys(SampleState, 0)  # all but RECEIVED, which is what is left
         self.overlapped_samples = 0
         self.digits = EventFolder(slot)
+        self.owner = -1  # the sender whose packets are its own (strep.stream.source_lock)
+        self.owner_host = ""
+        self.earlier_owners: list[int] = []  # who owned it before, and takes it back by speaking
+        self.refused_senders: dict[str, int] = {}  # packets of other addresses
         self.first_window: tuple[int, int] | None = None  # (anchor_ns, at_ns) of the first and last full interval
         self.last_window: tuple[int, int] | None = None
 

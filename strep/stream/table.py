@@ -142,6 +142,7 @@ class SourceState:
         "late",
         "located",
         "missing",
+        "moved_from",
         "payload_types",
         "rejected",
         "released",
@@ -168,6 +169,7 @@ class SourceState:
         self.missing = 0  # packets missed since the last audio that was placed
         self.duplicates = self.late = self.reordered = self.rejected = self.undecoded = self.restarts = 0
         self.payload_types: dict[int, str] = {}
+        self.moved_from: list[int] = []  # its senders before this one
 
     @property
     def has_known_type(self) -> bool:

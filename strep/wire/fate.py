@@ -29,6 +29,11 @@ class Fate(enum.IntEnum):
     REJECTED_SENDER = 16  #: its sender is in none of the networks that datagrams are taken from
     OVER_LIMIT_SENDERS = 17  #: a new sender when the table of senders was full, and all of them in use
     REJECTED_NOT_STREP = 18  #: no STREP of version 1 with RTP in it, where only that is taken
+    REJECTED_PROBATION = 19  #: its source has not proven itself, or not yet: strep.stream.probation
+    REJECTED_SOURCE = 20  #: another address than the leg's own sent it: strep.stream.source_lock
+    OVER_LIMIT_CALLS = 21  #: a new leg when there were as many as there may be
+    OVER_LIMIT_RATE = 22  #: a new leg of a host that began too many at once
+    REJECTED_FAULT = 23  #: our own fault: what its stream's rules made of it closed that stream
 
     @property
     def label(self) -> str:

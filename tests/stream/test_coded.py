@@ -40,7 +40,9 @@ FORMATS = {
     112: "iLBC/8000",
     113: "G726-24/8000",
 }
-CODED = EngineConfig(max_streams=64).with_payload_types({n: parse_format(name) for n, name in FORMATS.items()})
+CODED = EngineConfig(max_streams=64, probation=False).with_payload_types(
+    {n: parse_format(name) for n, name in FORMATS.items()}
+)
 each_format = pytest.mark.parametrize("payload_type", list(FORMATS), ids=list(FORMATS.values()))
 
 

@@ -8,7 +8,7 @@ from strep.engine import Engine, EngineConfig
 from strep.stream.events import CloseReason, StreamClosed, StreamOpened
 from tests.traffic import MS, SMALL, START_NS, Sender, every, feed, play, result, run
 
-SECONDS_5 = EngineConfig(max_streams=8, idle_timeout_s=5)
+SECONDS_5 = EngineConfig(probation=False, max_streams=8, idle_timeout_s=5)
 
 
 def test_a_leg_of_which_nothing_is_heard_closes() -> None:
@@ -70,7 +70,7 @@ def test_what_comes_after_is_another_stream() -> None:
 
 
 def test_all_that_was_held_back_comes_out_before_the_end() -> None:
-    engine = Engine(EngineConfig(max_streams=8, idle_timeout_s=1, playout_delay_ms=500))
+    engine = Engine(EngineConfig(probation=False, max_streams=8, idle_timeout_s=1, playout_delay_ms=500))
     outputs = feed(engine, every(Sender().packets(5)))
     outputs += engine.advance(START_NS + 2000 * MS)
     (closed,) = result(outputs, engine).of(StreamClosed)
@@ -89,5 +89,16 @@ def test_it_does_not_matter_when_anybody_looked() -> None:
 
 
 def test_the_default_is_a_minute() -> None:
-    (closed,) = play([(0, Sender().packet())], SMALL, until_ms=100_000).of(StreamClosed)
-    assert (closed.reason, closed.time_ns) == (CloseReason.IDLE, START_NS + 60_000 * MS)
+    (closed,) = play(every(Sender().packets(6)), SMALL, until_ms=100_000).of(StreamClosed)
+    assert (closed.reason, closed.time_ns) == (CloseReason.IDLE, START_NS + 61_000 * MS)
+
+
+def test_a_leg_that_hardly_began_closes_after_seconds() -> None:
+    (closed,) = play(every(Sender().packets(5)), SMALL, until_ms=100_000).of(StreamClosed)
+    assert (closed.reason, closed.time_ns) == (CloseReason.IDLE, START_NS + 6_000 * MS)
+
+
+def test_a_direction_that_hardly_began_stays_open_while_the_other_is_heard() -> None:
+    arrivals = [(0, Sender().packet()), *every(Sender(direction=1).packets(60), start_ms=10, step_ms=500)]
+    closed = play(arrivals, SMALL).of(StreamClosed)
+    assert [event.reason for event in closed] == [CloseReason.STOPPED] * 2

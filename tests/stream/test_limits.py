@@ -18,28 +18,29 @@ def senders(count: int, first: int = 0) -> list[Sender]:
 def test_a_stream_more_than_there_may_be_is_refused_and_counted_and_hurts_no_other() -> None:
     packets = [sender.packets(5) for sender in senders(3)]
     arrivals = sorted((n * 20 + k, packet) for k, some in enumerate(packets) for n, packet in enumerate(some))
-    outcome = play(arrivals, EngineConfig(max_streams=2))
+    outcome = play(arrivals, EngineConfig(probation=False, max_streams=2))
     assert outcome.counts["over_limit_streams"] == 5
     assert outcome.counts["accepted"] == 10
     assert [outcome.audio(slot).tolist() for slot in (0, 1)] == [pcmu(some).tolist() for some in packets[:2]]
 
 
-def test_a_place_that_was_given_back_serves_again() -> None:
+def test_a_place_that_was_given_back_serves_again_and_what_waited_for_it_is_whole() -> None:
     first, second = senders(2)
-    engine = Engine(EngineConfig(max_streams=1))
+    engine = Engine(EngineConfig(probation=False, max_streams=1))
     feed(engine, every(first.packets(3)))
-    feed(engine, every(second.packets(1), start_ms=60))
+    waited = second.packets(1)
+    feed(engine, every(waited, start_ms=60))
     assert engine.counts()["over_limit_streams"] == 1
     engine.end_call(f"{first.call_leg_id}-A")
     packets = second.packets(3)
     outputs = [*feed(engine, every(packets, start_ms=80)), *engine.close()]
     outcome = result(outputs, engine)
-    assert engine.counts()["over_limit_streams"] == 1
-    assert outcome.audio(outcome.of(StreamOpened)[0].slot).tolist() == pcmu(packets).tolist()
+    assert engine.counts()["over_limit_streams"] == 0
+    assert outcome.audio(outcome.of(StreamOpened)[0].slot).tolist() == pcmu([*waited, *packets]).tolist()
 
 
 def test_three_times_as_many_calls_as_there_is_room_for_pass_through_one_after_the_other() -> None:
-    engine = Engine(EngineConfig(max_streams=4))
+    engine = Engine(EngineConfig(probation=False, max_streams=4))
     for n, sender in enumerate(senders(12 * 3)):
         packets = [sender.packet(ssrc=sender.ssrc + 1000 * (k // 2)) for k in range(6)]  # three sources each
         outputs = feed(engine, every(packets, start_ms=n * 200))
@@ -54,7 +55,7 @@ def test_three_times_as_many_calls_as_there_is_room_for_pass_through_one_after_t
 
 def test_calls_that_expire_give_back_their_places_too() -> None:
     arrivals = [(n * 2500, sender.packet()) for n, sender in enumerate(senders(12))]
-    outcome = play(arrivals, EngineConfig(max_streams=1, idle_timeout_s=1))
+    outcome = play(arrivals, EngineConfig(probation=False, max_streams=1, idle_timeout_s=1))
     assert outcome.counts["over_limit_streams"] == 0
     assert len(outcome.of(StreamClosed)) == 12
 
@@ -71,7 +72,9 @@ def test_a_stream_has_so_many_sources_and_no_more() -> None:
 def test_many_sources_of_one_stream_do_not_keep_others_from_being_heard() -> None:
     attacker = [Sender(ssrc=n).packet() for n in range(500)]
     caller = Sender(call_leg_id=uuid.UUID(int=9), seed=2).packets(5)
-    outcome = play(every(attacker, step_ms=1) + every(caller, start_ms=600), EngineConfig(max_streams=64))
+    outcome = play(
+        every(attacker, step_ms=1) + every(caller, start_ms=600), EngineConfig(probation=False, max_streams=64)
+    )
     assert outcome.audio(1).tolist() == pcmu(caller).tolist()
 
 
@@ -90,7 +93,8 @@ def test_a_datagram_is_as_long_as_a_slot_or_refused(length: int, fate: str) -> N
 def test_what_is_refused_is_counted_in_any_portions() -> None:
     arrivals = every([packet for sender in senders(20) for packet in sender.packets(3)], step_ms=1)
     counts = [
-        run(arrivals, EngineConfig(max_streams=3), portions=portions).counts for portions in ([1] * 60, [60], [7] * 9)
+        run(arrivals, EngineConfig(probation=False, max_streams=3), portions=portions).counts
+        for portions in ([1] * 60, [60], [7] * 9)
     ]
     assert counts[0] == counts[1] == counts[2]
     assert counts[0]["over_limit_streams"] == 51
@@ -105,6 +109,7 @@ def test_what_is_refused_is_counted_in_any_portions() -> None:
         ("idle_timeout_s", 86_401),
         ("max_streams", 0),
         ("max_streams", 65_537),
+        ("max_calls", 0),
     ],
 )
 def test_a_limit_that_cannot_work_is_said_at_once(name: str, value: int) -> None:

@@ -53,14 +53,6 @@ def test_a_strep_header_goes_before_what_the_endpoint_says() -> None:
     assert opened.identity.conversation == ""
 
 
-def test_strep_of_one_leg_may_come_from_anywhere() -> None:
-    packets = Sender().packets(10)
-    arrivals = [(n * 20, packet, n % 2) for n, packet in enumerate(packets)]
-    played = play(arrivals, endpoints=(RX, OTHER))
-    assert len(played.of(StreamOpened)) == 1
-    assert played.audio().tolist() == pcmu(packets).tolist()
-
-
 def test_a_call_leg_id_of_nothing_but_zeros_is_one_like_any_other() -> None:
     zeros = type(LEG)(int=0)
     plain, wrapped = Sender(strep=False).packets(3), Sender(call_leg_id=zeros, seed=2).packets(3)

@@ -17,8 +17,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 
-from strep.sinks.recordings.allowance import Allowance
 from strep.sinks.recordings.take import FIRST_FLUSH_NS, Take
+from strep.stream.allowance import Allowance
 
 #: A second and at once. Creating a file and writing its first second takes 0.15 to 0.2 ms, so this is up to 10 ms.
 _FIRST_TURNS = (4000, 60)

@@ -14,7 +14,6 @@ from strep.audio.block import AudioBlock
 from strep.errors import ConfigError, SinkError
 from strep.sinks.descriptors import DescriptorCache
 from strep.sinks.recordings.about import CallAbout
-from strep.sinks.recordings.allowance import Allowance
 from strep.sinks.recordings.conversion import MOST_PENDING, Converted, Converter
 from strep.sinks.recordings.document import conclude, describe, listed_count, sidecar_path
 from strep.sinks.recordings.recording import Failure, Layout, Recording
@@ -25,6 +24,7 @@ from strep.sinks.recordings.track import Track
 from strep.sinks.sidecar import Document, write_sidecar
 from strep.sinks.sndfile import Container
 from strep.sinks.wav_file import MAX_PART_BYTES, Encoding
+from strep.stream.allowance import Allowance
 from strep.stream.events import Event, FormatChanged, StreamClosed, StreamIdentity, StreamOpened
 
 #: With the engine's own delay and a late tick, this keeps what a kill can cost below 1 s; the ring bounds it above.

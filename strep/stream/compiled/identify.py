@@ -41,7 +41,8 @@ def _mixed(a: Word, b: Word, c: Word, multipliers: WordTable, table: Int) -> Wor
     """Mix a key as strep.stream.index does."""
     low = multipliers[table, 0] * (a & _LOW) + multipliers[table, 1] * (b & _LOW) + multipliers[table, 2] * (c & _LOW)
     a, b, c = a >> _HIGH_BITS, b >> _HIGH_BITS, c >> _HIGH_BITS
-    return low + multipliers[table, 3] * a + multipliers[table, 4] * b + multipliers[table, 5] * c
+    mixed: np.uint64 = low + multipliers[table, 3] * a + multipliers[table, 4] * b + multipliers[table, 5] * c
+    return mixed
 
 
 @compiled

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from strep.sinks.recordings import Encoding, Layout, RecordingSink
-from strep.sinks.recordings.allowance import Allowance
 from strep.sinks.recordings.take import Take
+from strep.stream.allowance import Allowance
 from tests.sinks.recordings.calls import SECOND, T0, block, closed, format_changed, load, name, opened, tone
 
 MS = 1_000_000

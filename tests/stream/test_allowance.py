@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strep.sinks.recordings.allowance import Allowance
+from strep.stream.allowance import Allowance
 
 SECOND = 10**9
 

@@ -1,0 +1,136 @@
+"""Keep who owns each open stream, by the rules of strep.stream.source_lock; count what others send to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.stream import table as t
+from strep.stream.index import Key
+from strep.stream.legs import Legs, NewSource
+from strep.stream.probation import HeldPacket
+from strep.stream.sequence import extend_sequence, extend_timestamp
+from strep.stream.source_lock import HOST_SILENT_NS, Verdict, goes_on, host_of, was_left
+from strep.stream.state import StreamState
+
+#: Other senders that a stream's report names; all others are one.
+MOST_NAMED = 8
+OTHERS = "others"
+
+
+class Ownership:
+    """The owners of streams, who would be one, and whom they keep out."""
+
+    def __init__(self, legs: Legs, sources: t.Sources, *, senders_may_move: bool) -> None:
+        self._legs, self._sources, self._may_move = legs, sources, senders_may_move
+        self._waiting: dict[bytes, NewSource] = {}  # who is to have a stream, by its key
+        self._refused: dict[int, tuple[StreamState, str]] = {}  # by the row that it is left out under
+
+    def senders(self) -> set[int]:
+        """Give the numbers of all owners, and of who would be one."""
+        owners = {number for state in self._legs.streams() for number in (state.owner, *state.earlier_owners)}
+        reported = {
+            number for source in self._sources.state if source for number in (source.sender, *source.moved_from)
+        }
+        return owners | reported | {new.sender for new in self._waiting.values()}
+
+    def judge(self, packet: HeldPacket, stream: StreamState | None, leg: Sequence[StreamState]) -> Verdict:
+        """Say whether a source may send to a leg that is open, by a packet of it."""
+        new = packet.new
+        host = host_of(new.endpoint.source)
+        leg_silent_ns = new.arrival_ns - self._legs.last_heard_ns(leg)
+        if stream is None:
+            told = new.identity.call_leg_id is None  # a port that is one direction of one call: the caller said so
+            known = told or self._may_move or any(state.owner_host == host for state in leg)
+            return Verdict.ADMITTED if known or leg_silent_ns >= HOST_SILENT_NS else Verdict.REFUSED
+        if stream.owner == new.sender:
+            return Verdict.ADMITTED
+        waiting = self._waiting.get(stream.key)
+        if new.sender in stream.earlier_owners:
+            self._waiting[stream.key] = waiting if waiting and waiting.key == new.key else new
+            return Verdict.LATER
+        if waiting is not None:
+            return Verdict.LATER if waiting.key == new.key else Verdict.REFUSED
+        stream_silent_ns = new.arrival_ns - self._legs.last_heard_ns([stream])
+        left = was_left(host, stream.owner_host, stream_silent_ns, leg_silent_ns)
+        if not left and not self._goes_on(packet, stream):
+            return Verdict.REFUSED
+        self._waiting[stream.key] = new
+        return Verdict.LATER
+
+    def change_owners(self, is_proven: Callable[[Key], bool]) -> list[Key]:
+        """Give streams to who waits for them, unless their owners were heard since; gives the new owners' keys."""
+        waiting, self._waiting = self._waiting, {}
+        changed: list[Key] = []
+        for key, new in waiting.items():
+            stream = self._legs.by_key(key)
+            if stream is None or not is_proven(new.key):
+                continue
+            is_owners = new.sender in stream.earlier_owners
+            if is_owners or self._legs.last_heard_ns([stream]) <= new.arrival_ns:
+                self._change_owner(stream, new)
+                changed.append(new.key)
+        return changed
+
+    def remember_refused(self, row: int, stream: StreamState, source: str) -> None:
+        """Take note whose packets are left out under a row, until `forget_refused`."""
+        self._refused[row] = stream, source
+
+    def forget_refused(self) -> None:
+        """Forget them all."""
+        self._refused.clear()
+
+    def count_refused(self, rows: NDArray[np.int64]) -> None:
+        """Count packets that were left out, by their rows, with the streams that they were sent to."""
+        if not self._refused:
+            return
+        for row, packets in zip(*(column.tolist() for column in np.unique(rows, return_counts=True)), strict=True):
+            if row in self._refused:
+                stream, source = self._refused[row]
+                named = source in stream.refused_senders or len(stream.refused_senders) < MOST_NAMED
+                name = source if named else OTHERS
+                stream.refused_senders[name] = stream.refused_senders.get(name, 0) + packets
+
+    def _goes_on(self, packet: HeldPacket, stream: StreamState) -> bool:
+        """Tell whether a packet of another address goes on from one of the stream, where that is enough (rule 4)."""
+        row = self._row_of(stream, packet.new.ssrc)
+        if not self._may_move or row is None:
+            return False
+        intake = self._sources.intake[row]
+        highest, last = int(intake[t.HIGHEST_SEQUENCE]), int(intake[t.LAST_TIMESTAMP])
+        ticks = extend_timestamp(packet.timestamp, last) - last
+        since_ns = packet.new.arrival_ns - int(intake[t.LAST_ARRIVAL_NS])
+        difference_ns = ticks * float(self._sources.intake_f[row, t.NS_PER_TICK]) - since_ns
+        return goes_on(extend_sequence(packet.sequence_number, highest) - highest, difference_ns)
+
+    def _row_of(self, stream: StreamState, ssrc: int) -> int | None:
+        """Give the youngest source of a stream with this SSRC."""
+        rows = [row for row in stream.rows if (source := self._sources.state[row]) and source.ssrc == ssrc]
+        return rows[-1] if rows else None
+
+    def _change_owner(self, stream: StreamState, new: NewSource) -> None:
+        """Let what the owner sends be unknown from now on, and what the new one sent before be known again.
+
+        A source that goes on from another address is the same source, with another key.
+        """
+        index, sources = self._legs.index, self._sources
+        known = [row for row in stream.rows if index.get(index.key(row)) == row]
+        index.remove(known)
+        if self._may_move and new.sender not in stream.earlier_owners:
+            row = self._row_of(stream, new.ssrc)
+            if row in known:
+                index.add([new.key], [row])
+                source = sources.state[row]
+                assert source is not None
+                source.moved_from.append(source.sender)
+                source.sender = new.sender
+        else:
+            again = [row for row in stream.rows if (source := sources.state[row]) and source.sender == new.sender]
+            index.add([index.key(row) for row in again], again)
+            if new.sender in stream.earlier_owners:
+                del stream.earlier_owners[: stream.earlier_owners.index(new.sender) + 1]
+            else:
+                stream.earlier_owners = [stream.owner, *stream.earlier_owners][:MOST_NAMED]
+        stream.owner, stream.owner_host = new.sender, host_of(new.endpoint.source)
