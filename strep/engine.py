@@ -33,6 +33,7 @@ from strep.stream import compiled
 from strep.stream import table as t
 from strep.stream.admission import Admission, AdmissionRules
 from strep.stream.events import CloseReason, StreamClosed, StreamIdentity, StreamReport
+from strep.stream.faults import Faults
 from strep.stream.index import UNKNOWN, KeyIndex
 from strep.stream.intake import Intake, Packets
 from strep.stream.keys import PacketKeys
@@ -126,10 +127,11 @@ class Engine:
         self._legs = Legs(self._sources, self._streams, self._outbox, self._payload_types_of, index)
         self._admission = self._admit()
         self._straight_path = self._compile()
-        self._timeline = Timeline(
-            self._sources, self._streams, self._legs.state, self._outbox, delay_ns, self._straight_path
-        )
-        self._intake = Intake(self._sources, self.fates, delay_ns, self._map_of, self._timeline.make_room)
+        self._faults = Faults()
+        tables = self._sources, self._streams, self._legs.state
+        self._timeline = Timeline(*tables, self._outbox, delay_ns, self._faults, self._straight_path)
+        make_room = self._timeline.make_room
+        self._intake = Intake(self._sources, self.fates, delay_ns, self._map_of, make_room, self._note_fault)
         self._second: int | None = None
         self._watermark_ns = 0
 
@@ -174,6 +176,11 @@ class Engine:
         """Tell whether packets wait for their playout delay to pass."""
         return self._timeline.is_waiting
 
+    @property
+    def faults(self) -> int:
+        """Count how often a rule of ours failed: each time is a bug, was logged, and cost one stream at most."""
+        return self._faults.count
+
     def counts(self) -> dict[str, int]:
         """Give the fates by name; they add up to the datagrams fed."""
         return {fate.label: int(self.fates[fate]) for fate in Fate}
@@ -198,7 +205,8 @@ class Engine:
             stop = max(start + 1, int(np.searchsorted(batch.arrival_ns, part_ends_ns)))
             self._pass_seconds(first_ns // _SECOND_NS)
             self._timeline.advance(first_ns)
-            self._take(batch[start:stop] if (start, stop) != (0, len(batch)) else batch)
+            self._take_contained(batch[start:stop] if (start, stop) != (0, len(batch)) else batch)
+            self._close_failed(first_ns)
             start = stop
         return self._outbox.take()
 
@@ -208,6 +216,7 @@ class Engine:
         if watermark_ns > self._watermark_ns:
             self._watermark_ns = watermark_ns
             self._timeline.advance(watermark_ns)
+            self._close_failed(watermark_ns)
         return self._outbox.take()
 
     def end_call(self, call: str, reason: CloseReason = CloseReason.ENDED) -> list[Output]:
@@ -238,6 +247,25 @@ class Engine:
         self._settle(self._watermark_ns)
         self._close(self._legs.streams(), self._watermark_ns, CloseReason.STOPPED)
         return self._outbox.take()
+
+    def _take_contained(self, batch: DatagramBatch) -> None:
+        """Take datagrams; should a fault of ours keep that from some of them, they have a fate all the same."""
+        counted = int(self.fates.sum())
+        try:
+            self._take(batch)
+        except Exception:
+            self._faults.note_many("taking datagrams")
+        self.fates[Fate.REJECTED_FAULT] += counted + len(batch) - int(self.fates.sum())
+
+    def _note_fault(self, row: int, packet: bytes) -> None:
+        stream = self._legs.stream_of(row)
+        self._faults.note(stream.slot, stream.identity.call, packet)
+
+    def _close_failed(self, now_ns: int) -> None:
+        """Close the streams at which a rule of ours failed."""
+        states = [state for slot in self._faults.slots if (state := self._legs.state[slot]) is not None]
+        self._close(states, now_ns, CloseReason.FAULT)
+        self._faults.forget()
 
     def _take(self, batch: DatagramBatch) -> None:
         if int(batch.source.min()) < 0:
@@ -334,7 +362,13 @@ class Engine:
             rest = rest.select(np.flatnonzero(~first))
 
     def _hold(self, packets: Packets) -> None:
-        for accepted in self._intake.columns(packets):
+        try:
+            taken = self._intake.columns(packets)
+        except Exception:
+            self._faults.note_many("accounting for packets")
+            self._account_singly(packets)
+            return
+        for accepted in taken:
             self._timeline.hold(accepted)
 
     def _account_singly(self, packets: Packets) -> None:

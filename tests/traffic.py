@@ -156,6 +156,7 @@ def run(
         outputs += engine.advance(START_NS + int(max(arrivals[-1][0], until_ms) * MS))
     outputs += engine.close()
     assert sum(engine.counts().values()) == len(arrivals), "every datagram has one fate"
+    assert engine.faults == 0
     return result(outputs, engine)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from strep.audio.block import AudioBlock, SampleState
 from strep.audio.conceal import CONCEAL_LIMIT_MS, conceal_columns, history_samples
 from strep.stream import table as t
-from strep.stream.clock import NS, STALL_NS, TELL_ANCHOR_NS
+from strep.stream.clock import NS, STALL_NS, TELL_ANCHOR_NS, latest_position
 from strep.stream.due import rows_of
 from strep.stream.events import Gap
 from strep.stream.intake import Accepted
@@ -148,7 +148,9 @@ class Gaps:
         length_and_type = cells[:, t.CELL_LENGTH_AND_TYPE]
         there = cells[:, t.CELL_SEQUENCE] == sequence
         there &= length_and_type >> t.TYPE_SHIFT == stream[:, t.COLUMNAR_TYPE]
-        return np.where(there, length_and_type & t.LENGTH_MASK, 0), cells[:, t.CELL_PAYLOAD]
+        number = cells[:, t.CELL_PAYLOAD]
+        there &= (number >= self._sources.payloads.oldest_number) | (number == LOOSE)
+        return np.where(there, length_and_type & t.LENGTH_MASK, 0), number
 
     def _is_plain(self, behind: _Behind) -> NDArray[np.bool_]:
         """Tell by the columns where nothing but a loss lies before a packet, and its stream has no earlier one here."""
@@ -169,9 +171,16 @@ class Gaps:
         return plain
 
     def _is_settled(self, behind: _Behind) -> NDArray[np.bool_]:
-        """Tell where nothing is open from before the loss either."""
-        states = [self._sources.state[row] for row in behind.row.tolist()]
-        return np.array([state is not None and not state.missing and not state.runs for state in states], np.bool_)
+        """Tell where nothing is open from before the loss either, and the time allows for what was lost."""
+        columns = (behind.row, behind.slots, behind.position, behind.arrival_ns)
+        settled: list[bool] = []
+        for row, slot, position, arrival_ns in zip(*(column.tolist() for column in columns), strict=True):
+            source, stream = self._sources.state[row], self._state[slot]
+            assert source is not None
+            assert stream is not None
+            allowed = position <= latest_position(arrival_ns - stream.start_ns, _RATE_HZ)
+            settled.append(allowed and not source.missing and not source.runs)
+        return np.array(settled, np.bool_)
 
     def _tell(self, behind: _Behind) -> None:
         columns = (behind.slots, behind.arrival_ns, behind.stream[:, t.END_POSITION], behind.lost, behind.missing)
@@ -195,11 +204,10 @@ class Gaps:
             start = behind.stream[rows, t.END_POSITION]
             self._put(behind, rows, start, np.ascontiguousarray(samples[some, :length]), SampleState.CONCEALED)
         for length, some in by_kind(behind.lost - made):
-            for done in range(0, length, _RATE_HZ):
+            if length:
                 rows = _rows(some, len(made))
-                zeros = np.broadcast_to(np.int16(0), (len(rows), min(_RATE_HZ, length - done)))
-                position = behind.stream[rows, t.END_POSITION] + _LIMIT + done
-                self._put(behind, rows, position, zeros, SampleState.LOST)
+                zeros = np.broadcast_to(np.int16(0), (len(rows), length))
+                self._put(behind, rows, behind.stream[rows, t.END_POSITION] + _LIMIT, zeros, SampleState.LOST)
 
     def _put(
         self,

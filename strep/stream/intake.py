@@ -132,7 +132,10 @@ def _apply_claims(packets: Packets, mode: NDArray[np.int64]) -> NDArray[np.bool_
 
 
 class Intake:
-    """Accounts for packets. `make_room(row, sequence)` must hand on what a source holds up to that sequence number."""
+    """Accounts for packets. `make_room(row, sequence)` must hand on what a source holds up to that sequence number.
+
+    failed: is told of an exception, while it is being handled, at a packet of a source.
+    """
 
     def __init__(
         self,
@@ -141,12 +144,14 @@ class Intake:
         playout_delay_ns: int,
         payload_types_of: Callable[[int], PayloadTypeMap],
         make_room: Callable[[int, int], None],
+        failed: Callable[[int, bytes], None],
     ) -> None:
         self._sources = sources
         self._fates = fates
         self._delay_ns = playout_delay_ns
         self._payload_types_of = payload_types_of
         self._make_room = make_room
+        self._failed = failed
 
     def columns(self, packets: Packets) -> list[Accepted]:
         """Account for packets of which each source occurs once; odd ones go through `packet`."""
@@ -246,6 +251,15 @@ class Intake:
 
     def packet(self, packets: Packets, n: int) -> int | None:
         """Account for one packet; give its unbounded sequence number, or None when it was refused."""
+        try:
+            return self._take(packets, n)
+        except Exception:
+            self._fates[Fate.REJECTED_FAULT] += 1
+            start, end = int(packets.rtp_start[n]), int(packets.payload_start[n] + packets.payload_length[n])
+            self._failed(int(packets.row[n]), packets.flat[start:end].tobytes())
+            return None
+
+    def _take(self, packets: Packets, n: int) -> int | None:
         row = int(packets.row[n])
         state = self._sources.state[row]
         assert state is not None
@@ -255,9 +269,9 @@ class Intake:
         start, length = self._unpack(row, packets, n, start, length)
         if fate is not Fate.REJECTED_SEQUENCE:
             self._measure(state, packets, n, newest=place == self._sources.intake[row, t.HIGHEST_SEQUENCE])
-        self._fates[fate] += 1
         if place is not None:
             self._lay(state, packets, n, place, start, length)
+        self._fates[fate] += 1
         return place
 
     def _count(self, row: int, arrival_ns: int, payload_bytes: int) -> None:

@@ -72,9 +72,16 @@ def _blocks(pieces: list[Piece]) -> list[AudioBlock]:
             sample_rate_hz=group[0].sample_rate_hz,
             slots=np.array([p.slot for p in group], np.int64),
             position=np.array([p.position for p in group], np.int64),
-            samples=group[0].samples[None, :] if len(group) == 1 else np.stack([p.samples for p in group]),
+            samples=_stacked([p.samples for p in group]),
             state=np.array([p.state for p in group], np.uint8),
             arrival_ns=np.array([p.arrival_ns for p in group], np.int64),
         )
         for _, group in sorted(waves.items(), key=lambda item: item[0][0])
     ]
+
+
+def _stacked(rows: list[NDArray[np.int16]]) -> NDArray[np.int16]:
+    """Make int16[n, m] of n rows; zeros that take no memory go on taking none."""
+    if all(row.strides == (0,) for row in rows):
+        return np.broadcast_to(rows[0][:1], (len(rows), len(rows[0])))
+    return rows[0][None, :] if len(rows) == 1 else np.stack(rows)

@@ -54,10 +54,20 @@ class Payloads:
         self._firsts.append(self.next_number)
         self.next_number += len(row)
 
-    def read(self, number: int, length: int) -> bytes:
-        """Give a payload of a chunk."""
+    @property
+    def oldest_number(self) -> int:
+        """Give the lowest number that is in a chunk still."""
+        return self._firsts[0] if self._firsts else self.next_number
+
+    def read(self, number: int, length: int, row: int, sequence: int) -> bytes | None:
+        """Give a payload of a chunk; None when it is gone, or not the one of that source and sequence number."""
+        if not self.oldest_number <= number < self.next_number:
+            return None
         chunk = self._chunks[bisect_right(self._firsts, number) - 1]
-        return chunk.payload[number - chunk.first, :length].tobytes()
+        k = number - chunk.first
+        if k >= len(chunk.row) or (chunk.row[k], chunk.sequence[k]) != (row, sequence):
+            return None
+        return chunk.payload[k, :length].tobytes()
 
     def gather(self, number: NDArray[np.int64], length: int) -> NDArray[np.uint8]:
         """Give payloads of chunks, all of one length, uint8[n, length]."""

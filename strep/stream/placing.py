@@ -17,8 +17,9 @@ from strep.audio.decoders import is_decodable, is_stateless, new_decoder, packet
 from strep.audio.formats import AudioFormat
 from strep.errors import WireError
 from strep.stream import table as t
-from strep.stream.clock import NS, TELL_ANCHOR_NS, is_believed, position_by_arrival
+from strep.stream.clock import NS, TELL_ANCHOR_NS, is_believed, latest_position, position_by_arrival
 from strep.stream.events import AnchorMoved, FormatChanged, Gap, SourceChanged
+from strep.stream.faults import Faults
 from strep.stream.intake import EVENT, NOISE, REDUNDANT
 from strep.stream.outbox import Outbox, Piece
 from strep.stream.placed import LAWS
@@ -49,7 +50,9 @@ class Placer:
         streams_state: list[StreamState | None],
         outbox: Outbox,
         playout_delay_ns: int,
+        faults: Faults,
     ) -> None:
+        self._faults = faults
         self._sources = sources
         self._streams = streams
         self._state = streams_state
@@ -62,6 +65,15 @@ class Placer:
         assert source is not None
         stream = self._state[source.slot]
         assert stream is not None
+        if stream.slot in self._faults:
+            return
+        try:
+            self._walk(row, target, source, stream)
+        except Exception:
+            _, payload = self._sources.read_sequence(row, target)
+            self._faults.note(stream.slot, stream.identity.call, payload)
+
+    def _walk(self, row: int, target: int, source: t.SourceState, stream: StreamState) -> None:
         release = self._sources.release[row]
         cursor = int(release[t.CURSOR])
         if target < cursor:
@@ -75,11 +87,11 @@ class Placer:
             packet = self._packet(row, *cells[cell].tolist())
             while source.runs and packet.sequence >= source.runs[0]:
                 cursor, source.missing = source.runs.popleft(), 0
-            source.missing += packet.sequence - cursor
+            self._miss(source, stream, cursor, packet.sequence)
             cursor = packet.sequence + 1
             source.released = True
             self._place(source, stream, packet)
-        source.missing += target + 1 - cursor
+        self._miss(source, stream, cursor, target + 1)
         release[t.CURSOR] = target + 1
 
     def _catch_up(self, stream: StreamState) -> None:
@@ -164,6 +176,7 @@ class Placer:
         stands_still = is_known and moved <= -max(stream.last_frame_samples, 1)
         if stands_still or (not is_known and since_ns <= 0):  # or the first of all, which no later one can move
             return position_by_arrival(since_ns, end + lost, stream.sample_rate_hz), False
+        is_known &= position <= latest_position(packet.arrival_ns - stream.start_ns, stream.sample_rate_hz)
         if is_known and is_believed(delay_ns, jumped=jumped):
             return position, True
         ahead_ns, overflows = self._least_delayed(source, packet, per_tick, stream.sample_rate_hz)
@@ -198,10 +211,10 @@ class Placer:
         """Give every sample between `start` and `stop` a cause: first the loss, then what was silence."""
         lost = 0
         if source.missing:
-            lost = min(stop - start, source.missing * stream.last_frame_samples or stop - start)
+            lost = min(stop - start, source.missing * stream.last_frame_samples)
         if lost:
             limit = CONCEAL_LIMIT_MS * stream.sample_rate_hz // 1000
-            history = self._history(source, stream, packet.sequence - source.missing - 1)
+            history = np.frombuffer(stream.history, np.int16)
             made_up = conceal(history, min(lost, limit), sample_rate_hz=stream.sample_rate_hz)
             state = SampleState.CONCEALED if lost <= limit else SampleState.LOST
             self._report_gap(stream, packet, start, lost, source.missing, state)
@@ -212,12 +225,16 @@ class Placer:
                 self._report_gap(stream, packet, start + lost, stop - start - lost, 0, stream.filling)
             self._emit_zeros(stream, start + lost, stop, stream.filling, packet.arrival_ns)
 
-    def _history(self, source: t.SourceState, stream: StreamState, sequence: int) -> NDArray[np.int16]:
-        """Give the received samples up to the packet `sequence`; the columns keep none, but the ring still has them."""
-        remembered = np.frombuffer(stream.history, np.int16)
-        if stream.format is None or not is_stateless(stream.format):
-            return remembered
-        assert stream.decoder is not None
+    def _miss(self, source: t.SourceState, stream: StreamState, begin: int, end: int) -> None:
+        """Take note that packets are missing, and of what was heard before them: the ring keeps it only for so long."""
+        if end > begin and not source.missing and source.row == stream.active_row:
+            self._recall(source, stream, begin - 1)
+        source.missing += end - begin
+
+    def _recall(self, source: t.SourceState, stream: StreamState, sequence: int) -> None:
+        """Take the samples up to the packet `sequence` from the ring, which has them where the columns keep none."""
+        if stream.format is None or stream.decoder is None or not is_stateless(stream.format):
+            return
         needed, frames = history_samples(stream.sample_rate_hz), list[NDArray[np.int16]]()
         for earlier in range(sequence, sequence - t.HISTORY_CELLS, -1):
             payload_type, payload = self._sources.read_sequence(source.row, earlier)
@@ -225,7 +242,8 @@ class Placer:
                 break
             frames.insert(0, stream.decoder.decode(payload))
             needed -= len(frames[0])
-        return np.concatenate(frames) if frames else remembered
+        if frames:
+            stream.history = np.concatenate(frames).tobytes()
 
     def _report_gap(
         self, stream: StreamState, packet: Packet, start: int, length: int, lost_packets: int, state: SampleState
@@ -234,10 +252,8 @@ class Placer:
         self._outbox.event(Gap(packet.arrival_ns, stream.slot, start, length, rate, lost_packets, state))
 
     def _emit_zeros(self, stream: StreamState, start: int, stop: int, state: SampleState, arrival_ns: int) -> None:
-        """Emit silence in pieces of at most a second, none of which takes memory."""
-        for position in range(start, stop, stream.sample_rate_hz):
-            zeros = np.broadcast_to(np.int16(0), min(stream.sample_rate_hz, stop - position))
-            self._emit(stream, position, zeros, state, arrival_ns)
+        """Emit silence in one piece, which takes no memory, however long it is."""
+        self._emit(stream, start, np.broadcast_to(np.int16(0), max(0, stop - start)), state, arrival_ns)
 
     def _emit(
         self, stream: StreamState, position: int, samples: NDArray[np.int16], state: SampleState, arrival_ns: int

@@ -90,7 +90,9 @@ class Sources:
         """Give payload type and payload of a packet by its sequence number; (-1, b"") when it is not there."""
         cell_sequence, _, _, length_and_type, number = self.cells[row * CELLS + sequence % CELLS].tolist()
         if cell_sequence == sequence and length_and_type != LATE_CELL and number != LOOSE:
-            return length_and_type >> TYPE_SHIFT, self.payloads.read(number, length_and_type & LENGTH_MASK)
+            payload = self.payloads.read(number, length_and_type & LENGTH_MASK, row, sequence)
+            if payload is not None:
+                return length_and_type >> TYPE_SHIFT, payload
         return self.payloads.read_loose(row, sequence) or (-1, b"")
 
     def lay_loose(self, row: int, sequence: int, payload_type: int, payload: bytes) -> None:

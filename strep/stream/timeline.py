@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from strep.stream import table as t
 from strep.stream.coded import Coded
 from strep.stream.due import Due, gather
+from strep.stream.faults import Faults
 from strep.stream.gaps import Gaps
 from strep.stream.intake import Accepted
 from strep.stream.outbox import Outbox
@@ -46,13 +47,15 @@ class Timeline:
         streams_state: list[StreamState | None],
         outbox: Outbox,
         playout_delay_ns: int,
+        faults: Faults,
         straight_path: StraightPath | None = None,
     ) -> None:
+        self._faults = faults
         self._sources, self._streams, self._outbox, self._state = sources, streams, outbox, streams_state
         self._straight_path = straight_path
         self._delay_ns = playout_delay_ns
         self._waiting: deque[list[Accepted]] = deque()  # by batch
-        self.placer = Placer(sources, streams, streams_state, outbox, playout_delay_ns)
+        self.placer = Placer(sources, streams, streams_state, outbox, playout_delay_ns, faults)
         self._coded = Coded(sources, streams, streams_state, outbox, self.placer)
         self._gaps = Gaps(sources, streams, streams_state, outbox, self.placer)
 
@@ -135,13 +138,16 @@ class Timeline:
         What goes on from the packet before, and then what is behind a plain loss, in turns: the one makes way for the
         other. What is neither is handed on one by one.
         """
-        if accepted.cells is None:
-            self._walk(accepted)
-            return
-        while len(accepted.row) >= SMALL:
+        try:
+            accepted = self._release_together(accepted)
+        except Exception:
+            self._faults.note_many("handing packets on")
+        self._walk(accepted)  # what the columns did hand on before they failed is done with
+
+    def _release_together(self, accepted: Accepted) -> Accepted:
+        """Hand on what is plain, many packets at a time; give what is left."""
+        while accepted.cells is not None and len(accepted.row) >= SMALL:
             left = self._release_straight(accepted)
-            if not len(left):
-                return
             accepted = accepted.select(left)
             if len(left) < SMALL:
                 break
@@ -151,7 +157,7 @@ class Timeline:
             if not taken.any():
                 break
             accepted = accepted.select(np.flatnonzero(~taken))
-        self._walk(accepted)
+        return accepted
 
     def _release_straight(self, accepted: Accepted) -> NDArray[np.int64]:
         """Hand on what goes on from the packet before; give which packets are left."""

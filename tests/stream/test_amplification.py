@@ -1,0 +1,98 @@
+"""A datagram makes no more of itself than its own length and the time since the last one allow."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strep.audio.block import SampleState
+from strep.audio.formats import parse_format
+from strep.engine import EngineConfig
+from strep.stream.clock import AHEAD_NS, AHEAD_PPM
+from tests.traffic import Sender, every, pcmu, play, run
+
+CONFIG = EngineConfig(max_streams=8, probation=False).with_payload_types({108: parse_format("L16/8000")})
+AHEAD = AHEAD_NS * 8000 // 10**9
+
+
+@pytest.mark.parametrize("payload_bytes", [160, 2000])
+@pytest.mark.parametrize("spacing_ms", [0, 1, 20])
+def test_jumps_in_sequence_and_time_alike_add_up_to_no_more_than_the_time_and_5_s(
+    payload_bytes: int, spacing_ms: int
+) -> None:
+    """300 packets, each 2,999 ahead of the one before and as far in time: 40 hours, if they were believed."""
+    packets = []
+    for n in range(300):
+        number = {"sequence_number": 2999 * n & 0xFFFF, "timestamp": 2999 * payload_bytes * n & 0xFFFF_FFFF}
+        packets.append(Sender().packet(samples=payload_bytes, **number))
+    outcome = play(every(packets, step_ms=spacing_ms), CONFIG)
+    elapsed = 300 * spacing_ms * 8
+    own = 300 * payload_bytes
+    assert outcome.report.length_samples <= elapsed + AHEAD + own
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-70_000, 70_000),
+            st.integers(-(1 << 31), 1 << 31),
+            st.sampled_from([0, 1, 20, 500]),
+            st.sampled_from([0, 1, 160, 1900]),
+            st.sampled_from([0, 0, 0, 8, 9, 108, 13]),
+        ),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_no_packets_make_more_than_the_time_their_bytes_and_5_s(steps) -> None:
+    number = timestamp = ms = payload = 0
+    arrivals = []
+    for step, ticks, pause_ms, length, payload_type in steps:
+        number, timestamp, ms, payload = number + step, timestamp + ticks, ms + pause_ms, payload + length
+        fields = {"sequence_number": number & 0xFFFF, "timestamp": timestamp & 0xFFFF_FFFF}
+        arrivals.append((ms, Sender().packet(payload=bytes(length), payload_type=payload_type, **fields)))
+    report = run(arrivals, CONFIG, portions=[5] * 20).report
+    seconds = report.length_samples / report.sample_rate_hz
+    concealed_s = 0.06 * len(steps)
+    assert seconds <= ms / 1000 * (1 + AHEAD_PPM / 1e6) + AHEAD_NS / 1e9 + 2 * payload / 8000 + concealed_s
+
+
+def test_a_pause_of_a_day_is_one_piece_that_takes_no_memory() -> None:
+    sender, other = Sender(), Sender(direction=1, seed=2)
+    before = sender.packets(10)
+    sender.timestamp += 24 * 3600 * 8000
+    after = sender.packets(10)
+    keeps_open = every(other.packets(24 * 60 * 2, ticks=30 * 8000), step_ms=30_000)
+    arrivals = sorted(every(before) + keeps_open + every(after, start_ms=24 * 3_600_000 + 200))
+    outcome = run(arrivals, CONFIG)
+    blocks = [block for block in outcome.blocks if block.samples.shape[1] == 24 * 3600 * 8000]
+    assert [(block.samples.strides[-1], block.state.tolist()) for block in blocks] == [(0, [SampleState.SILENCE])]
+    (slot,) = blocks[0].slots.tolist()
+    last = b"".join(data for _, _, _, data in outcome.pieces[slot][-10:])
+    assert last == pcmu(after).tobytes()
+
+
+def test_streams_that_pause_together_share_a_block_that_takes_no_memory() -> None:
+    senders = [Sender(leg=leg, seed=leg) for leg in (0, 1)]
+    arrivals = [(n * 20, sender.packet()) for n in range(10) for sender in senders]
+    for sender in senders:
+        sender.timestamp += 30 * 8000
+    arrivals += [(30_200 + n * 20, sender.packet()) for n in range(10) for sender in senders]
+    outcome = run(arrivals, CONFIG, portions=[1000], step_ms=None)
+    (block,) = [block for block in outcome.blocks if block.samples.shape[1] == 30 * 8000]
+    assert (block.samples.shape[0], block.samples.strides) == (2, (0, 0))
+    assert np.count_nonzero(block.samples[:, :10]) == 0
+
+
+def test_a_sender_whose_clock_runs_fast_for_a_day_keeps_its_place_over_a_loss() -> None:
+    """500 ppm fast: after 4 hours, its timestamps are 7 s ahead of the time since it began."""
+    sender, arrivals = Sender(), []
+    for minute in range(240):
+        start_ms = minute * 60_000
+        arrivals += every([sender.packet() for _ in range(3)], start_ms=start_ms)
+        sender.timestamp += 60 * 8004 - 480
+    packets = sender.packets(9)
+    arrivals += [arrival for n, arrival in enumerate(every(packets, start_ms=240 * 60_000)) if n != 4]
+    outcome = run(arrivals, CONFIG)
+    lost = [state for state in outcome.states() if state[0] is SampleState.CONCEALED]
+    assert lost == [(SampleState.CONCEALED, 160)]
