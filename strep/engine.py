@@ -55,6 +55,8 @@ _SECOND_NS = 1_000_000_000
 _PART_NS = 250_000_000
 #: A leg that has sent so few packets, and then nothing for so long, closes before the idle time-out.
 _SHORT_PACKETS, _SHORT_IDLE_NS = 5, 5_000_000_000
+#: Nothing is due before the next packet: further than any time that 64 bits hold.
+_FAR_S = 1 << 40
 #: Least delayed packets of this long tell how the sender's clock runs against ours.
 _WINDOW_S = 10
 #: The longest datagram that is looked at: what the receive slots hold. Audio packets end well below one MTU.
@@ -391,7 +393,7 @@ class Engine:
                 self._admission.pass_second(second * _SECOND_NS)
             self._second = max(second, self._second or 0)
         while self._second < second and self.open_streams:
-            self._second += 1
+            self._second = min(second, self._next_second())
             now_ns = self._second * _SECOND_NS
             self._timeline.advance(now_ns, exactly=True)
             if self._second % _WINDOW_S == 0:
@@ -399,6 +401,22 @@ class Engine:
             self._expire(now_ns)
             self._settle(now_ns)
         self._second = max(self._second, second)
+
+    def _next_second(self) -> int:
+        """Give the next whole second at which there is something to do, when nothing more is fed until then.
+
+        So it takes no time to pass the hours that a capture's clock may jump.
+        """
+        assert self._second is not None
+        if self._timeline.is_waiting or self._admission.is_waiting:
+            return self._second + 1
+        heard_ns = self._legs.heard_ns()
+        ends_ns = np.concatenate((heard_ns + self.config.idle_timeout_s * _SECOND_NS, heard_ns + _SHORT_IDLE_NS))
+        future_ns = ends_ns[ends_ns > self._second * _SECOND_NS]
+        seconds = [-(-int(future_ns.min()) // _SECOND_NS)] if len(future_ns) else []
+        if (self._streams.release[:, t.WINDOW_ANCHOR_NS] != t.NEVER).any():
+            seconds.append((self._second // _WINDOW_S + 1) * _WINDOW_S)
+        return min(seconds, default=self._second + _FAR_S)
 
     def _settle(self, now_ns: int) -> None:
         """Let admission do what it does at whole seconds."""

@@ -7,6 +7,7 @@ import contextlib
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 
 import numpy as np
@@ -104,6 +105,8 @@ class Receiver:
         self._strep_only = strep_only
         self._target, self._rx, self._tx = (_parsed(given) for given in (target, rx, tx))
         config = config or EngineConfig()
+        if allow:  # who is heard at all is trusted with this
+            config = replace(config, senders_may_move=True)
         engine = Engine(config.with_payload_types(payload_types or {}))
         self._listeners = Listeners()
         self.analysis = Analysis(plugins)

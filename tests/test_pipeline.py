@@ -122,14 +122,14 @@ def test_an_observer_is_nothing_to_go_on_for() -> None:
     observer = KeepingSink()
     pipeline = Pipeline(Engine(), [KeepingSink("event")], observers=[observer])
     with pytest.raises(SinkError):
-        feed(pipeline, Sender().packets(1))
+        feed(pipeline, Sender().packets(2))
     assert observer.outputs
 
 
 def test_an_observer_that_fails_disturbs_nobody() -> None:
     sink = KeepingSink()
     pipeline = Pipeline(Engine(), [sink], observers=[KeepingSink("event")])
-    feed(pipeline, Sender().packets(1))
+    feed(pipeline, Sender().packets(2))
     assert len(pipeline.failures) == 1
     with pytest.raises(SinkError):
         pipeline.close()
@@ -140,7 +140,7 @@ def test_the_listener_hears_what_the_last_sink_failed_at() -> None:
     heard = []
     pipeline = Pipeline(Engine(), [KeepingSink("event")], heard.append)
     with pytest.raises(SinkError):
-        feed(pipeline, Sender().packets(1))
+        feed(pipeline, Sender().packets(2))
     assert isinstance(heard[0], StreamOpened)
 
 
@@ -228,7 +228,7 @@ def test_whoever_the_engine_asks_may_end_a_call() -> None:
         return True
 
     sink = KeepingSink()
-    pipeline = Pipeline(Engine(EngineConfig(admits=admits)), [sink])
+    pipeline = Pipeline(Engine(EngineConfig(admits=admits, probation=False)), [sink])
     feed(pipeline, Sender().packets(3))
     feed(pipeline, Sender(leg=1, ssrc=2).packets(3), start_ms=60)
     pipeline.close()

@@ -526,7 +526,8 @@ async def test_datagrams_from_other_networks_are_counted_and_nothing_else(portab
         async with receiver_on(target, allow=allow, portable=portable) as receiver:
             (address,) = receiver.addresses
             host = "127.0.0.1" if address.host == "::" else address.host
-            await deliver(receiver, Sender().packets(10), sock=open_socket(UdpAddress(host, address.port)))
+            with closing(open_socket(UdpAddress(host, address.port))) as sock:
+                await deliver(receiver, Sender().packets(10), sock=sock)
         assert receiver.counts() | {expected: 10} == receiver.counts()
         assert receiver.received == sum(receiver.counts().values()) == 10
 

@@ -64,6 +64,14 @@ def record(
             help="How long a call may be silent before its recording ends; its file stays incomplete until then.",
         ),
     ] = ENGINE.idle_timeout_s,
+    max_calls: Annotated[
+        int,
+        typer.Option(
+            "--max-calls",
+            help="Call legs at one time, for each worker. Beyond that, those that sent next to nothing make way for "
+            "new ones; calls that are heard never do.",
+        ),
+    ] = ENGINE.max_calls,
     duration_s: Annotated[
         float | None, typer.Option("--duration", metavar="SECONDS", help="Stop after so long.", min=0)
     ] = None,
@@ -132,6 +140,7 @@ def record(
         tuple(pt or ()),
         playout_delay_ms,
         idle_timeout_s,
+        max_calls,
         None if allow is None else tuple(allow),
         strep_only,
         spool,

@@ -42,6 +42,7 @@ class RecorderOptions:
     pt: tuple[str, ...]
     playout_delay_ms: int
     idle_timeout_s: int
+    max_calls: int
     allow: tuple[str, ...] | None = None
     strep_only: bool = False
     spool: Path | None = None
@@ -67,6 +68,7 @@ class RecorderOptions:
             pt=tuple(document["pt"]),
             playout_delay_ms=document["playout_delay_ms"],
             idle_timeout_s=document["idle_timeout_s"],
+            max_calls=document["max_calls"],
             allow=document["allow"] and tuple(document["allow"]),
             strep_only=document["strep_only"],
             spool=document["spool"] and Path(document["spool"]),
@@ -97,7 +99,11 @@ class Recorder:
     ) -> None:
         told = payload_types(options.pt)
         compile_ahead()
-        config = EngineConfig(playout_delay_ms=options.playout_delay_ms, idle_timeout_s=options.idle_timeout_s)
+        config = EngineConfig(
+            playout_delay_ms=options.playout_delay_ms,
+            idle_timeout_s=options.idle_timeout_s,
+            max_calls=options.max_calls,
+        )
         self.sink = new_sink(options.out, options.layout, options.encoding, options.file_format)
         self.news = news or News()
         self.tally = Tally(self.sink, self.news)

@@ -43,6 +43,8 @@ samples of the stream at the `sample_rate_hz` beside it. What is not known is nu
                                   all its sources together; mean jitter is weighted by packets, and jitter is null
                                   where nobody knows the clock of a payload type that was heard
       sources[]                   strep.stream.events.SourceReport of every SSRC, with first_arrival and last_arrival
+      refused_senders             how many packets other addresses sent to this stream, by address (8 are named): none
+                                  of these packets is in the recording, see strep.stream.source_lock
       formats, source_changes, gaps, telephone_events
                                   {count, listed[]}; each has at_s, position, sample_rate_hz, and
         formats                   payload_type, format (null: unknown)
@@ -236,7 +238,7 @@ def _describe_report(report: StreamReport | None) -> Document:
     """Give the totals of a stream; all null before it has closed."""
     if report is None:
         names = "sample_rate_hz length_samples skew_ppm samples_by_state fates overlapped_samples start end packets"
-        names += " expected_packets lost_packets loss_percent mean_jitter_ms max_jitter_ms sources"
+        names += " expected_packets lost_packets loss_percent mean_jitter_ms max_jitter_ms sources refused_senders"
         return dict.fromkeys(names.split())
     packets = sum(source.packets for source in report.sources)
     expected = sum(source.expected for source in report.sources)
@@ -260,12 +262,14 @@ def _describe_report(report: StreamReport | None) -> Document:
         "mean_jitter_ms": round(jitter / jitter_packets, 3) if jitter_packets else None,
         "max_jitter_ms": max((source.max_jitter_ms or 0 for source in clocked), default=None),
         "sources": [_describe_source(source) for source in report.sources],
+        "refused_senders": dict(report.refused_senders),
     }
 
 
 def _describe_source(source: SourceReport) -> Document:
     document = {name: getattr(source, name) for name in _SOURCE_FIELDS}
     document["ssrc"] = ssrc_text(source.ssrc)
+    document["earlier_sources"] = list(source.earlier_sources)
     document["first_arrival"] = utc_text(document.pop("first_arrival_ns"))
     document["last_arrival"] = utc_text(document.pop("last_arrival_ns"))
     return document

@@ -93,6 +93,11 @@ class Admission:
         """Tell whether every source in the index is one that is taken."""
         return not any(self._left_out.values())
 
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether anything waits for the next whole second."""
+        return bool(len(self._probation) or self._short_of_slots or self._left_out[Fate.REJECTED_SOURCE])
+
     def senders_in_use(self) -> set[int]:
         """Give the numbers of all senders that anything here refers to."""
         rows = self._legs.index.rows()

@@ -11,9 +11,10 @@ it came than its timestamp says from there. The rules:
 3. Delay is judged by the least delayed packet of those that came within one playout delay, so that a network that
    stalled and then delivers everything at once is not mistaken for a sender that stood still. When more came at once
    than a source's ring holds, nobody can tell how long the network stalled: the timestamp that goes on is believed.
-4. No timestamp is believed that lies beyond the time since the stream began by more than AHEAD_NS (and AHEAD_PPM of
-   it, for a sender's clock that runs fast): whoever jumps ahead in sequence number and timestamp alike would else make
-   hours out of a few packets, as each jump moves the anchor that the next one is judged by.
+4. No timestamp opens a gap that ends more than AHEAD_NS beyond the time since the stream began (and AHEAD_PPM of it,
+   for a sender's clock that runs fast), or beyond what was received (and GAP_SHARE of it, for one that sends faster
+   than time goes by, as a capture is sent again): whoever jumps ahead in sequence number and timestamp alike would else
+   make hours out of a few packets, as each jump moves the anchor that the next one is judged by.
 5. Where arrival decides, a place within SNAP_NS of where the packets before it end, the lost ones included, is there.
 """
 
@@ -28,6 +29,8 @@ SNAP_NS = 30_000_000
 #: A network that delivers late what was made before the first packet came: 5 s is more than any that is still a call.
 AHEAD_NS = 5_000_000_000
 AHEAD_PPM = 1000
+#: An eighth: more loss than in any call that can be understood.
+GAP_SHARE = 8
 NS = 1_000_000_000
 
 
@@ -38,9 +41,10 @@ def is_believed(delay_ns: int, *, jumped: bool) -> bool:
     return delay_ns <= STALL_NS
 
 
-def latest_position(since_start_ns: int, sample_rate_hz: int) -> int:
-    """Give the sample position that no timestamp is believed beyond (rule 4)."""
-    return (since_start_ns + since_start_ns * AHEAD_PPM // 1_000_000 + AHEAD_NS) * sample_rate_hz // NS
+def latest_position(since_start_ns: int, received: int, sample_rate_hz: int) -> int:
+    """Give the sample position that no gap may end beyond (rule 4). received: samples of the stream so far."""
+    elapsed = since_start_ns * (1_000_000 + AHEAD_PPM) // 1_000_000 * sample_rate_hz // NS
+    return max(elapsed, received + received // GAP_SHARE) + AHEAD_NS * sample_rate_hz // NS
 
 
 def position_by_arrival(since_anchor_ns: int, end_position: int, sample_rate_hz: int) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from strep.audio.block import AudioBlock, SampleState
 from strep.audio.conceal import CONCEAL_LIMIT_MS, conceal_columns, history_samples
 from strep.stream import table as t
-from strep.stream.clock import NS, STALL_NS, TELL_ANCHOR_NS, latest_position
+from strep.stream.clock import NS, STALL_NS, TELL_ANCHOR_NS
 from strep.stream.due import rows_of
 from strep.stream.events import Gap
 from strep.stream.intake import Accepted
@@ -172,13 +172,13 @@ class Gaps:
 
     def _is_settled(self, behind: _Behind) -> NDArray[np.bool_]:
         """Tell where nothing is open from before the loss either, and the time allows for what was lost."""
-        columns = (behind.row, behind.slots, behind.position, behind.arrival_ns)
+        columns = (behind.row, behind.slots, behind.stream[:, t.END_POSITION], behind.lost, behind.arrival_ns)
         settled: list[bool] = []
-        for row, slot, position, arrival_ns in zip(*(column.tolist() for column in columns), strict=True):
+        for row, slot, end, lost, arrival_ns in zip(*(column.tolist() for column in columns), strict=True):
             source, stream = self._sources.state[row], self._state[slot]
             assert source is not None
             assert stream is not None
-            allowed = position <= latest_position(arrival_ns - stream.start_ns, _RATE_HZ)
+            allowed = end + lost <= stream.latest_position(arrival_ns, end)
             settled.append(allowed and not source.missing and not source.runs)
         return np.array(settled, np.bool_)
 

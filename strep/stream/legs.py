@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from strep.audio.formats import PayloadTypeMap
 from strep.stream import table as t
 from strep.stream.events import StreamIdentity, StreamOpened
@@ -119,6 +122,12 @@ class Legs:
         """Say when any of some streams was heard last."""
         rows = [row for state in states for row in state.rows]
         return int(self._sources.intake[rows, t.LATEST_ARRIVAL_NS].max())
+
+    def heard_ns(self) -> NDArray[np.int64]:
+        """Give when each source was heard last, int64[sources that are open]."""
+        heard_ns: NDArray[np.int64] = self._sources.intake[:, t.LATEST_ARRIVAL_NS]
+        open_ns: NDArray[np.int64] = heard_ns[heard_ns != 0]
+        return open_ns
 
     def has_room_for(self, stream: StreamState | None) -> bool:
         """Tell whether another source fits: into a stream, or, with None, into a new one."""

@@ -17,7 +17,7 @@ from strep.audio.decoders import is_decodable, is_stateless, new_decoder, packet
 from strep.audio.formats import AudioFormat
 from strep.errors import WireError
 from strep.stream import table as t
-from strep.stream.clock import NS, TELL_ANCHOR_NS, is_believed, latest_position, position_by_arrival
+from strep.stream.clock import NS, TELL_ANCHOR_NS, is_believed, position_by_arrival
 from strep.stream.events import AnchorMoved, FormatChanged, Gap, SourceChanged
 from strep.stream.faults import Faults
 from strep.stream.intake import EVENT, NOISE, REDUNDANT
@@ -176,7 +176,7 @@ class Placer:
         stands_still = is_known and moved <= -max(stream.last_frame_samples, 1)
         if stands_still or (not is_known and since_ns <= 0):  # or the first of all, which no later one can move
             return position_by_arrival(since_ns, end + lost, stream.sample_rate_hz), False
-        is_known &= position <= latest_position(packet.arrival_ns - stream.start_ns, stream.sample_rate_hz)
+        is_known &= position <= max(end, stream.latest_position(packet.arrival_ns, end))
         if is_known and is_believed(delay_ns, jumped=jumped):
             return position, True
         ahead_ns, overflows = self._least_delayed(source, packet, per_tick, stream.sample_rate_hz)

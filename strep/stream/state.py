@@ -9,6 +9,7 @@ from strep.audio.block import SampleState
 from strep.audio.conceal import history_samples
 from strep.audio.decoders import Decoder
 from strep.audio.formats import AudioFormat, PayloadTypeMap
+from strep.stream.clock import latest_position
 from strep.stream.digits import EventFolder
 from strep.stream.events import StreamIdentity
 from strep.stream.index import Key
@@ -71,6 +72,11 @@ class StreamState:
         self.refused_senders: dict[str, int] = {}  # packets of other addresses
         self.first_window: tuple[int, int] | None = None  # (anchor_ns, at_ns) of the first and last full interval
         self.last_window: tuple[int, int] | None = None
+
+    def latest_position(self, arrival_ns: int, end: int) -> int:
+        """Give the sample position that no gap may end beyond, at a time and with the stream's end where it is."""
+        received = end - sum(self.samples_by_state.values())
+        return latest_position(arrival_ns - self.start_ns, received, self.sample_rate_hz)
 
     def remember(self, samples: NDArray[np.int16]) -> None:
         """Keep the last received samples, as many as concealment looks at."""

@@ -263,7 +263,7 @@ def test_a_call_that_hangs_is_given_up(way, tmp_path, undisturbed, caplog):
 @pytest.mark.parametrize("way", [Way.INLINE, Way.THREAD])
 def test_a_plugin_that_tells_without_end_is_cut_short(way, tmp_path, monkeypatch):
     monkeypatch.setattr("strep.analysis.driver.MOST_FINDINGS", 100)
-    _, counts, _ = record(tmp_path, [PluginRun(TellsTooMuch, way=way, deadline_ms=1000)], live=False, packets=1)
+    _, counts, _ = record(tmp_path, [PluginRun(TellsTooMuch, way=way, deadline_ms=1000)], live=False, packets=2)
     assert counts["tells"].missed_findings >= 1
     assert counts["tells"].findings >= 100
 

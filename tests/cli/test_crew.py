@@ -42,13 +42,14 @@ LOOPBACK = "udp:127.0.0.1:0"
 
 
 def options_of(out):
-    return RecorderOptions(out, Layout.STEREO, Encoding.PCM16, FileFormat.WAV, ("98=opus/48000/2",), 100, 60)
+    return RecorderOptions(out, Layout.STEREO, Encoding.PCM16, FileFormat.WAV, ("98=opus/48000/2",), 100, 60, 20_000)
 
 
-def send(datagrams, address):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+def send(datagrams, address, sock=None):
+    """Send from one port, a new one each time unless there is a socket: a leg belongs to the port it came from."""
+    with contextlib.nullcontext(sock) if sock else socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for datagram in datagrams:
-            sock.sendto(datagram, (address.host, address.port))
+            sender.sendto(datagram, (address.host, address.port))
 
 
 def wait_until(condition):
@@ -129,14 +130,17 @@ async def test_a_killed_worker_is_replaced_loses_nothing_that_comes_after_and_di
     options, said = options_of(tmp_path / "calls"), []
     lasting, struck, plain = legs_of(0, 2), legs_of(1, 2), Leg(5000, strep=False)
     first_files = {leg.name: options.out / f"{leg.name}.wav" for leg in struck}
-    with bind_crew(options, 2, LOOPBACK, LOOPBACK, LOOPBACK, RECEIVE_BUFFER_BYTES) as crew:
+    with (
+        bind_crew(options, 2, LOOPBACK, LOOPBACK, LOOPBACK, RECEIVE_BUFFER_BYTES) as crew,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as platform,
+    ):
         addresses = [bound.address for bound in crew.inputs[0].values()]
         recording = asyncio.create_task(record_in_workers(crew, None, report=said.append))
         await until(lambda: bool(said))
         workers = workers_of(os.getpid())
         assert set(workers) == {0, 1}
 
-        send(interleave(*(stream for leg in lasting + struck for stream in leg.first)), addresses[0])
+        send(interleave(*(stream for leg in lasting + struck for stream in leg.first)), addresses[0], platform)
         for direction in (0, 1):
             send(plain.whole[direction], addresses[1 + direction])
         # What a worker did since its last report is lost with it.
@@ -144,7 +148,7 @@ async def test_a_killed_worker_is_replaced_loses_nothing_that_comes_after_and_di
         await until(lambda: all(has_frames(path, 160 * HALF) for path in first_files.values()))
         os.kill(workers[1], signal.SIGKILL)
         await until(lambda: not is_running(workers[1]))
-        send(interleave(*(stream for leg in lasting + struck for stream in leg.second)), addresses[0])
+        send(interleave(*(stream for leg in lasting + struck for stream in leg.second)), addresses[0], platform)
         await until(lambda: all((options.out / f"{leg.name}-2.wav").exists() for leg in struck))
         successors = workers_of(os.getpid())
         os.kill(os.getpid(), signal.SIGINT)

@@ -11,7 +11,7 @@ from strep.net.capture.description import SpoolDescription
 from strep.net.endpoints import EndpointTable
 from strep.net.spool import Spool
 from strep.wire.batch import DatagramBatch
-from tests.peers.media import PROGRAM_S
+from tests.live import BOUND_S
 from tests.traffic import START_NS
 
 pytestmark = pytest.mark.peer
@@ -22,7 +22,7 @@ def read(path: Path) -> tuple[int, list[list[str]], str]:
     fields = [option for field in FIELDS for option in ("-e", field)]
     checks = ["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"]
     command = ["tshark", "-r", str(path), *checks, "-T", "fields", *fields]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PROGRAM_S, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=BOUND_S, check=False)
     return done.returncode, [line.split("\t") for line in done.stdout.splitlines()], done.stderr
 
 

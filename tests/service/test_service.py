@@ -275,6 +275,7 @@ async def test_no_more_calls_are_forked_than_the_limit_says(tmp_path):
         await stage.told("call.forked", 2)
         await stage.told("call.fork_failed")
         assert sum(call.is_forked for call in calls) == 2
+        await stage.told("stream.opened", 4)
         next(call for call in calls if call.is_forked).hang_up()
         await stage.told("recording.finished")
         another = stage.call()

@@ -130,6 +130,7 @@ def test_all_of_a_stream_report_is_told() -> None:
         "loss_percent": 2.0,
         "mean_jitter_ms": 1.5,
         "max_jitter_ms": 2.5,
+        "refused_senders": {"198.51.100.7:9": 3},
     }
     assert expected.items() <= document.items()
     source = document["sources"][0]
@@ -139,7 +140,7 @@ def test_all_of_a_stream_report_is_told() -> None:
     assert set(source) == {
         "ssrc", "payload_types", "source", "destination", "packets", "payload_bytes", "expected", "lost", "duplicates",
         "late", "reordered", "rejected", "undecoded", "mean_jitter_ms", "max_jitter_ms", "max_delta_ms", "restarts",
-        "false_header_claims", "first_arrival", "last_arrival",
+        "false_header_claims", "first_arrival", "last_arrival", "earlier_sources",
     }  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def closed(
 ) -> StreamClosed:
     report = StreamReport(
         identity(call, direction), T0 + anchor_ns, T0, T0 + at_ns, length, rate_hz, skew_ppm,
-        {"received": length}, {"accepted": 49, "duplicate": 1}, 3, [source_report()],
+        {"received": length}, {"accepted": 49, "duplicate": 1}, 3, [source_report()], {"198.51.100.7:9": 3},
     )  # fmt: skip
     return StreamClosed(T0 + at_ns, slot, CloseReason.ENDED, report)
 
