@@ -36,7 +36,7 @@ from strep.stream.events import CloseReason, StreamClosed, StreamIdentity, Strea
 from strep.stream.faults import Faults
 from strep.stream.index import UNKNOWN, KeyIndex
 from strep.stream.intake import Intake, Packets
-from strep.stream.keys import PacketKeys
+from strep.stream.keys import PacketKeys, sender_of
 from strep.stream.legs import Legs
 from strep.stream.outbox import Outbox, Output
 from strep.stream.probation import HeldPacket
@@ -334,7 +334,7 @@ class Engine:
     def _take_held(self, held: list[HeldPacket]) -> None:
         """Take packets that were held back; their sources are known by now."""
         if held:
-            arrival_ns, senders = [packet.new.arrival_ns for packet in held], [packet.new.sender for packet in held]
+            arrival_ns, senders = [packet.arrival_ns for packet in held], [sender_of(packet.key) for packet in held]
             datagrams = [packet.datagram for packet in held]
             self._take_columns(DatagramBatch.from_datagrams(datagrams, arrival_ns, senders, self._endpoints))
 

@@ -19,7 +19,7 @@ strep.stream.shedding): for rules 1 and 3 until the refusal ends, for the others
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from strep.stream import table as t
 from strep.stream.allowance import Allowance
 from strep.stream.events import StreamIdentity
-from strep.stream.index import UNKNOWN, Key
-from strep.stream.keys import SENDER_SHIFT, identity_of, leg_key, stream_key
+from strep.stream.index import KEY_WORDS, UNKNOWN, Key
+from strep.stream.keys import SENDER_SHIFT, identity_of, leg_key, sender_of, stream_key
 from strep.stream.legs import Legs, NewSource
 from strep.stream.ownership import Ownership
 from strep.stream.probation import HeldPacket, Probation
@@ -40,6 +40,7 @@ from strep.wire.batch import DatagramBatch, Endpoint
 from strep.wire.fate import Fate
 from strep.wire.headers import Headers
 
+KEY_BYTES = 8 * KEY_WORDS
 #: Legs a host may begin at once and a second: a platform's media server may hand over all its calls at one time, and
 #: 500 a second for calls of 3 minutes would be 90,000 calls.
 LEGS_AT_ONCE, LEGS_A_SECOND = 20_000, 500
@@ -145,15 +146,20 @@ class Admission:
 
         Gives what was held back of those that begin, to be taken first.
         """
-        unknown = np.flatnonzero(source == UNKNOWN).tolist()
+        unknown = np.flatnonzero(source == UNKNOWN)
         if self._rules.admits:
             self._forget(self._left_out[Fate.REJECTED_LEG].make_room(len(unknown)))
+        at, raw = rows[unknown], keys[unknown].tobytes()
+        columns = unknown, at, headers.sequence_number[at], headers.timestamp[at], batch.arrival_ns[at]
         added: dict[Key, int] = {}
         released: list[HeldPacket] = []
-        for n in unknown:
-            key = keys[n].tobytes()
+        decisions = zip(*(column.tolist() for column in columns), strict=True)
+        for k, (n, row, sequence_number, timestamp, arrival_ns) in enumerate(decisions):
+            key = raw[k * KEY_BYTES : (k + 1) * KEY_BYTES]
             if key not in added:
-                released += self._decide(_packet(batch, headers, int(rows[n]), key), added)
+                rtp = sequence_number, timestamp, arrival_ns, batch.datagram(row)
+                packet = HeldPacket(key, *rtp, Fate.REJECTED_PROBATION)
+                released += self._decide(packet, batch.endpoints, added)
             source[n] = added.get(key, UNKNOWN)
         self._legs.index.add(list(added), list(added.values()))
         return sorted(released, key=_arrival_ns)
@@ -170,78 +176,75 @@ class Admission:
             released += self._release(key)
         return sorted(released, key=_arrival_ns), making_way
 
-    def _decide(self, packet: HeldPacket, added: dict[Key, int]) -> list[HeldPacket]:
+    def _decide(self, packet: HeldPacket, endpoints: Sequence[Endpoint], added: dict[Key, int]) -> list[HeldPacket]:
         """Begin the source of a packet, leave it out, or hold the packet; the first two add to the sources' rows.
 
         Gives what was held back of its leg when that begins.
         """
-        new = packet.new
-        leg = self._legs.of_call(new.identity.call)
-        fate = self._of_open_leg(packet, leg) if leg else self._of_new_leg(packet)
+        key = packet.key
+        leg = self._legs.of_leg(leg_key(key))
+        endpoint = endpoints[sender_of(key)]
+        fate = self._of_open_leg(packet, endpoint, leg) if leg else self._of_new_leg(packet, endpoint)
         if fate is None:
-            held = self._release(new.key)
-            for source in dict.fromkeys(other.new.key for other in held):
-                first = next(other.new for other in held if other.new.key == source)
-                self._begin(first, added)
-            self._begin(new, added)
+            held = self._release(key)
+            for one in (*held, packet):
+                if one.key not in added and self._legs.has_room_for(self._legs.by_key(stream_key(one.key))):
+                    added[one.key] = self._legs.open(NewSource(one.key, endpoint, one.arrival_ns))
             return held
         if fate in self._left_out:
-            self._fates[fate] += len(self._release(new.key))
-            self._leave_out(new, fate, added)
+            self._fates[fate] += len(self._release(key))
+            self._leave_out(packet, endpoint, fate, added)
         else:
             self._fates[fate] += 1
-            self._probation.hold(packet._replace(fate=fate))
+            self._probation.hold(packet if fate is packet.fate else packet._replace(fate=fate))
         return []
 
-    def _of_open_leg(self, packet: HeldPacket, leg: list[StreamState]) -> Fate | None:
+    def _of_open_leg(self, packet: HeldPacket, endpoint: Endpoint, leg: Sequence[StreamState]) -> Fate | None:
         """Give what becomes of a source that sends to an open leg; None: it begins."""
-        stream = self._legs.by_key(stream_key(packet.new.key))
-        verdict = self._ownership.judge(packet, stream, leg)
+        stream = self._legs.by_key(stream_key(packet.key))
+        verdict = self._ownership.judge(packet, endpoint, stream, leg)
         if verdict is Verdict.REFUSED:
             return Fate.REJECTED_SOURCE
         if verdict is Verdict.LATER:
             return Fate.REJECTED_PROBATION
         return None if self._legs.has_room_for(stream) else Fate.OVER_LIMIT_STREAMS
 
-    def _of_new_leg(self, packet: HeldPacket) -> Fate | None:
+    def _of_new_leg(self, packet: HeldPacket, endpoint: Endpoint) -> Fate | None:
         """Give what becomes of a source whose leg is not open; None: it begins."""
-        new, rules = packet.new, self._rules
-        if new.key in self._left_out[Fate.REJECTED_LEG]:
+        key, leg, rules = packet.key, leg_key(packet.key), self._rules
+        if leg in self._left_out[Fate.REJECTED_LEG]:
             return Fate.REJECTED_LEG
-        if new.key in self._left_out[Fate.OVER_LIMIT_LOAD] or not self.takes_new:
+        if leg in self._left_out[Fate.OVER_LIMIT_LOAD] or not self.takes_new:
             return Fate.OVER_LIMIT_LOAD
-        if rules.probation and not self._probation.is_proven(new.key, packet.sequence_number):
+        if rules.probation and not self._probation.is_proven(key, packet.sequence_number):
             return Fate.REJECTED_PROBATION
-        if rules.admits and not rules.admits(new.identity, new.endpoint):
+        if rules.admits and not rules.admits(identity_of(key, endpoint), endpoint):
             return Fate.REJECTED_LEG
         if self._legs.open_calls >= rules.max_calls or not self._legs.has_room_for(None):
-            self._short_of_slots.add(leg_key(new.key))
+            self._short_of_slots.add(leg)
             return Fate.OVER_LIMIT_CALLS if self._legs.has_room_for(None) else Fate.OVER_LIMIT_STREAMS
-        return None if self._keeps_pace(new) else Fate.OVER_LIMIT_RATE
+        return None if self._keeps_pace(host_of(endpoint.source), packet.arrival_ns) else Fate.OVER_LIMIT_RATE
 
-    def _keeps_pace(self, new: NewSource) -> bool:
-        host = host_of(new.endpoint.source)
+    def _keeps_pace(self, host: str, now_ns: int) -> bool:
+        """Tell whether a host may begin another leg now, and count it."""
         pace = self._pace.setdefault(host, Allowance(LEGS_A_SECOND, LEGS_AT_ONCE))
         self._pace.move_to_end(host)
         if len(self._pace) > _MOST_HOSTS:
             self._pace.popitem(last=False)
-        pace.refill(new.arrival_ns)
+        pace.refill(now_ns)
         return pace.use()
 
-    def _begin(self, new: NewSource, added: dict[Key, int]) -> None:
-        if new.key not in added and self._legs.has_room_for(self._legs.by_key(stream_key(new.key))):
-            added[new.key] = self._legs.open(new)
-
-    def _leave_out(self, new: NewSource, fate: Fate, added: dict[Key, int]) -> None:
+    def _leave_out(self, packet: HeldPacket, endpoint: Endpoint, fate: Fate, added: dict[Key, int]) -> None:
         """Leave a source out; where there is no room to remember it, count its packet."""
-        row = self._add(new.key, fate)
+        key = packet.key
+        row = self._add(key, fate)
         if row is None:
             self._fates[fate] += 1
             return
-        added[new.key] = row
+        added[key] = row
         if fate is Fate.REJECTED_SOURCE:
-            leg = self._legs.of_call(new.identity.call)
-            self._ownership.remember_refused(row, self._legs.by_key(stream_key(new.key)) or leg[0], new.endpoint.source)
+            stream = self._legs.by_key(stream_key(key)) or self._legs.of_leg(leg_key(key))[0]
+            self._ownership.remember_refused(row, stream, endpoint.source)
 
     def _release(self, key: Key) -> list[HeldPacket]:
         """Give what was held back of a source's leg and sender; it will be counted anew."""
@@ -260,14 +263,5 @@ class Admission:
         self._legs.index.remove(rows)
 
 
-def _packet(batch: DatagramBatch, headers: Headers, n: int, key: Key) -> HeldPacket:
-    """Give what is to be decided on."""
-    endpoint = batch.endpoints[int(batch.source[n])]
-    identity = identity_of(headers, n, endpoint)
-    new = NewSource(key, identity, int(headers.ssrc[n]), endpoint, int(batch.arrival_ns[n]))
-    sequence_number, timestamp = int(headers.sequence_number[n]), int(headers.timestamp[n])
-    return HeldPacket(new, sequence_number, timestamp, batch.datagram(n), Fate.REJECTED_PROBATION)
-
-
 def _arrival_ns(packet: HeldPacket) -> int:
-    return packet.new.arrival_ns
+    return packet.arrival_ns

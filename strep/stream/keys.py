@@ -26,7 +26,7 @@ SSRC_BITS = 32
 PLAIN = 1 << 34
 SENDER_SHIFT = 35
 #: Of the byte above the SSRC.
-_STREAM_BITS, _LEG_BITS = 0b111, 0b110
+_STREAM_BITS, _LEG_BITS, _PLAIN_BIT = 0b111, 0b110, 0b100
 _IDENTITY_BYTES = 16
 _ABOVE_SSRC = _IDENTITY_BYTES + SSRC_BITS // 8
 
@@ -109,10 +109,14 @@ def sender_of(key: Key) -> int:
     return int.from_bytes(key[_IDENTITY_BYTES:], sys.byteorder) >> SENDER_SHIFT
 
 
-def identity_of(headers: Headers, n: int, endpoint: Endpoint) -> StreamIdentity:
-    """Give the identity of the stream that the n-th packet belongs to."""
-    if not headers.strep[n]:
+def identity_of(key: Key, endpoint: Endpoint) -> StreamIdentity:
+    """Give the identity of the stream that a source's key belongs to; plain RTP is named by its endpoint."""
+    bits = key[_ABOVE_SSRC]
+    if bits & _PLAIN_BIT:
         return StreamIdentity(None, Leg.A, Direction(endpoint.direction), endpoint.conversation)
-    leg_direction = int(headers.leg_direction[n])
-    call_leg_id = uuid.UUID(bytes=headers.id_words[n].tobytes())
-    return StreamIdentity(call_leg_id, Leg(leg_direction >> 1), Direction(leg_direction & 1))
+    return StreamIdentity(uuid.UUID(bytes=key[:_IDENTITY_BYTES]), Leg(bits >> 1 & 1), Direction(bits & 1))
+
+
+def ssrc_of(key: Key) -> int:
+    """Give a source's SSRC."""
+    return int.from_bytes(key[_IDENTITY_BYTES:_ABOVE_SSRC], sys.byteorder)

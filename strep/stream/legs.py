@@ -12,7 +12,7 @@ from strep.audio.formats import PayloadTypeMap
 from strep.stream import table as t
 from strep.stream.events import StreamIdentity, StreamOpened
 from strep.stream.index import Key, KeyIndex
-from strep.stream.keys import sender_of, stream_key
+from strep.stream.keys import identity_of, sender_of, ssrc_of, stream_key
 from strep.stream.outbox import Outbox
 from strep.stream.source_lock import host_of
 from strep.stream.state import StreamState
@@ -23,18 +23,11 @@ MAX_SOURCES_PER_STREAM = 64
 
 
 class NewSource(NamedTuple):
-    """What is known of a source when it begins: its key, whose it is, and when and from where its first packet came."""
+    """A source that begins: its key, which says whose it is, and when and from where its first packet came."""
 
     key: Key
-    identity: StreamIdentity
-    ssrc: int
     endpoint: Endpoint
     arrival_ns: int
-
-    @property
-    def sender(self) -> int:
-        """Give the number of its sender."""
-        return sender_of(self.key)
 
 
 class Legs:
@@ -55,7 +48,8 @@ class Legs:
         self.state: list[StreamState | None] = [None] * count
         self._free = list(range(count - 1, -1, -1))
         self._by_key: dict[bytes, StreamState] = {}  # by strep.stream.keys.stream_key
-        self._calls: dict[str, list[StreamState]] = {}
+        self._legs: dict[bytes, list[StreamState]] = {}  # by strep.stream.keys.leg_key
+        self._leg_of_call: dict[str, bytes] = {}
 
     @property
     def open_streams(self) -> int:
@@ -65,7 +59,7 @@ class Legs:
     @property
     def open_calls(self) -> int:
         """Count the legs that are open."""
-        return len(self._calls)
+        return len(self._legs)
 
     def streams(self) -> list[StreamState]:
         """Give the streams that are open."""
@@ -73,7 +67,11 @@ class Legs:
 
     def of_call(self, call: str) -> list[StreamState]:
         """Give the open streams of a leg, by its StreamIdentity.call."""
-        return list(self._calls.get(call, ()))
+        return list(self.of_leg(self._leg_of_call.get(call, b"")))
+
+    def of_leg(self, leg: bytes) -> Sequence[StreamState]:
+        """Give the open streams of a leg, by strep.stream.keys.leg_key."""
+        return self._legs.get(leg, ())
 
     def by_key(self, key: bytes) -> StreamState | None:
         """Give an open stream, by strep.stream.keys.stream_key."""
@@ -91,7 +89,7 @@ class Legs:
 
     def youngest(self, calls: int) -> list[StreamState]:
         """Give the streams of so many legs, those that were opened last."""
-        return [state for call in list(self._calls)[-calls:] for state in self._calls[call]]
+        return [state for leg in list(self._legs)[-calls:] for state in self._legs[leg]]
 
     def silent_since(self, heard_before_ns: int, most_packets: int | None = None) -> list[StreamState]:
         """Give the streams of the legs of which no direction was heard after a time.
@@ -100,23 +98,22 @@ class Legs:
         """
         quiet = self._sources.silent_since(heard_before_ns)
         slots = self._sources.release[quiet, t.STREAM].tolist()
-        calls = dict.fromkeys(state.identity.call for slot in slots if (state := self.state[slot]))
+        legs = dict.fromkeys(state.leg for slot in slots if (state := self.state[slot]))
         silent = set(quiet.tolist())
         return [
             state
-            for call in calls
-            if all(row in silent for state in self._calls[call] for row in state.rows)
-            and (most_packets is None or self._packets(self._calls[call]) <= most_packets)
-            for state in self._calls[call]
+            for leg in legs
+            if all(row in silent for state in self._legs[leg] for row in state.rows)
+            and (most_packets is None or self._packets(self._legs[leg]) <= most_packets)
+            for state in self._legs[leg]
         ]
 
     def least_heard(self, heard_before_ns: int, most_packets: int, calls: int) -> list[StreamState]:
         """Give the streams of so many silent legs: of those that have sent so few in all, the ones that sent least."""
-        silent: dict[str, int] = {}
-        for state in self.silent_since(heard_before_ns, most_packets):
-            silent.setdefault(state.identity.call, self._packets(self._calls[state.identity.call]))
-        chosen = sorted(silent, key=silent.__getitem__)[:calls]
-        return [state for call in chosen for state in self._calls[call]]
+        silent = {state.leg for state in self.silent_since(heard_before_ns, most_packets)}
+        in_order = [leg for leg in self._legs if leg in silent]
+        chosen = sorted(in_order, key=lambda leg: self._packets(self._legs[leg]))[:calls]
+        return [state for leg in chosen for state in self._legs[leg]]
 
     def last_heard_ns(self, states: Sequence[StreamState]) -> int:
         """Say when any of some streams was heard last."""
@@ -141,7 +138,7 @@ class Legs:
         row = self._sources.take()
         assert row is not None
         stream.rows.append(row)
-        self._sources.state[row] = t.SourceState(row, stream.slot, new.ssrc, new.sender, new.arrival_ns)
+        self._sources.state[row] = t.SourceState(row, stream.slot, ssrc_of(new.key), sender_of(new.key), new.arrival_ns)
         self._sources.intake[row, t.STRAIGHT_PAYLOAD_TYPE] = -1
         self._sources.intake[row, t.LATEST_ARRIVAL_NS] = new.arrival_ns
         self._sources.release[row, t.STREAM] = stream.slot
@@ -151,10 +148,10 @@ class Legs:
         """Let go of streams, whose slots and rows may serve again."""
         rows = [row for state in states for row in state.rows]
         for state in states:
-            streams = self._calls[state.identity.call]
+            streams = self._legs[state.leg]
             streams.remove(state)
             if not streams:
-                del self._calls[state.identity.call]
+                del self._legs[state.leg], self._leg_of_call[state.identity.call]
             del self._by_key[state.key]
             self.state[state.slot] = None
             self._free.append(state.slot)
@@ -167,17 +164,17 @@ class Legs:
         return int(self._sources.intake[rows, t.PACKETS].sum())
 
     def _open_stream(self, new: NewSource) -> StreamState:
-        slot, identity, endpoint = self._free.pop(), new.identity, new.endpoint
-        key = stream_key(new.key)
-        state = StreamState(slot, key, identity, self._payload_types_of(identity, endpoint), new.arrival_ns)
-        state.owner, state.owner_host = new.sender, host_of(endpoint.source)
+        slot, endpoint, identity = self._free.pop(), new.endpoint, identity_of(new.key, new.endpoint)
+        state = StreamState(slot, new.key, identity, self._payload_types_of(identity, endpoint), new.arrival_ns)
+        state.owner, state.owner_host = sender_of(new.key), host_of(endpoint.source)
         columns = self._streams.release[slot]
         columns[:] = 0
         columns[[t.ANCHOR_NS, t.PUBLISHED_ANCHOR_NS]] = new.arrival_ns
         columns[t.WINDOW_ANCHOR_NS] = t.NEVER
         columns[[t.COLUMNAR_TYPE, t.ACTIVE_ROW]] = -1
-        self.state[slot] = self._by_key[key] = state
-        self._calls.setdefault(identity.call, []).append(state)
-        opened = StreamOpened(new.arrival_ns, slot, identity, new.ssrc, endpoint.source, endpoint.destination)
-        self._outbox.event(opened)
+        self.state[slot] = self._by_key[state.key] = state
+        self._legs.setdefault(state.leg, []).append(state)
+        self._leg_of_call[identity.call] = state.leg
+        ssrc = ssrc_of(new.key)
+        self._outbox.event(StreamOpened(new.arrival_ns, slot, identity, ssrc, endpoint.source, endpoint.destination))
         return state

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from strep.stream import table as t
 from strep.stream.index import Key
+from strep.stream.keys import sender_of, ssrc_of
 from strep.stream.legs import Legs, NewSource
 from strep.stream.probation import HeldPacket
 from strep.stream.sequence import extend_sequence, extend_timestamp
 from strep.stream.source_lock import HOST_SILENT_NS, Verdict, goes_on, host_of, was_left
 from strep.stream.state import StreamState
+from strep.wire.batch import Endpoint
 
 #: Other senders that a stream's report names; all others are one.
 MOST_NAMED = 8
@@ -25,7 +27,7 @@ class Ownership:
 
     def __init__(self, legs: Legs, sources: t.Sources, *, senders_may_move: bool) -> None:
         self._legs, self._sources, self._may_move = legs, sources, senders_may_move
-        self._waiting: dict[bytes, NewSource] = {}  # who is to have a stream, by its key
+        self._waiting: dict[bytes, NewSource] = {}  # who is to have a stream, by the stream's key
         self._refused: dict[int, tuple[StreamState, str]] = {}  # by the row that it is left out under
 
     def senders(self) -> set[int]:
@@ -34,30 +36,31 @@ class Ownership:
         reported = {
             number for source in self._sources.state if source for number in (source.sender, *source.moved_from)
         }
-        return owners | reported | {new.sender for new in self._waiting.values()}
+        return owners | reported | {sender_of(new.key) for new in self._waiting.values()}
 
-    def judge(self, packet: HeldPacket, stream: StreamState | None, leg: Sequence[StreamState]) -> Verdict:
+    def judge(
+        self, packet: HeldPacket, endpoint: Endpoint, stream: StreamState | None, leg: Sequence[StreamState]
+    ) -> Verdict:
         """Say whether a source may send to a leg that is open, by a packet of it."""
-        new = packet.new
-        host = host_of(new.endpoint.source)
-        leg_silent_ns = new.arrival_ns - self._legs.last_heard_ns(leg)
+        host, sender = host_of(endpoint.source), sender_of(packet.key)
+        if stream is not None and stream.owner == sender:
+            return Verdict.ADMITTED
+        leg_silent_ns = packet.arrival_ns - self._legs.last_heard_ns(leg)
         if stream is None:
-            told = new.identity.call_leg_id is None  # a port that is one direction of one call: the caller said so
+            told = leg[0].identity.call_leg_id is None  # a port that is one direction of one call: the caller said so
             known = told or self._may_move or any(state.owner_host == host for state in leg)
             return Verdict.ADMITTED if known or leg_silent_ns >= HOST_SILENT_NS else Verdict.REFUSED
-        if stream.owner == new.sender:
-            return Verdict.ADMITTED
         waiting = self._waiting.get(stream.key)
-        if new.sender in stream.earlier_owners:
-            self._waiting[stream.key] = waiting if waiting and waiting.key == new.key else new
+        if waiting is not None and waiting.key == packet.key:
             return Verdict.LATER
-        if waiting is not None:
-            return Verdict.LATER if waiting.key == new.key else Verdict.REFUSED
-        stream_silent_ns = new.arrival_ns - self._legs.last_heard_ns([stream])
-        left = was_left(host, stream.owner_host, stream_silent_ns, leg_silent_ns)
-        if not left and not self._goes_on(packet, stream):
-            return Verdict.REFUSED
-        self._waiting[stream.key] = new
+        if sender not in stream.earlier_owners:
+            if waiting is not None:
+                return Verdict.REFUSED
+            stream_silent_ns = packet.arrival_ns - self._legs.last_heard_ns([stream])
+            left = was_left(host, stream.owner_host, stream_silent_ns, leg_silent_ns)
+            if not left and not self._goes_on(packet, stream):
+                return Verdict.REFUSED
+        self._waiting[stream.key] = NewSource(packet.key, endpoint, packet.arrival_ns)
         return Verdict.LATER
 
     def change_owners(self, is_proven: Callable[[Key], bool]) -> list[Key]:
@@ -68,8 +71,8 @@ class Ownership:
             stream = self._legs.by_key(key)
             if stream is None or not is_proven(new.key):
                 continue
-            is_owners = new.sender in stream.earlier_owners
-            if is_owners or self._legs.last_heard_ns([stream]) <= new.arrival_ns:
+            was_owner = sender_of(new.key) in stream.earlier_owners
+            if was_owner or self._legs.last_heard_ns([stream]) <= new.arrival_ns:
                 self._change_owner(stream, new)
                 changed.append(new.key)
         return changed
@@ -95,13 +98,13 @@ class Ownership:
 
     def _goes_on(self, packet: HeldPacket, stream: StreamState) -> bool:
         """Tell whether a packet of another address goes on from one of the stream, where that is enough (rule 4)."""
-        row = self._row_of(stream, packet.new.ssrc)
+        row = self._row_of(stream, ssrc_of(packet.key))
         if not self._may_move or row is None:
             return False
         intake = self._sources.intake[row]
         highest, last = int(intake[t.HIGHEST_SEQUENCE]), int(intake[t.LAST_TIMESTAMP])
         ticks = extend_timestamp(packet.timestamp, last) - last
-        since_ns = packet.new.arrival_ns - int(intake[t.LAST_ARRIVAL_NS])
+        since_ns = packet.arrival_ns - int(intake[t.LAST_ARRIVAL_NS])
         difference_ns = ticks * float(self._sources.intake_f[row, t.NS_PER_TICK]) - since_ns
         return goes_on(extend_sequence(packet.sequence_number, highest) - highest, difference_ns)
 
@@ -115,22 +118,22 @@ class Ownership:
 
         A source that goes on from another address is the same source, with another key.
         """
-        index, sources = self._legs.index, self._sources
+        index, sources, sender = self._legs.index, self._sources, sender_of(new.key)
         known = [row for row in stream.rows if index.get(index.key(row)) == row]
         index.remove(known)
-        if self._may_move and new.sender not in stream.earlier_owners:
-            row = self._row_of(stream, new.ssrc)
+        if self._may_move and sender not in stream.earlier_owners:
+            row = self._row_of(stream, ssrc_of(new.key))
             if row in known:
                 index.add([new.key], [row])
                 source = sources.state[row]
                 assert source is not None
                 source.moved_from.append(source.sender)
-                source.sender = new.sender
+                source.sender = sender
         else:
-            again = [row for row in stream.rows if (source := sources.state[row]) and source.sender == new.sender]
+            again = [row for row in stream.rows if (source := sources.state[row]) and source.sender == sender]
             index.add([index.key(row) for row in again], again)
-            if new.sender in stream.earlier_owners:
-                del stream.earlier_owners[: stream.earlier_owners.index(new.sender) + 1]
+            if sender in stream.earlier_owners:
+                del stream.earlier_owners[: stream.earlier_owners.index(sender) + 1]
             else:
                 stream.earlier_owners = [stream.owner, *stream.earlier_owners][:MOST_NAMED]
-        stream.owner, stream.owner_host = new.sender, host_of(new.endpoint.source)
+        stream.owner, stream.owner_host = sender, host_of(new.endpoint.source)

@@ -20,8 +20,8 @@ class LeftOut:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __contains__(self, key: Key) -> bool:
-        return leg_key(key) in self._rows
+    def __contains__(self, leg: bytes) -> bool:
+        return leg in self._rows
 
     def add(self, key: Key) -> int | None:
         """Leave a source out; give its row, None where there is no more room."""

@@ -13,6 +13,7 @@ from strep.stream.clock import latest_position
 from strep.stream.digits import EventFolder
 from strep.stream.events import StreamIdentity
 from strep.stream.index import Key
+from strep.stream.keys import leg_key, stream_key
 
 #: Until a stream says what it carries, its positions count at the telephone rate.
 DEFAULT_RATE_HZ = 8000
@@ -34,6 +35,7 @@ class StreamState:
         "key",
         "last_frame_samples",
         "last_window",
+        "leg",
         "overlapped_samples",
         "owner",
         "owner_host",
@@ -48,9 +50,10 @@ class StreamState:
     )
 
     def __init__(
-        self, slot: int, key: Key, identity: StreamIdentity, payload_types: PayloadTypeMap, start_ns: int
+        self, slot: int, first: Key, identity: StreamIdentity, payload_types: PayloadTypeMap, start_ns: int
     ) -> None:
-        self.slot, self.key, self.identity, self.start_ns = slot, key, identity, start_ns
+        self.slot, self.identity, self.start_ns = slot, identity, start_ns
+        self.key, self.leg = stream_key(first), leg_key(first)  # first: its first source
         self.payload_types = payload_types
         self.rows: list[int] = []  # its sources, oldest first
         self.active_row: int | None = None  # the source that placed audio last

@@ -94,8 +94,8 @@ def test_one_sender_may_hold_so_many_packets_and_no_more() -> None:
     engine = Engine(PROVEN)
     packets = [Sender().packet(sequence_number=2 * n, ssrc=n) for n in range(1000)]
     feed(engine, every(packets, step_ms=1))
-    (candidate,) = engine._admission._probation._candidates.values()
-    assert len(candidate.packets) == len(candidate.next_sequence_number) == probation.MOST_PACKETS
+    (held,) = engine._admission._probation._held.values()
+    assert len(held) == probation.MOST_PACKETS
 
 
 @given(
