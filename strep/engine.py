@@ -191,6 +191,11 @@ class Engine:
         """Give the numbers of all senders (DatagramBatch.source) that anything here still refers to."""
         return self._admission.senders_in_use()
 
+    def recorded_bytes(self, call: str) -> int:
+        """Say how many bytes an open leg's streams come to as 16-bit samples, by StreamIdentity.call."""
+        slots = [state.slot for state in self._legs.of_call(call)]
+        return 2 * int(self._streams.release[slots, t.END_POSITION].sum())
+
     def reports(self) -> list[StreamReport]:
         """Report all open streams so far."""
         streams = self._legs.streams()

@@ -25,6 +25,7 @@ from strep.net.source import RECEIVE_BUFFER_BYTES
 from strep.net.spool import LEAST_SPOOL_BYTES, SPOOL_BYTES
 from strep.service.part import Part, problems
 from strep.service.plugins import Analysis
+from strep.service.quarantine import QuarantineLimits
 from strep.service.rules import ForkMode, Rule
 from strep.sinks.recordings import Container, Encoding, Layout
 
@@ -242,7 +243,8 @@ class Limits(Part):
     forks: calls that are forked at one time. calls: that are remembered, ended ones included. undecided: that wait for
     a webhook which says what a rule asks for, undecided_s: for so long; the platform sends a webhook again for a
     minute, and one may come a minute late. Then the rules are taken without it. quarantine_legs: recorded
-    in quarantine at one time, quarantine_s: so much of each, quarantine_total: so many until the service ends.
+    in quarantine at one time, quarantine_s: so much of each, quarantine_total: so many until the service ends, and
+    quarantine_bytes: so many bytes of all of them.
     hook_queue: things that wait for a hook. stream_hooks: on_stream hooks that run at one time.
     """
 
@@ -253,8 +255,14 @@ class Limits(Part):
     quarantine_legs: Annotated[int, Field(ge=0, le=1000)] = 10
     quarantine_s: Annotated[int, Field(ge=1, le=3600)] = 60
     quarantine_total: Annotated[int, Field(ge=0, le=100_000)] = 1000
+    quarantine_bytes: Annotated[int, Field(ge=0)] = 1 << 30
     hook_queue: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     stream_hooks: Annotated[int, Field(ge=1, le=10_000)] = 2000
+
+    def of_quarantine(self) -> QuarantineLimits:
+        """Give what quarantine is to keep to."""
+        limit_ns = self.quarantine_s * 1_000_000_000
+        return QuarantineLimits(self.quarantine_legs, limit_ns, self.quarantine_total, self.quarantine_bytes)
 
 
 class ServiceConfig(Part):

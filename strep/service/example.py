@@ -61,7 +61,8 @@ out = "calls"
 # undecided_s = 120                 # for so long; then the rules are taken without it
 # quarantine_legs = 10              # recorded in quarantine at one time,
 # quarantine_s = 60                 # so much of each,
-# quarantine_total = 1000           # so many until the service ends
+# quarantine_total = 1000           # so many until the service ends,
+# quarantine_bytes = 1073741824     # and so many bytes of all of them
 # hook_queue = 10000
 # stream_hooks = 2000
 

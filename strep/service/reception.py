@@ -204,6 +204,10 @@ class Reception:
         if self._target is not None:
             self._target.receiver.end_call(leg)
 
+    def recorded_bytes(self, leg: str) -> int:
+        """Say how much a leg of the target, by StreamIdentity.call, comes to as it is recorded."""
+        return self._target.receiver.engine.recorded_bytes(leg) if self._target else 0
+
     def readmit(self) -> None:
         """Ask again about legs that were refused."""
         if self._target is not None:

@@ -85,7 +85,7 @@ class Service:
         self._client = client or _client(config)
         self._owns_client = client is None
         self._commander = Commander(self._client, max(config.api.commands // 2, 1))
-        wires = Wires(self._act, self._told, self._on_call.put, self._end_leg, self._readmit)
+        wires = Wires(self._act, self._told, self._on_call.put, self._end_leg, self._readmit, self._recorded)
         self._board = Switchboard(config, wires, clock_ns, time.monotonic_ns)
         answers = Answers(
             self._board.admits,
@@ -193,6 +193,7 @@ class Service:
             "quarantine": {
                 "admitted": quarantine.admitted,
                 "refused": quarantine.refused,
+                "recorded_bytes": quarantine.recorded_bytes,
                 "released": quarantine.released,
             },
             "plugins": {name: asdict(counts) for name, counts in self._reception.plugin_counts().items()},
@@ -253,6 +254,9 @@ class Service:
             for alarm in self._alarms.look(now_ns, self._reception.alarm_totals()):
                 warn(alarm)
                 self._board.tell("alarm", None, **alarm.describe())
+
+    def _recorded(self, leg: str) -> int:
+        return self._reception.recorded_bytes(leg)
 
     def _end_leg(self, leg: str) -> None:
         with contextlib.suppress(StrepError):  # of a sink: wait() raises it

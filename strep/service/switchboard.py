@@ -53,6 +53,7 @@ class Wires:
 
     act: something is to be done about a call. tell: something happened. show: a call came to another phase.
     end_leg: a leg's recordings are to be closed. readmit: legs that were refused are to be asked about again.
+    recorded_bytes: is asked how much was recorded of a leg that is open.
     """
 
     act: Callable[[Call, Act], None]
@@ -60,6 +61,7 @@ class Wires:
     show: Callable[[CallView], None]
     end_leg: Callable[[str], None]
     readmit: Callable[[], None]
+    recorded_bytes: Callable[[str], int]
 
 
 class Switchboard:
@@ -78,7 +80,7 @@ class Switchboard:
     ) -> None:
         limits = config.limits
         self.calls = CallDirectory(limits.calls)
-        self.quarantine = Quarantine(limits.quarantine_legs, limits.quarantine_s * _SECOND_NS, limits.quarantine_total)
+        self.quarantine = Quarantine(limits.of_quarantine(), wires.recorded_bytes)
         self.undecided = UndecidedCalls(limits.undecided, limits.undecided_s * _SECOND_NS)
         self.counts: dict[str, int] = {}
         self.changed: Callable[[], None] = lambda: None

@@ -45,7 +45,7 @@ class Board(Switchboard):
     def __init__(self, text: str = RULE):
         self.now_ns = 1_000 * SECOND_NS
         self.acts, self.told, self.views, self.ended, self.readmitted = [], [], [], [], 0
-        wires = Wires(self._done, self.told.append, self.views.append, self.ended.append, self._ask)
+        wires = Wires(self._done, self.told.append, self.views.append, self.ended.append, self._ask, lambda leg: 0)
         super().__init__(read_config(CONFIG + text), wires, lambda: self.now_ns)
 
     def _done(self, call, act):
