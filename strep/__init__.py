@@ -15,7 +15,7 @@ from strep.net.spool import Spool
 from strep.offline import CaptureResult, read_capture
 from strep.receiver import ReceiveBufferWarning, Receiver
 from strep.sinks.base import Sink
-from strep.sinks.recordings import RecordingSink
+from strep.sinks.recordings import RecordingSink, WriterThread
 from strep.stream.events import Direction, Leg, StreamIdentity, StreamReport
 
 __all__ = [
@@ -42,5 +42,6 @@ __all__ = [
     "StreamReport",
     "StrepError",
     "WireError",
+    "WriterThread",
     "read_capture",
 ]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from strep.audio.block import AudioBlock
 from strep.engine import Engine
-from strep.sinks.base import Sink
+from strep.sinks.base import SettlingSink, Sink
 from strep.stream.outbox import Output
 from strep.wire.batch import DatagramBatch
 
@@ -42,7 +42,7 @@ class Pipeline:
         self._sinks = [*sinks, *observers]
         self._observers = tuple(observers)
         self._listener = listener
-        self._finished = self._closed = False
+        self._ended = self._finished = self._closed = False
         self._busy = False  # the engine runs, or what it put out is being handed on
         self._to_end: dict[str, None] = {}  # in order, each once
 
@@ -81,13 +81,28 @@ class Pipeline:
         elif calls < 0:
             self.engine.take_back(-calls)
 
+    def end_streams(self) -> None:
+        """Close every stream. A second call does nothing."""
+        if not self._ended:
+            self._ended = True
+            self._hand_on(self.engine.close)
+
+    def settle(self) -> None:
+        """Wait until sinks that work elsewhere have kept all that they were given; any thread may wait.
+
+        Comes between `end_streams` and `finish`, which would wait as long.
+        """
+        for sink in self._sinks:
+            if isinstance(sink, SettlingSink) and sink not in self._observers:
+                sink.settle()
+
     def finish(self) -> None:
         """Close every stream, and every sink but the observers. A second call does nothing."""
         if self._finished:
             return
         self._finished = True
         try:
-            self._hand_on(self.engine.close)
+            self.end_streams()
         finally:
             self._close_sinks([sink for sink in self._sinks if sink not in self._observers])
 

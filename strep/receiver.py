@@ -326,8 +326,13 @@ class Receiver:
             self._wake.clear()
 
     async def _close(self) -> None:
-        """Finish what is recorded; then let plugins that run elsewhere do what waits for them, and others go on."""
+        """Finish what is recorded; then let plugins that run elsewhere do what waits for them, and others go on.
+
+        What is written in a thread may take as long as the disk: whatever else runs in this program does not wait.
+        """
         try:
+            self.pipeline.end_streams()
+            await asyncio.to_thread(self.pipeline.settle)
             self.pipeline.finish()
             await asyncio.to_thread(self.analysis.settle)
             if self._spool is not None:

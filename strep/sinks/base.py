@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from strep.audio.block import AudioBlock
 from strep.stream.events import Event
@@ -28,3 +28,11 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finish every file. No call may follow."""
+
+
+@runtime_checkable
+class SettlingSink(Sink, Protocol):
+    """A sink that finishes elsewhere what it was given, so that whoever has other things to do need not wait for it."""
+
+    def settle(self) -> None:
+        """Wait until all that was given is kept. Any thread may wait; only `close` follows. Raises nothing."""

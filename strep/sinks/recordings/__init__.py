@@ -3,7 +3,18 @@
 from strep.sinks.recordings.about import CallAbout
 from strep.sinks.recordings.recording import Failure, Layout, Recording
 from strep.sinks.recordings.sink import RecordingSink
+from strep.sinks.recordings.writer_thread import QueueLimits, WriterThread
 from strep.sinks.sndfile import Container
 from strep.sinks.wav_file import Encoding
 
-__all__ = ["CallAbout", "Container", "Encoding", "Failure", "Layout", "Recording", "RecordingSink"]
+__all__ = [
+    "CallAbout",
+    "Container",
+    "Encoding",
+    "Failure",
+    "Layout",
+    "QueueLimits",
+    "Recording",
+    "RecordingSink",
+    "WriterThread",
+]

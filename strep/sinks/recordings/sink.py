@@ -16,6 +16,7 @@ from strep.sinks.descriptors import DescriptorCache
 from strep.sinks.recordings.about import CallAbout
 from strep.sinks.recordings.conversion import MOST_PENDING, Converted, Converter
 from strep.sinks.recordings.document import conclude, describe, listed_count, sidecar_path
+from strep.sinks.recordings.dropped import Missing
 from strep.sinks.recordings.recording import Failure, Layout, Recording
 from strep.sinks.recordings.rings import Rings
 from strep.sinks.recordings.schedule import Schedule
@@ -147,6 +148,18 @@ class RecordingSink:
                 continue
             self._now_ns = max(self._now_ns, int(block.arrival_ns[row]))
             take.write(track, int(block.position[row]), block.samples[row], block.sample_rate_hz, self._now_ns)
+
+    def miss(self, slot: int, missing: Missing) -> None:
+        """Take note that samples of a stream do not come here though they were received: they are `unwritten`."""
+        take, track = self._tracks.get(slot, (None, None))
+        if take and track:
+            take.miss(track, missing, self._now_ns)
+
+    def tell_about(self, slot: int, about: CallAbout) -> None:
+        """Take what is known of the call of a stream now, where nobody can be asked."""
+        take, _ = self._tracks.get(slot, (None, None))
+        if take:
+            take.about = about
 
     def flush(self, now_ns: int) -> bool:
         """Write the recordings whose turn it is; each has one every `flush_interval_ms`. True: more wait for theirs."""

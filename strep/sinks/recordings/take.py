@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from strep.sinks.descriptors import DescriptorCache
 from strep.sinks.recordings.about import CallAbout
+from strep.sinks.recordings.dropped import Missing
 from strep.sinks.recordings.intervals import Intervals
 from strep.sinks.recordings.naming import create_recording, safe_stem
 from strep.sinks.recordings.recording import Failure, Layout
@@ -146,6 +147,22 @@ class Take:
         for piece in track.adapt(position, samples, rate_hz):
             self._place(track, *piece)
 
+    def miss(self, track: Track, missing: Missing, now_ns: int) -> None:
+        """Take note of samples that were left out before they came here: they are unwritten, wherever they belong."""
+        limit = (now_ns + _AHEAD_MOST_NS - track.anchor_ns) * missing.sample_rate_hz // 10**9
+        missing = missing._replace(end=min(missing.end, limit))
+        if track.offset is None:
+            track.missing.append(missing)
+        else:
+            self._note_missing(track.offset, missing)
+
+    def _note_missing(self, offset: int, missing: Missing) -> None:
+        assert self._rings is not None
+        rate_hz = self._rings.sample_rate_hz
+        begin = missing.begin * rate_hz // missing.sample_rate_hz
+        end = -(-missing.end * rate_hz // missing.sample_rate_hz)
+        self.unwritten.add(max(offset + begin, 0), offset + end)
+
     def finish_adapter(self, track: Track) -> None:
         """Bring what is being resampled to its place: the stream goes on at another rate."""
         for piece in track.finish_adapter():
@@ -258,6 +275,8 @@ class Take:
             self._write_rings(min(self._end(), offset), offset, offset)
         track.align(offset)
         self._changed = True
+        while track.missing:
+            self._note_missing(offset, track.missing.popleft())
         if track.rings:
             start = self._settled - offset
             self._overlay(track, 0, track.held(0, min(start, track.head)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 from numpy.typing import NDArray
 
 from strep.sinks.recordings.adapter import Piece, RateAdapter
+from strep.sinks.recordings.dropped import Missing
 from strep.sinks.recordings.rings import Rings
-from strep.sinks.sidecar import Document, StreamNotes, utc_text
+from strep.sinks.sidecar import MAX_LISTED, Document, StreamNotes, utc_text
 from strep.stream.events import AnchorMoved, Event, StreamOpened
 
 
@@ -16,6 +19,7 @@ class Track:
 
     rings, row: where its ring is; None before its first samples and after it has closed.
     offset: the frame of the file where sample 0 of the stream belongs; None until that is decided.
+    missing: what was left out before that, of the first seconds; the newest of it.
     """
 
     def __init__(self, opened: StreamOpened, channel: int, max_gaps: int) -> None:
@@ -28,6 +32,7 @@ class Track:
         self.row = -1
         self.offset: int | None = None
         self.notes = StreamNotes(opened, max_gaps)
+        self.missing: deque[Missing] = deque(maxlen=MAX_LISTED)
         self.clipped_samples = self.rewritten_samples = self.refused_samples = 0
         self._placed_anchor_ns = opened.time_ns
         self._adapter: RateAdapter | None = None
