@@ -37,17 +37,45 @@ def publish(temporary: Path, target: Path) -> None:
         temporary.unlink()
 
 
-def replace_file(target: Path, content: bytes, *, mode: int = 0o666) -> None:
+def create_file(path: Path, mode: int) -> None:
+    """Make an empty file with exactly these permissions, whatever the umask. Raises OSError (FileExistsError)."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        set_mode(descriptor, mode)
+    finally:
+        os.close(descriptor)
+
+
+def set_mode(descriptor: int, mode: int) -> None:
+    """Give a file that was created with `mode` what the umask took away, where the file system knows permissions."""
+    if os.fstat(descriptor).st_mode & 0o777 != mode:
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, mode)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(target: Path, content: bytes, *, mode: int = 0o600, fsync: bool = False) -> None:
     """Write `content` to `target`, so that a reader sees either the old content or the new, whole.
 
-    mode: its permissions, of which the umask takes some away. Raises OSError when it cannot be written; the old content
-    is then untouched.
+    mode: its permissions. fsync: wait until it is on the disk, and its name too.
+    Raises OSError when it cannot be written; the old content is then untouched.
     """
     temporary = temporary_path(target)
     try:
-        temporary.touch(mode, exist_ok=False)
+        create_file(temporary, mode)
         temporary.write_bytes(content)
+        if fsync:
+            _fsync(temporary)
         temporary.replace(target)
+        if fsync:
+            _fsync(target.parent)
     except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink()

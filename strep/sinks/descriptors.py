@@ -8,6 +8,8 @@ import os
 import resource
 from collections import OrderedDict
 
+from strep.sinks.atomic import set_mode
+
 #: More than this many recordings per process is beyond what a core carries, whatever the system would allow.
 _MOST_OPEN = 16_384
 _OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
@@ -27,9 +29,11 @@ class DescriptorCache:
     """Keeps the descriptors of the most recently used files open, and opens the others again when they are needed.
 
     `limit` bounds how many; the default is half of what the system allows, so that sockets have room too.
+    file_mode: the permissions of files that are created here, whatever the umask.
     """
 
-    def __init__(self, limit: int | None = None) -> None:
+    def __init__(self, limit: int | None = None, *, file_mode: int = 0o600) -> None:
+        self.file_mode = file_mode
         self.limit = limit or max(min(raise_descriptor_limit() // 2, _MOST_OPEN), 1)
         self.reopened = 0
         self._open: OrderedDict[str, int] = OrderedDict()
@@ -48,16 +52,24 @@ class DescriptorCache:
             self._open.move_to_end(path)
         return descriptor
 
+    def peek(self, path: str) -> int | None:
+        """Give the descriptor of a file if it is open; what is used least stays what it was."""
+        return self._open.get(path)
+
     def open(self, path: str, flags: int) -> int:
         """Open a file that is not in the cache, closing others when the system has no descriptor left."""
         while True:
             try:
-                return os.open(path, flags | os.O_CLOEXEC, 0o666)
+                descriptor = os.open(path, flags | os.O_CLOEXEC, self.file_mode)
             except OSError as error:
                 if error.errno not in _OUT_OF_DESCRIPTORS or not self._open:
                     raise
                 self.limit = max(len(self._open) - 1, 1)
                 self._shrink()
+            else:
+                if flags & os.O_CREAT:
+                    set_mode(descriptor, self.file_mode)
+                return descriptor
 
     def keep(self, path: str, descriptor: int) -> None:
         """Take over an open descriptor under the name that the file has."""

@@ -210,13 +210,18 @@ class StreamNotes:
         return {"count": self._gap_count, "listed": listed}
 
 
-def write_sidecar(path: Path, document: Document) -> None:
-    """Write the JSON file so that there is always a whole one. Raises OSError when the system refuses."""
+def write_sidecar(path: Path, document: Document, *, mode: int | None = None, fsync: bool = False) -> None:
+    """Write the JSON file so that there is always a whole one. Raises OSError when the system refuses.
+
+    mode: its permissions; None: those that it has, 0600 for a new one. fsync: wait until it is on the disk.
+    """
+    if mode is None:
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
     try:
         text = _encode(document)
     except ValueError:
         text = _encode(_without_nan(document))
-    replace_file(path, text.encode() + b"\n")
+    replace_file(path, text.encode() + b"\n", mode=mode, fsync=fsync)
 
 
 def utc_text(time_ns: int) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import soundfile
 
-from strep.sinks.atomic import publish, temporary_path
+from strep.sinks.atomic import create_file, publish, temporary_path
 
 #: Memory stays small however long the call was; also, libsndfile's Ogg writers overflow the stack on huge writes.
 _BLOCK_FRAMES = 16_384
@@ -43,13 +43,15 @@ class Container(enum.StrEnum):
 _SNDFILE_FORMAT = {Container.FLAC: ("FLAC", "PCM_16"), Container.OGG_OPUS: ("OGG", "OPUS")}
 
 
-def convert(parts: Sequence[Path], target: Path, container: Container) -> None:
+def convert(parts: Sequence[Path], target: Path, container: Container, *, mode: int = 0o600) -> None:
     """Join WAV files of one format into `target`, which appears only when it is whole and on the disk.
 
+    mode: its permissions.
     Raises OSError (FileExistsError when `target` exists); the WAV files are not touched in any case.
     """
     temporary = temporary_path(target)
     try:
+        create_file(temporary, mode)
         _write(parts, temporary, container)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())  # its source is about to be removed
@@ -65,7 +67,7 @@ def _write(parts: Sequence[Path], temporary: Path, container: Container) -> None
     file_format, subtype = _SNDFILE_FORMAT[container]
     first = soundfile.info(str(parts[0]))
     with soundfile.SoundFile(
-        str(temporary), "x", first.samplerate, first.channels, format=file_format, subtype=subtype
+        str(temporary), "w", first.samplerate, first.channels, format=file_format, subtype=subtype
     ) as output:
         for part in parts:
             with soundfile.SoundFile(str(part)) as source:

@@ -1,10 +1,13 @@
 """Write a WAV file that opens at every instant, whatever kills us.
 
 The rules: the file appears with its header; samples are written before the header that counts them; a header never
-counts more than the file holds; no size field can overflow, since `WavParts` goes on in another file before.
+counts more than the file holds; no size field can overflow, since `WavParts` goes on in another file before, or since
+the file becomes RF64 before. Silence in PCM is a hole in the file: it takes no time and no space. In G.711 a hole would
+be the loudest sample there is, so silence is written, 8 KB a second and channel: some 20 ms for an hour.
 
 The layout is Microsoft's "Multimedia Programming Interface and Data Specifications 1.0" (RIFF, WAVE): a 44-byte header
 for PCM; for G.711 the format chunk has its extension size and a `fact` chunk follows ("New Multimedia Data Types").
+A file that may become RF64 (EBU Tech 3306) keeps the place of its `ds64` chunk as `JUNK` until it must.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import enum
 import errno
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +26,17 @@ from numpy.typing import NDArray
 from strep.audio import g711
 from strep.sinks.atomic import publish, temporary_path
 from strep.sinks.descriptors import DescriptorCache
+from strep.sinks.file_policy import LargeFiles
 
 _UINT32 = struct.Struct("<I")
 #: RIFF counts bytes in 32 bits; the rest is for the header and the padding byte.
 MAX_PART_BYTES = 2**32 - 2**16
 #: Silence is written in pieces of this many frames, so that a long hold needs no memory.
-_FILL_FRAMES = 65_536
+_FILL_FRAMES = 524_288
+#: `ds64`: sizes of RIFF and data, count of samples, each 64 bits; and the length of a table that we have no use for.
+_DS64 = struct.Struct("<4sIQQQI")
+_MOST_UINT32 = 2**32 - 1
+_BEYOND_ANY_FILE_BYTES = 2**62
 
 #: Samples as they lie in the file: little-endian int16, or uint8.
 Encoded = NDArray[Any]
@@ -41,6 +50,8 @@ class Encoding(enum.StrEnum):
     ALAW = "alaw"
 
 
+#: What the system says of a name that leads nowhere: no such file, no such folder, a server that has it no more.
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 _FORMAT_TAG = {Encoding.PCM16: 1, Encoding.ALAW: 6, Encoding.ULAW: 7}
 _LAW = {Encoding.ULAW: g711.Law.MU, Encoding.ALAW: g711.Law.A}
 
@@ -49,16 +60,21 @@ class WavFormat:
     """Says what is in a WAV file.
 
     dtype: of one sample as it lies in the file, little-endian int16 or a byte of G.711. frame_bytes: one sample of
-    every channel. header_bytes: where the samples begin.
+    every channel. header_bytes: where the samples begin. large_files: whether it may become RF64.
     """
 
-    def __init__(self, encoding: Encoding, sample_rate_hz: int, channels: int) -> None:
+    def __init__(
+        self, encoding: Encoding, sample_rate_hz: int, channels: int, large_files: LargeFiles = LargeFiles.PARTS
+    ) -> None:
         self.encoding = encoding
+        self.large_files = large_files
         self.sample_rate_hz = sample_rate_hz
         self.channels = channels
         self.dtype: np.dtype[Any] = np.dtype("<i2" if encoding is Encoding.PCM16 else "u1")
         self.frame_bytes = self.dtype.itemsize * channels
         self.header_bytes = 44 if encoding is Encoding.PCM16 else 58
+        if large_files is LargeFiles.RF64:
+            self.header_bytes += _DS64.size
         bytes_a_second, sample_bits = sample_rate_hz * self.frame_bytes, self.dtype.itemsize * 8
         self._format_chunk = struct.pack(
             "<4sIHHIIHH",
@@ -86,9 +102,15 @@ class WavFormat:
         """Make the header of a file with so many frames."""
         data_bytes = frames * self.frame_bytes
         chunks = self._format_chunk
-        if self.encoding is not Encoding.PCM16:
-            chunks += struct.pack("<H4sII", 0, b"fact", 4, frames)  # no extension; samples of each channel
+        if self.encoding is not Encoding.PCM16:  # no extension; samples of each channel
+            chunks += struct.pack("<H4sII", 0, b"fact", 4, min(frames, _MOST_UINT32))
         riff_bytes = self.header_bytes - 8 + data_bytes + data_bytes % 2
+        if riff_bytes > _MOST_UINT32:
+            sizes = _DS64.pack(b"ds64", _DS64.size - 8, riff_bytes, data_bytes, frames, 0)
+            unknown = _UINT32.pack(_MOST_UINT32)
+            return b"RF64%sWAVE%s%sdata%s" % (unknown, sizes, chunks, unknown)
+        if self.large_files is LargeFiles.RF64:
+            chunks = _DS64.pack(b"JUNK", _DS64.size - 8, 0, 0, 0, 0) + chunks
         return b"RIFF%sWAVE%sdata%s" % (_UINT32.pack(riff_bytes), chunks, _UINT32.pack(data_bytes))
 
 
@@ -103,6 +125,7 @@ class WavFile:
         self.format = wav_format
         self.frames = 0
         self._descriptors = descriptors
+        self._identity = (0, 0)
         self._key = str(path)  # what is looked up with each write; a Path takes several times as long
 
     @classmethod
@@ -118,12 +141,13 @@ class WavFile:
             temporary.unlink(missing_ok=True)
             raise
         file = cls(path, wav_format, descriptors)
+        file._identity = _identity_of(os.fstat(descriptor))
         descriptors.keep(file._key, descriptor)
         return file
 
     def write(self, frame: int, data: Encoded) -> None:
         """Put encoded samples [n, channels] at a frame, be it inside the file, at its end, or beyond."""
-        descriptor = self._descriptors.get(self._key)
+        descriptor = self._descriptor()
         if frame > self.frames:
             self._fill(descriptor, frame)
         _pwrite_all(descriptor, data.data, self.format.header_bytes + frame * self.format.frame_bytes)
@@ -134,19 +158,45 @@ class WavFile:
         """Read encoded samples [n, channels] back; fewer than `count` at the end of the file."""
         count = max(min(count, self.frames - frame), 0)
         position = self.format.header_bytes + frame * self.format.frame_bytes
-        content = os.pread(self._descriptors.get(self._key), count * self.format.frame_bytes, position)
+        content = os.pread(self._descriptor(), count * self.format.frame_bytes, position)
         return np.frombuffer(content, self.format.dtype).reshape(-1, self.format.channels)
 
     def extend(self, frames: int) -> None:
         """Append silence until the file has this many frames."""
         if frames > self.frames:
-            descriptor = self._descriptors.get(self._key)
+            descriptor = self._descriptor()
             self._fill(descriptor, frames)
             self._count(descriptor, frames)
+
+    def sync(self) -> None:
+        """Wait until all of it is on the disk."""
+        os.fsync(self._descriptor())
+
+    def is_there(self) -> bool:
+        """Tell whether the file still has its name: whether it was not deleted, renamed or replaced.
+
+        Where the system cannot tell, such as a server that is away, it is.
+        """
+        descriptor = self._descriptors.peek(self._key)
+        try:
+            found = os.stat(self._key)  # noqa: PTH116 in a third of the time
+            ours = self._identity if descriptor is None else _identity_of(os.fstat(descriptor))
+        except OSError as error:
+            return error.errno not in _GONE
+        return _identity_of(found) == ours
 
     def close(self) -> None:
         """Close the file; it was valid all along."""
         self._descriptors.close(self._key)
+
+    def _descriptor(self) -> int:
+        """Give the descriptor of the file. Raises OSError when it is gone, also when another one has its name."""
+        was_open = self._descriptors.peek(self._key) is not None
+        descriptor = self._descriptors.get(self._key)
+        if not was_open and _identity_of(os.fstat(descriptor)) != self._identity:
+            self._descriptors.close(self._key)
+            raise FileNotFoundError(errno.ENOENT, "another file has its name", self._key)
+        return descriptor
 
     def _fill(self, descriptor: int, frames: int) -> None:
         """Make silence up to a frame. In PCM a hole of the file is silence, and takes no space on disk.
@@ -160,9 +210,9 @@ class WavFile:
                 os.ftruncate(descriptor, counted_bytes)
             os.ftruncate(descriptor, header_bytes + frames * frame_bytes)
             return
+        silence = self.format.silence(min(_FILL_FRAMES, frames - self.frames))
         for begin in range(self.frames, frames, _FILL_FRAMES):
-            silence = self.format.silence(min(_FILL_FRAMES, frames - begin))
-            _pwrite_all(descriptor, silence.data, header_bytes + begin * frame_bytes)
+            _pwrite_all(descriptor, silence[: frames - begin].data, header_bytes + begin * frame_bytes)
 
     def _count(self, descriptor: int, frames: int) -> None:
         """Let the header count this many frames, which the file holds by now."""
@@ -175,13 +225,16 @@ class WavFile:
 class WavParts:
     """Is a recording in as many WAV files as its length needs; frames count through all of them.
 
-    max_part_bytes: what one file may grow to, header and all. The second file of `x.wav` is `x-part2.wav`.
+    max_part_bytes: what one file may grow to, header and all; one that may become RF64 has no bound. The second file of
+    `x.wav` is `x-part2.wav`.
     """
 
     def __init__(self, first: WavFile, max_part_bytes: int = MAX_PART_BYTES) -> None:
         self.format = first.format
         self._descriptors = first._descriptors
         self._parts = [first]
+        if self.format.large_files is LargeFiles.RF64:
+            max_part_bytes = _BEYOND_ANY_FILE_BYTES
         self._part_frames = (max_part_bytes - self.format.header_bytes) // self.format.frame_bytes
 
     @property
@@ -217,6 +270,33 @@ class WavParts:
         number = max(frames - 1, 0) // self._part_frames
         self._part(number).extend(frames - number * self._part_frames)
 
+    def sync(self) -> None:
+        """Wait until all of it is on the disk. Raises OSError when the system cannot say that."""
+        for part in self._parts:
+            part.sync()
+
+    @property
+    def is_gone(self) -> bool:
+        """Tell whether none of the files is there any more."""
+        return not any(part.is_there() for part in self._parts)
+
+    def renew(self) -> Iterator[tuple[Path, int, int]]:
+        """Begin files again that were deleted, renamed or replaced; give which they were, and the frames lost by that.
+
+        Frames are from, and up to but without. They are silent as far as they are not written anew. Raises OSError.
+        """
+        for number, part in enumerate(self._parts):
+            if part.is_there():
+                continue
+            part.close()
+            part.path.parent.mkdir(parents=True, exist_ok=True)
+            renewed = self._create(part.path)
+            begin = number * self._part_frames
+            self._parts[number] = renewed
+            yield part.path, begin, begin + part.frames
+            if number < len(self._parts) - 1:
+                renewed.extend(self._part_frames)
+
     def close(self) -> None:
         """Close every file."""
         for part in self._parts:
@@ -239,14 +319,21 @@ class WavParts:
 
     def _create_part(self, number: int) -> WavFile:
         first = self._parts[0].path
-        taken = 1
+        return self._create(first.with_name(f"{first.stem}-part{number}{first.suffix}"))
+
+    def _create(self, path: Path) -> WavFile:
+        """Create a file of this name, or, where it is taken, of the first that is not with -2 and so on behind it."""
+        number = 1
         while True:
-            ending = f"-part{number}" if taken == 1 else f"-part{number}-{taken}"
+            numbered = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
             try:
-                path = first.with_name(first.stem + ending + first.suffix)
-                return WavFile.create(path, self.format, self._descriptors)
+                return WavFile.create(numbered, self.format, self._descriptors)
             except FileExistsError:
-                taken += 1
+                number += 1
+
+
+def _identity_of(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _pwrite_all(descriptor: int, content: bytes | memoryview, position: int) -> None:

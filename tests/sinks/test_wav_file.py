@@ -10,6 +10,7 @@ import soundfile
 
 from strep.audio import g711
 from strep.sinks.descriptors import DescriptorCache
+from strep.sinks.file_policy import LargeFiles
 from strep.sinks.wav_file import Encoding, WavFile, WavFormat, WavParts
 
 STEREO = WavFormat(Encoding.PCM16, 8000, 2)
@@ -169,3 +170,119 @@ def test_a_file_of_that_name_is_never_touched(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         make(tmp_path / "x.wav")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x.wav", b"older")]
+
+
+@pytest.mark.parametrize("encoding", list(Encoding))
+def test_a_file_that_may_become_rf64_is_plain_wav_while_it_is_small(tmp_path: Path, encoding: Encoding) -> None:
+    wav_format = WavFormat(encoding, 8000, 2, LargeFiles.RF64)
+    file, data = make(tmp_path / "x.wav", wav_format), wav_format.encode(samples(800))
+    file.write(0, data)
+    file.close()
+    content = (tmp_path / "x.wav").read_bytes()
+    assert content[:4] == b"RIFF"
+    assert content[12:16] == b"JUNK"
+    assert content[wav_format.header_bytes - 8 :][:4] == b"data"
+    assert content[wav_format.header_bytes :] == data.tobytes()
+    assert soundfile.info(str(tmp_path / "x.wav")).frames == 800
+
+
+@pytest.mark.parametrize("encoding", [Encoding.PCM16, Encoding.ULAW])
+def test_a_file_that_outgrows_riff_becomes_rf64_and_keeps_every_sample(tmp_path: Path, encoding: Encoding) -> None:
+    wav_format = WavFormat(encoding, 8000, 2, LargeFiles.RF64)
+    parts = WavParts(make(tmp_path / "x.wav", wav_format))
+    first, last = wav_format.encode(samples(800, seed=1)), wav_format.encode(samples(800, seed=2))
+    parts.write(0, first)
+    far = 2**32 // wav_format.frame_bytes
+    parts._parts[0].frames = far - 400  # without writing 4 GB of silence in G.711; the file is sparse
+    parts.write(far - 400, last)
+    parts.close()
+    assert parts.paths == [tmp_path / "x.wav"]
+    with (tmp_path / "x.wav").open("rb") as file:
+        assert file.read(4) == b"RF64"
+    info = soundfile.info(str(tmp_path / "x.wav"))
+    assert (info.format, info.frames, info.channels, info.samplerate) == ("RF64", far + 400, 2, 8000)
+    with soundfile.SoundFile(str(tmp_path / "x.wav")) as file:
+        assert np.array_equal(wav_format.encode(file.read(800, dtype="int16")), first)
+        file.seek(far - 400)
+        assert np.array_equal(wav_format.encode(file.read(800, dtype="int16")), last)
+
+
+@pytest.mark.peer
+def test_ffmpeg_reads_rf64(tmp_path: Path, need) -> None:
+    need("ffprobe")
+    wav_format = WavFormat(Encoding.PCM16, 8000, 2, LargeFiles.RF64)
+    parts = WavParts(make(tmp_path / "x.wav", wav_format))
+    parts.extend(2**30 + 100)
+    parts.close()
+    command = ["ffprobe", "-v", "error", "-show_entries", "stream=duration_ts", "-of", "csv=p=0"]
+    assert int(check_output([*command, str(tmp_path / "x.wav")])) == 2**30 + 100
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
+def test_a_file_has_its_permissions_from_its_first_byte_on_whatever_the_umask(tmp_path: Path, mode: int) -> None:
+    before = os.umask(0o077)
+    try:
+        file = WavFile.create(tmp_path / "x.wav", STEREO, DescriptorCache(limit=8, file_mode=mode))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x.wav").stat().st_mode & 0o777 == mode
+    file.close()
+
+
+def test_a_file_is_there_until_it_is_deleted_renamed_or_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "x.wav"
+    for closed_meanwhile in (False, True):
+        file = make(path)
+        if closed_meanwhile:
+            file.close()
+        assert file.is_there()
+        path.rename(tmp_path / "y.wav")
+        assert not file.is_there()
+        path.write_bytes(b"another")
+        assert not file.is_there()
+        file.close()
+        with pytest.raises(FileNotFoundError, match="another file has its name"):
+            file.write(0, samples(8))
+        path.unlink()
+        (tmp_path / "y.wav").rename(path)
+        assert file.is_there()
+        file.write(0, samples(8))
+        path.unlink()
+        assert not file.is_there()
+        file.close()
+
+
+def test_a_system_that_cannot_tell_leaves_a_file_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = make(tmp_path / "x.wav")
+
+    def away(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "stat", away)
+    assert file.is_there()
+    monkeypatch.undo()
+    file.close()
+
+
+def test_only_the_parts_that_are_gone_are_begun_again(tmp_path: Path) -> None:
+    data = samples(1000)
+    parts = WavParts(make(tmp_path / "x.wav"), max_part_bytes=44 + 400 * 4)
+    parts.write(0, data)
+    assert list(parts.renew()) == []
+    (tmp_path / "x-part2.wav").unlink()
+    (tmp_path / "x-part3.wav").rename(tmp_path / "kept.wav")
+    (tmp_path / "x-part3.wav").write_bytes(b"somebody else's")
+    assert not parts.is_gone
+    lost = list(parts.renew())
+    assert [(path.name, begin, end) for path, begin, end in lost] == [
+        ("x-part2.wav", 400, 800),
+        ("x-part3.wav", 800, 1000),
+    ]
+    assert [path.name for path in parts.paths] == ["x.wav", "x-part2.wav", "x-part3-2.wav"]
+    parts.write(900, data[900:])
+    parts.close()
+    assert (tmp_path / "x-part3.wav").read_bytes() == b"somebody else's"
+    found = np.concatenate([soundfile.read(path, dtype="int16", always_2d=True)[0] for path in parts.paths])
+    assert np.array_equal(found[:400], data[:400])
+    assert not found[400:900].any()
+    assert np.array_equal(found[900:], data[900:])

@@ -1,5 +1,6 @@
 """Record calls: `RecordingSink` is the sink, the other modules are its parts."""
 
+from strep.sinks.file_policy import FilePolicy, LargeFiles
 from strep.sinks.recordings.about import CallAbout
 from strep.sinks.recordings.recording import Failure, Layout, Recording
 from strep.sinks.recordings.sink import RecordingSink
@@ -12,6 +13,8 @@ __all__ = [
     "Container",
     "Encoding",
     "Failure",
+    "FilePolicy",
+    "LargeFiles",
     "Layout",
     "QueueLimits",
     "Recording",

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from strep.audio.block import AudioBlock
 from strep.errors import ConfigError, SinkError
 from strep.sinks.descriptors import DescriptorCache
+from strep.sinks.file_policy import FilePolicy
 from strep.sinks.recordings.about import CallAbout
-from strep.sinks.recordings.conversion import MOST_PENDING, Converted, Converter
 from strep.sinks.recordings.document import conclude, describe, listed_count, sidecar_path
 from strep.sinks.recordings.dropped import Missing
+from strep.sinks.recordings.finishing import Finishing
 from strep.sinks.recordings.recording import Failure, Layout, Recording
 from strep.sinks.recordings.rings import Rings
 from strep.sinks.recordings.schedule import Schedule
@@ -54,6 +55,7 @@ class RecordingSink:
     encoding: G.711 (only in WAV) is for calls in which only G.711 was heard until the file was begun, about 1 s into
     the call; other calls become pcm16, as their sidecar says.
     flush_interval_ms: how often each recording goes to disk. max_part_bytes: where a WAV file goes on in `-part2`.
+    files: permissions, what becomes of large files, and when to wait for the disk.
     max_gaps: how many gaps a sidecar lists per stream. keep: how many finished `recordings` and `failures` to remember.
     about: is asked what is known of the call that a leg belongs to, when its file is begun (which fixes the subfolder)
     and whenever its sidecar is written. None says nothing: what it said before holds. What it raises is in `failures`.
@@ -66,7 +68,10 @@ class RecordingSink:
     Raises ConfigError for what cannot work, and SinkError when the folder cannot be made or written to. After that it
     raises nothing. What the system refuses (disk full) is in `failures`, is tried again as long as the rings hold it,
     1.3 s, and then costs that recording what could not be written; its sidecar says where. The other recordings go on,
-    and so does this one when there is room again. A sidecar that cannot be written stays as it was.
+    and so does this one when there is room again. A sidecar that cannot be written stays as it was; the last one of a
+    recording, and its conversion, are tried again until they work (strep.sinks.recordings.retries), at last by `close`.
+    A file that is deleted, moved or replaced while its call goes on is begun again within 3 s, and what it held is
+    `unwritten`; if nothing is left of it at the end, it is a failure and no recording.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class RecordingSink:
         container: Container = Container.WAV,
         flush_interval_ms: int = FLUSH_INTERVAL_MS,
         max_part_bytes: int = MAX_PART_BYTES,
+        files: FilePolicy | None = None,
         max_gaps: int = 10_000,
         keep: int = 1000,
         about: Callable[[StreamIdentity], CallAbout | None] | None = None,
@@ -92,6 +98,7 @@ class RecordingSink:
         self.open_count = 0  #: recordings under way
         self.orphan_rows = 0  #: rows of streams whose StreamOpened never came here
         self._rings: dict[int, Rings] = {}
+        self._files = files or FilePolicy()
         self._studio = Studio(
             directory=_writable(Path(directory)),
             layout=layout,
@@ -99,12 +106,13 @@ class RecordingSink:
             container=container,
             max_part_bytes=max_part_bytes,
             max_gaps=max_gaps,
-            descriptors=DescriptorCache(),
+            files=self._files,
+            descriptors=DescriptorCache(file_mode=self._files.file_mode),
             rings_for=self._rings_for,
             failed=self._note_failure,
             about=about,
         )
-        self._converter = None if container is Container.WAV else Converter(container)
+        self._finishing = Finishing(container, self._files, self._note_recording, self._note_failure)
         self._takes: dict[str, Take] = {}
         self._tracks: dict[int, tuple[Take, Track]] = {}
         self._schedule = Schedule(flush_interval_ms * 1_000_000)
@@ -174,8 +182,7 @@ class RecordingSink:
             self._write_sidecar(next(iter(self._changed)))
         self._endings.refill(now_ns)
         self._end_some()
-        if self._converter:
-            self._conclude(*self._converter.done())
+        self._finishing.advance(now_ns)
         return bool(self._changed or self._ending)
 
     def close(self) -> None:
@@ -184,8 +191,7 @@ class RecordingSink:
             self._close(slot, None)
         while self._ending:
             self._end(self._ending.popleft())
-        if self._converter:
-            self._conclude(*self._converter.close())
+        self._finishing.close()
         self._studio.descriptors.close_all()
 
     def _open(self, opened: StreamOpened) -> None:
@@ -234,39 +240,31 @@ class RecordingSink:
         self.open_count -= 1
         if self._takes.get(take.name) is take:
             del self._takes[take.name]
+        self._changed.pop(take, None)
         if take.file is None or take.format is None:
             return
-        document = self._write_sidecar(take)
-        recording = conclude(take, take.file, take.format)
-        if not self._converter:
-            self._conclude(Converted(recording))
-        elif not self._converter.submit(recording, document):
-            self._conclude(Converted(recording, OSError(f"{MOST_PENDING} conversions are waiting; it stays WAV")))
-
-    def _conclude(self, *converted: Converted) -> None:
-        for result in converted:
-            if result.error:
-                self._note_failure(Failure(result.recording.path.stem, str(result.error)))
-            self.recordings.append(result.recording)
-            self.recording_count += 1
+        take.ask()
+        self._finishing.take(conclude(take, take.file, take.format), self._describe(take), self._now_ns)
 
     def _describe_again(self, take: Take) -> None:
         """Write the sidecar of a recording under way anew if that is allowed now, or else at one of its next turns."""
         if self._descriptions.use(1 + listed_count(take) // _ENTRIES_A_UNIT):
             self._write_sidecar(take)
 
-    def _write_sidecar(self, take: Take) -> Document:
-        assert take.file is not None
-        assert take.format is not None
+    def _write_sidecar(self, take: Take) -> None:
         self._changed.pop(take, None)
         take.described_ns = self._now_ns
         take.ask()
-        document = describe(take, take.file, take.format, self._studio.layout, self._studio.encoding, self._now_ns)
+        assert take.file is not None
         try:
-            write_sidecar(sidecar_path(take.file.paths[0]), document)
+            write_sidecar(sidecar_path(take.file.paths[0]), self._describe(take), mode=self._files.file_mode)
         except OSError as error:
             take.fail(error)
-        return document
+
+    def _describe(self, take: Take) -> Document:
+        assert take.file is not None
+        assert take.format is not None
+        return describe(take, take.file, take.format, self._studio.layout, self._studio.encoding, self._now_ns)
 
     def _rings_for(self, sample_rate_hz: int) -> Rings:
         """Give the rings of one rate. Formats name the rates, and AudioFormat bounds them; a call has few."""
@@ -277,6 +275,10 @@ class RecordingSink:
 
     def _note_change(self, take: Take) -> None:
         self._changed[take] = None
+
+    def _note_recording(self, recording: Recording) -> None:
+        self.recordings.append(recording)
+        self.recording_count += 1
 
     def _note_failure(self, failure: Failure) -> None:
         self.failures.append(failure)

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.sinks.descriptors import DescriptorCache
+from strep.sinks.file_policy import FilePolicy
 from strep.sinks.recordings.about import CallAbout
 from strep.sinks.recordings.dropped import Missing
 from strep.sinks.recordings.intervals import Intervals
@@ -50,6 +51,8 @@ _KEPT_MS = RING_MS - 1100
 _AHEAD_MOST_NS = 600 * 10**9
 #: A second direction that opens a day after the last sound is not the same conversation.
 _SILENT_MOST_NS = 24 * 3600 * 10**9
+#: How often it is looked whether the file is still there: 2 us for each.
+_LOOK_EVERY_NS = 3 * 10**9
 #: Streams of one recording, one after the other; each leaves an entry in the sidecar.
 _MOST_TRACKS = 100
 _G711 = frozenset({"PCMU", "PCMA"})
@@ -65,6 +68,7 @@ class Studio:
     container: Container
     max_part_bytes: int
     max_gaps: int
+    files: FilePolicy
     descriptors: DescriptorCache
     rings_for: Callable[[int], Rings]
     failed: Callable[[Failure], None]
@@ -100,6 +104,7 @@ class Take:
         self._rings: Rings | None = None
         self._settled = 0
         self._changed = False
+        self._looked_ns = self._synced_ns = opened_ns
         self._ended: list[tuple[Track, StreamClosed | None, int]] = []
 
     @property
@@ -170,9 +175,11 @@ class Take:
 
     def flush(self, now_ns: int) -> None:
         """Write what came since the last flush. The first one waits until a sample came."""
+        self._look_for_file(now_ns)
         self._align_all(now_ns)
         if self._rings:
             self._flush()
+        self._sync_in_time(now_ns)
         if self._changed and self.file:
             self._changed = False
             self._on_change(self)
@@ -205,12 +212,20 @@ class Take:
         self._channels[track.channel] = None
 
     def finish(self) -> None:
-        """Make the file as long as the call, and close it."""
+        """Make the file as long as the call, and close it. There is none if it was deleted or moved away meanwhile."""
         assert self.format is not None
         self.finished = True
+        if self.file and self.file.is_gone:
+            self.fail(FileNotFoundError(f"{self.file.paths[0]} was deleted, moved or replaced: nothing is left of it"))
+            self.file.close()
+            self.file = None
+            return
         try:
             file = self.file or self._create_file(self.format)
+            self._renew(file)
             file.extend(self.length)
+            if self._studio.files.fsync_s is not None:
+                file.sync()
             file.close()
         except OSError as error:
             self.fail(error)
@@ -230,6 +245,33 @@ class Take:
         self.write_errors += 1
         self.first_error = self.first_error or str(error)
         self._studio.failed(Failure(self.call, str(error)))
+
+    def _look_for_file(self, now_ns: int) -> None:
+        """See now and then whether the file is still there, and begin it again where it is not."""
+        if self.file is None or now_ns - self._looked_ns < _LOOK_EVERY_NS:
+            return
+        self._looked_ns = now_ns
+        try:
+            self._renew(self.file)
+        except OSError as error:
+            self.fail(error)
+
+    def _renew(self, file: WavParts) -> None:
+        """Begin again what was deleted, moved or replaced. What the rings have let go of is lost."""
+        for path, begin, end in file.renew():
+            self.unwritten.add(begin, min(end, self._settled))
+            self._changed = True
+            self.fail(FileNotFoundError(f"{path} was deleted, moved or replaced: it is begun again"))
+
+    def _sync_in_time(self, now_ns: int) -> None:
+        interval_s = self._studio.files.fsync_s
+        if not interval_s or self.file is None or now_ns - self._synced_ns < interval_s * 10**9:
+            return
+        self._synced_ns = now_ns
+        try:
+            self.file.sync()
+        except OSError as error:
+            self.fail(error)
 
     def _channel(self, opened: StreamOpened) -> int:
         return int(opened.identity.direction) if self._studio.layout is Layout.STEREO else 0
@@ -265,7 +307,8 @@ class Take:
         self.origin_ns = min(track.anchor_ns for track in open_tracks)
         heard = set[str]().union(*(track.notes.encodings for track in open_tracks))
         plain = rate_hz == 8000 and heard and heard <= _G711
-        self.format = WavFormat(self._studio.encoding if plain else Encoding.PCM16, rate_hz, len(self._channels))
+        encoding = self._studio.encoding if plain else Encoding.PCM16
+        self.format = WavFormat(encoding, rate_hz, len(self._channels), self._studio.files.large_files)
         return True
 
     def _align(self, track: Track) -> None:

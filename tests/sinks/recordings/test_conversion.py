@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from strep.sinks.recordings import Container, RecordingSink
+from strep.sinks.recordings import Container, RecordingSink, conversion
+from strep.sinks.recordings.retries import FIRST_DELAY_NS
 from tests.sinks.recordings.calls import SECOND, T0, block, closed, load, name, opened, tone
 
 
@@ -66,7 +67,7 @@ def test_an_opus_recording_is_as_long_as_the_call(tmp_path: Path) -> None:
 
 
 def test_a_conversion_that_fails_leaves_the_wav_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("strep.sinks.recordings.conversion.convert", refuse)
@@ -102,3 +103,49 @@ def test_several_calls_are_converted_in_the_order_they_ended(tmp_path: Path) -> 
     assert [recording.path.stem for recording in sink.recordings] == [name(2), name(3), name(1)]
     for call, frames in spoken.items():
         assert np.array_equal(load(tmp_path / f"{name(call)}.flac")[0], frames)
+
+
+def test_a_conversion_that_fails_is_tried_again_and_told_of_when_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = RecordingSink(tmp_path, container=Container.FLAC)
+    frames = record(sink)
+    with monkeypatch.context() as patch:
+        patch.setattr(conversion, "write_sidecar", refuse)
+        close(sink)
+        wait_for_conversions(sink)
+        sink.flush(T0 + 4 * SECOND)
+    assert sink.failure_count == 1
+    assert sink.recording_count == 0, "its sidecar speaks of the WAV file, so it is one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name()}.json", f"{name()}.wav"]
+    sink.flush(T0 + 4 * SECOND + FIRST_DELAY_NS)
+    wait_for_conversions(sink)
+    sink.flush(T0 + 6 * SECOND)
+    assert [recording.path.name for recording in sink.recordings] == [f"{name()}.flac"]
+    assert np.array_equal(load(tmp_path / f"{name()}.flac")[0], frames)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name()}.flac", f"{name()}.json"]
+    assert json.loads((tmp_path / f"{name()}.json").read_text())["files"] == [f"{name()}.flac"]
+    sink.close()
+
+
+def test_what_was_deleted_before_it_could_be_converted_is_no_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = RecordingSink(tmp_path, container=Container.FLAC)
+    record(sink)
+    monkeypatch.setattr(conversion, "convert", lambda parts, *_, **__: parts[0].unlink() or refuse())
+    close(sink)
+    sink.close()
+    assert sink.recording_count == 0
+    assert "deleted or moved before it could be converted" in sink.failures[-1].reason
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def wait_for_conversions(sink: RecordingSink) -> None:
+    converter = sink._finishing._converter
+    assert converter is not None
+    for future in converter._pending:
+        future.exception()
