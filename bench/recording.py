@@ -21,7 +21,7 @@ from strep.audio.block import AudioBlock
 from strep.net.address import UdpAddress
 from strep.receiver import Receiver
 from strep.sinks.base import Sink
-from strep.sinks.recordings import RecordingSink
+from strep.sinks.recordings import RecordingSink, WriterThread
 from strep.stream.events import CloseReason, Event, StreamClosed, StreamReport
 
 #: A receiver's loop turns every 10 ms; one that is so long behind has more to do than time.
@@ -161,7 +161,7 @@ def _serve(connection: Connection, directory: Path, cpu: int | None) -> None:
 
 async def _record(connection: Connection, directory: Path) -> None:
     """Record until told to stop or left alone."""
-    sink = RecordingSink(directory)
+    sink = WriterThread(RecordingSink(directory))
     recorded = await receive(connection, [sink])
     failures = [f"{failure.call}: {failure.reason}" for failure in sink.failures]
     connection.send(replace(recorded, recordings=sink.recording_count, failures=failures))

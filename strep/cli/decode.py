@@ -15,9 +15,11 @@ from strep.cli.errors import say
 from strep.cli.folder import no_empty_folder
 from strep.cli.options import (
     ENGINE,
+    FILE_MODE,
     CaptureFiles,
     EncodingOption,
     FileFormat,
+    FileModeOption,
     FormatOption,
     JsonOption,
     LayoutOption,
@@ -34,7 +36,8 @@ from strep.cli.signals import Interrupted, deferred_interrupt
 from strep.engine import EngineConfig
 from strep.net.spool import captures_in
 from strep.offline import CaptureResult, read_capture
-from strep.sinks.recordings import Encoding, Layout, RecordingSink
+from strep.sinks.file_policy import parse_file_mode
+from strep.sinks.recordings import Encoding, FilePolicy, Layout, RecordingSink
 
 
 def decode(
@@ -52,6 +55,7 @@ def decode(
             show_default=False,
         ),
     ] = None,
+    file_mode: FileModeOption = FILE_MODE,
     as_json: JsonOption = False,
 ) -> None:
     """Record the calls of a capture.
@@ -63,14 +67,14 @@ def decode(
 
         strep decode spool --out again
     """
-    told = payload_types(pt)
+    told, policy = payload_types(pt), FilePolicy(parse_file_mode(file_mode))
     captures = captures_in(files)
     compile_ahead()
     config = None if playout_delay_ms is None else EngineConfig(playout_delay_ms=playout_delay_ms)
     total = _Total()
     with no_empty_folder(out):
         for paths in captures:
-            sink = new_sink(out, layout, encoding, file_format)
+            sink = new_sink(out, layout, encoding, file_format, policy)
             result = _read(paths, sink, config, told)
             say_truncated(paths[-1], result)
             total.add(describe_sink(sink), result)

@@ -13,11 +13,13 @@ from strep.audio.decoders import is_decodable, new_decoder
 from strep.audio.formats import AudioFormat, parse_payload_type
 from strep.engine import EngineConfig
 from strep.errors import ConfigError, SinkError
-from strep.sinks.recordings import Container, Encoding, Layout, RecordingSink
+from strep.sinks.recordings import Container, Encoding, FilePolicy, Layout, RecordingSink
 from strep.stream.intake import EVENT, NOISE, REDUNDANT
 
 #: What the engine does unless told otherwise.
 ENGINE = EngineConfig()
+#: How files are kept unless told otherwise.
+FILE_MODE = f"{FilePolicy().file_mode:o}"
 #: Recordings that are remembered for the table at the end, a few kilobytes each; it says how many more there were.
 KEPT_RECORDINGS = 10_000
 
@@ -64,6 +66,10 @@ PayloadTypes = Annotated[
     ),
 ]
 PlayoutDelay = Annotated[int, typer.Option("--playout-delay-ms", help="How long a packet waits for an earlier one.")]
+FileModeOption = Annotated[
+    str,
+    typer.Option("--file-mode", metavar="OCTAL", help="Permissions of recordings and their JSON files, such as 640."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 
 
@@ -86,10 +92,17 @@ def is_of_use(format: AudioFormat) -> bool:
     return format.encoding in (EVENT, NOISE, REDUNDANT) or is_decodable(format)
 
 
-def new_sink(directory: Path, layout: Layout, encoding: Encoding, file_format: FileFormat) -> RecordingSink:
+def new_sink(
+    directory: Path, layout: Layout, encoding: Encoding, file_format: FileFormat, files: FilePolicy
+) -> RecordingSink:
     """Make the sink that the options ask for. Raises ConfigError and SinkError."""
     if directory.exists() and not directory.is_dir():
         raise SinkError(f"cannot record into {directory}: it is a file, expected a folder")
     return RecordingSink(
-        directory, layout=layout, encoding=encoding, container=file_format.container, keep=KEPT_RECORDINGS
+        directory,
+        layout=layout,
+        encoding=encoding,
+        container=file_format.container,
+        files=files,
+        keep=KEPT_RECORDINGS,
     )

@@ -14,8 +14,10 @@ from strep.cli.errors import say
 from strep.cli.folder import no_empty_folder
 from strep.cli.options import (
     ENGINE,
+    FILE_MODE,
     EncodingOption,
     FileFormat,
+    FileModeOption,
     FormatOption,
     JsonOption,
     LayoutOption,
@@ -35,9 +37,12 @@ from strep.net.source import RECEIVE_BUFFER_BYTES
 from strep.net.spool import SPOOL_BYTES
 from strep.net.steering import MAX_SOCKETS
 from strep.receiver import warn_of_receive_buffer
-from strep.sinks.recordings import Encoding, Layout
+from strep.sinks.file_policy import parse_file_mode, parse_fsync
+from strep.sinks.recordings import Encoding, FilePolicy, LargeFiles, Layout, QueueLimits
 
 _ADDRESS = "udp:IP:PORT"
+#: What waits to be written unless told otherwise.
+QUEUE = QueueLimits()
 
 
 def record(
@@ -124,13 +129,38 @@ def record(
     plugins: PluginNames = None,
     settings: PluginSettings = None,
     events: EventsFile = None,
+    file_mode: FileModeOption = FILE_MODE,
+    large_files: Annotated[
+        LargeFiles, typer.Option("--large-files", help="What a WAV file of 4 GB becomes: several files, or RF64.")
+    ] = LargeFiles.PARTS,
+    fsync: Annotated[
+        str,
+        typer.Option(
+            "--fsync",
+            metavar="never|end|SECONDS",
+            help="When to wait until a recording is on the disk: against power cuts, and slow with many calls.",
+        ),
+    ] = "never",
+    write_queue_s: Annotated[
+        float, typer.Option("--write-queue-s", help="How long audio may wait for a slow disk before some is left out.")
+    ] = QUEUE.seconds,
+    write_queue_bytes: Annotated[
+        int, typer.Option("--write-queue-bytes", help="How much audio may wait for it, for each worker.")
+    ] = QUEUE.bytes,
     as_json: JsonOption = False,
 ) -> None:
     """Receive forked calls and record them.
 
     Every call leg becomes a WAV file (left is what the platform received, right
     what it transmitted) with a JSON file that says what happened to it. Stop
-    with Ctrl-C: files are finished, and a table of them is printed.
+    with Ctrl-C: files are finished, and a table of them is printed. A disk that
+    stalls holds nothing up: audio waits in memory meanwhile.
+
+    Examples:
+
+    strep record --target udp:0.0.0.0:9000 --out calls
+
+    strep record --target udp:0.0.0.0:9000 --out calls --file-mode 640 --large-files rf64 --fsync end
     """
     options = RecorderOptions(
         out,
@@ -149,6 +179,8 @@ def record(
         plugins,
         tuple(settings or ()),
         _events(events, out, plugins, workers, as_json=as_json),
+        FilePolicy(parse_file_mode(file_mode), large_files, parse_fsync(fsync)),
+        QueueLimits(write_queue_s, write_queue_bytes),
     )
     check_addresses(target, rx, tx)
     with no_empty_folder(out):
@@ -190,7 +222,13 @@ async def _record(recorder: Recorder, out: Path, duration_s: float | None) -> Do
                     recorder.news.end()
     listened = receiver.analysis.counts()
     say_counts(listened)
-    return describe_sink(recorder.sink) | {
+    sink = recorder.sink
+    return describe_sink(sink) | {
+        "write_queue": {
+            "left_out_samples": sink.left_out_samples,
+            "dropped_events": sink.dropped_events,
+            "refused_streams": sink.refused_streams,
+        },
         "datagrams": receiver.counts(),
         "kernel_drops": receiver.kernel_drops,
         "kernel_refused": receiver.kernel_refused,

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Awaitable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from strep.alarms import Alarm
@@ -14,7 +14,7 @@ from strep.analysis import JsonLines
 from strep.cli.alarms import AlarmWatch
 from strep.cli.compiling import compile_ahead
 from strep.cli.news import News
-from strep.cli.options import FileFormat, new_sink, payload_types
+from strep.cli.options import KEPT_RECORDINGS, FileFormat, new_sink, payload_types
 from strep.cli.output import Document
 from strep.cli.plugins import plugin_runs
 from strep.cli.status import Tally
@@ -25,7 +25,7 @@ from strep.net.source import BoundSocket
 from strep.net.spool import SPOOL_BYTES, Spool
 from strep.net.steering import bind_group
 from strep.receiver import Input, Receiver
-from strep.sinks.recordings import Encoding, Layout
+from strep.sinks.recordings import Encoding, FilePolicy, LargeFiles, Layout, QueueLimits, WriterThread
 
 #: What --events takes for standard output.
 STDOUT = "-"
@@ -51,6 +51,8 @@ class RecorderOptions:
     plugins: str | None = None
     settings: tuple[str, ...] = ()
     events: Path | None = None
+    files: FilePolicy = field(default_factory=FilePolicy)
+    queue: QueueLimits = field(default_factory=QueueLimits)
 
     def describe(self) -> Document:
         """Make a document of the options, for another process."""
@@ -77,6 +79,8 @@ class RecorderOptions:
             plugins=document["plugins"],
             settings=tuple(document["settings"]),
             events=document["events"] and Path(document["events"]),
+            files=FilePolicy(**document["files"] | {"large_files": LargeFiles(document["files"]["large_files"])}),
+            queue=QueueLimits(**document["queue"]),
         )
 
     def of_worker(self, index: int) -> RecorderOptions:
@@ -86,7 +90,10 @@ class RecorderOptions:
 
 
 class Recorder:
-    """Is a receiver, the sink that records, a tally, a watch for alarms, and the news of all. Raises as they do."""
+    """A receiver, the sink that records (in a thread of its own), a tally, a watch for alarms, and the news of all.
+
+    Raises ConfigError and SinkError.
+    """
 
     def __init__(
         self,
@@ -104,7 +111,8 @@ class Recorder:
             idle_timeout_s=options.idle_timeout_s,
             max_calls=options.max_calls,
         )
-        self.sink = new_sink(options.out, options.layout, options.encoding, options.file_format)
+        sink = new_sink(options.out, options.layout, options.encoding, options.file_format, options.files)
+        self.sink = WriterThread(sink, limits=options.queue, keep=KEPT_RECORDINGS)
         self.news = news or News()
         self.tally = Tally(self.sink, self.news)
         self.watch = AlarmWatch(self._totals, self._tell)

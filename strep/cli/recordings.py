@@ -6,17 +6,26 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from strep.cli.output import Column, Document, counted, duration, print_table
 from strep.cli.streams import describe_streams
-from strep.sinks.recordings import Failure, Recording, RecordingSink
+from strep.sinks.recordings import Failure, Recording
 from strep.sinks.sidecar import utc_text
 from strep.stream.events import Direction
 
 T = TypeVar("T")
 _DIRECTIONS = {Direction.INBOUND: "in", Direction.OUTBOUND: "out"}
 _NO_AUDIO = ("CN", "TELEPHONE-EVENT")
+
+
+class Recorded(Protocol):
+    """What came of recording: a RecordingSink has it, and a WriterThread."""
+
+    recordings: deque[Recording]
+    failures: deque[Failure]
+    recording_count: int
+    failure_count: int
 
 
 def describe_recording(recording: Recording) -> Document:
@@ -47,7 +56,7 @@ def describe_failure(failure: Failure) -> Document:
     return {"call": failure.call, "reason": failure.reason}
 
 
-def describe_sink(sink: RecordingSink) -> Document:
+def describe_sink(sink: Recorded) -> Document:
     """Make a document of all that a sink did."""
     return {
         "recordings": [

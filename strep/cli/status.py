@@ -17,8 +17,7 @@ from strep.audio.block import AudioBlock
 from strep.cli.alarms import in_short
 from strep.cli.news import News
 from strep.cli.output import counted, errors_console
-from strep.cli.recordings import newest
-from strep.sinks.recordings import RecordingSink
+from strep.cli.recordings import Recorded, newest
 from strep.stream.events import CloseReason, Event, FormatChanged, Gap, StreamClosed, StreamOpened
 
 _REFRESH_S = 0.5
@@ -70,7 +69,7 @@ class Tally:
     sink: records the same streams, and comes before this one. news: is told what happens.
     """
 
-    def __init__(self, sink: RecordingSink, news: News) -> None:
+    def __init__(self, sink: Recorded, news: News) -> None:
         self.lost_packets = 0
         self._sink, self._news = sink, news
         self._told_recordings = self._told_failures = 0

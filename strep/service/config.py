@@ -27,7 +27,8 @@ from strep.service.part import Part, problems
 from strep.service.plugins import Analysis
 from strep.service.quarantine import QuarantineLimits
 from strep.service.rules import ForkMode, Rule
-from strep.sinks.recordings import Container, Encoding, Layout
+from strep.sinks.file_policy import parse_file_mode, parse_fsync
+from strep.sinks.recordings import Container, Encoding, FilePolicy, LargeFiles, Layout, QueueLimits
 
 _PORT_RANGE = re.compile(r"(\d{1,5})-(\d{1,5})", re.ASCII)
 _LISTEN = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+)):(\d{1,5})", re.ASCII)
@@ -37,6 +38,7 @@ _MOST_PORTS = 100
 _LARGEST_FILE_BYTES = 1 << 20
 #: What is shown of a variable's name: only what nobody would take for a key.
 _VARIABLE = re.compile(r"[A-Z][A-Z_]{0,62}[A-Z0-9]", re.ASCII)
+_QUEUE = QueueLimits()
 _CONTAINERS = {"wav": Container.WAV, "flac": Container.FLAC, "ogg": Container.OGG_OPUS}
 
 
@@ -87,6 +89,16 @@ def _container(value: Any) -> Container:
     if value not in _CONTAINERS:
         raise ValueError(f"expected one of {', '.join(_CONTAINERS)}, found {value!r}")
     return _CONTAINERS[value]
+
+
+def _file_mode(value: Any) -> int:
+    if not isinstance(value, str):
+        raise ValueError(f"expected permissions in octal, as in '640', found {value!r}")
+    return FilePolicy(file_mode=parse_file_mode(value)).file_mode
+
+
+def _fsync(value: Any) -> float | None:
+    return FilePolicy(fsync_s=parse_fsync(str(value))).fsync_s
 
 
 def _path_of_url(value: str) -> str:
@@ -214,12 +226,31 @@ class Media(Part):
 
 
 class Recordings(Part):
-    """Is [recordings]: what is written, and where."""
+    """Is [recordings]: what is written, where, and how files are kept (strep.sinks.file_policy.FilePolicy).
+
+    write_queue_s, write_queue_bytes: how much audio may wait for a slow disk before some is left out; a call with two
+    ports of its own has a queue of its own, of a sixteenth of the bytes.
+    """
 
     out: Path
     layout: Annotated[Layout, Field(strict=False)] = Layout.STEREO
     encoding: Annotated[Encoding, Field(strict=False)] = Encoding.PCM16
     format: Annotated[Container, PlainValidator(_container)] = Container.WAV
+    file_mode: Annotated[int, PlainValidator(_file_mode)] = FilePolicy().file_mode
+    large_files: Annotated[LargeFiles, Field(strict=False)] = LargeFiles.PARTS
+    fsync: Annotated[float | None, PlainValidator(_fsync)] = None
+    write_queue_s: Annotated[float, Field(ge=2, le=3600)] = _QUEUE.seconds
+    write_queue_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 40)] = _QUEUE.bytes
+
+    @property
+    def files(self) -> FilePolicy:
+        """Give how files are kept."""
+        return FilePolicy(self.file_mode, self.large_files, self.fsync)
+
+    @property
+    def queue(self) -> QueueLimits:
+        """Give what may wait to be written."""
+        return QueueLimits(self.write_queue_s, self.write_queue_bytes)
 
 
 class Running(Part):

@@ -43,6 +43,11 @@ out = "calls"
 # layout = "stereo"                 # or "mono": one file a direction
 # encoding = "pcm16"                # or "ulaw", "alaw": for G.711 calls
 # format = "wav"                    # or "flac", "ogg"
+# file_mode = "600"                 # permissions of recordings and their sidecars
+# large_files = "parts"             # or "rf64": what a WAV file of 4 GB becomes
+# fsync = "never"                   # or "end", or seconds: when to wait until a recording is on the disk
+# write_queue_s = 30.0              # how long audio may wait for a slow disk before some is left out
+# write_queue_bytes = 1073741824    # how much may
 
 [service]
 # state_file = "calls/.strep-service.state"  # by this a service that was killed finds its calls again

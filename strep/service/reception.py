@@ -23,7 +23,7 @@ from strep.net.spool import Spool
 from strep.receiver import Receiver
 from strep.service.config import ServiceConfig
 from strep.service.plugins import sum_counts
-from strep.sinks.recordings import CallAbout, Recording, RecordingSink
+from strep.sinks.recordings import CallAbout, Recording, RecordingSink, WriterThread
 from strep.stream.events import Event, StreamIdentity
 from strep.wire.batch import Endpoint
 
@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 #: A pair is one call: two directions, and what a false sender might add.
 _STREAMS_OF_PAIR = 8
 _BUFFER_OF_PAIR_BYTES = 1 << 20
+#: 30 s of one call are 3 MB at 48 kHz; there are up to 50 pairs.
+_QUEUE_SHARE_OF_PAIR, _LEAST_QUEUE_BYTES = 16, 1 << 20
 #: Finished recordings that wait to be told of.
 _KEPT_RECORDINGS = 10_000
 
@@ -79,7 +81,7 @@ class _Line:
     """Is one receiver with its sink. told: how many of its recordings were told of."""
 
     receiver: Receiver
-    sink: RecordingSink
+    sink: WriterThread
     told: int = 0
     listening: asyncio.Task[None] | None = None
 
@@ -257,9 +259,13 @@ class Reception:
             layout=recordings.layout,
             encoding=recordings.encoding,
             container=recordings.format,
+            files=recordings.files,
             keep=_KEPT_RECORDINGS,
-            about=self._answers.about,
         )
+        queue = recordings.queue
+        if is_pair:
+            queue = replace(queue, bytes=max(queue.bytes // _QUEUE_SHARE_OF_PAIR, _LEAST_QUEUE_BYTES))
+        writer = WriterThread(sink, limits=queue, about=self._answers.about, keep=_KEPT_RECORDINGS)
         config = EngineConfig(
             playout_delay_ms=media.playout_delay_ms,
             idle_timeout_s=media.idle_timeout_s,
@@ -272,7 +278,7 @@ class Reception:
             target,
             rx=rx,
             tx=tx,
-            sinks=[sink, _Watch(self._numbers, self._answers.watch)],
+            sinks=[writer, _Watch(self._numbers, self._answers.watch)],
             config=config,
             payload_types=media.payload_types,
             allow=media.allow,
@@ -282,7 +288,7 @@ class Reception:
             plugins=self._config.analysis.runs(_STREAMS_OF_PAIR if is_pair else None),
         )
         receiver.analysis.add(self._notice)
-        return _Line(receiver, sink)
+        return _Line(receiver, writer)
 
 
 async def _stop(line: _Line) -> None:

@@ -26,7 +26,7 @@ from strep.cli.recorder import RecorderOptions
 from strep.cli.status import StatusLine
 from strep.net import steering
 from strep.net.steering import socket_of
-from strep.sinks.recordings import Encoding, Layout
+from strep.sinks.recordings import Encoding, FilePolicy, LargeFiles, Layout, QueueLimits
 from strep.stream.events import Direction
 from strep.wire.strep import StrepHeader
 from strep.workers import Counts, Entry, EntryKind, RestartPolicy, Supervisor
@@ -332,3 +332,12 @@ def test_workers_that_take_only_strep_of_some_networks_refuse_all_else(record, t
     document = json.loads(out)
     assert (code, document["kernel_refused"], document["kernel_drops"]) == (0, 30 if sys.platform == "linux" else 0, 0)
     assert document["datagrams"]["accepted"] == len(sent)
+
+
+def test_options_reach_a_worker_as_they_are(tmp_path):
+    options = RecorderOptions(
+        *(tmp_path, Layout.MONO, Encoding.PCM16, FileFormat.WAV, (), 100, 60, 9),
+        files=FilePolicy(0o640, LargeFiles.RF64, 2.5),
+        queue=QueueLimits(5, 1 << 21),
+    )
+    assert RecorderOptions.read(json.loads(json.dumps(options.describe()))) == options

@@ -26,6 +26,13 @@ def test_both_directions_of_a_call_lie_in_one_stereo_file(strep, capture, tmp_pa
     assert written(tmp_path / "calls") == [f"{LEG}-A.json", f"{LEG}-A.wav"]
 
 
+def test_files_have_the_permissions_that_are_asked_for(strep, capture, tmp_path):
+    strep("decode", capture, "--out", "own")
+    strep("decode", capture, "--out", "shared", "--file-mode", "644")
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "own").iterdir()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "shared").iterdir()} == {0o644}
+
+
 def test_the_document_says_what_was_recorded(strep, capture):
     document = strep("decode", capture, "--out", "calls", "--json").json
     (recording,) = document["recordings"]

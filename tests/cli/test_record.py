@@ -181,6 +181,11 @@ def test_of_two_ports_the_one_in_use_is_named_and_the_other_given_back(strep, tm
         (("--target", "udp:127.0.0.1:0", "--idle-timeout-s", "0"), "idle_timeout_s must be 1 to 86400, got 0"),
         (("--target", "udp:127.0.0.1:0", "--receive-buffer-bytes", "1"), "expected a receive buffer of 4096 to"),
         (("--target", "udp:127.0.0.1:0", "--pt", "x"), "payload type must look like"),
+        (("--target", "udp:127.0.0.1:0", "--file-mode", "rw"), "expected permissions in octal, as in 600 or 640"),
+        (("--target", "udp:127.0.0.1:0", "--file-mode", "400"), "file_mode must be octal, and let its owner"),
+        (("--target", "udp:127.0.0.1:0", "--fsync", "often"), "expected never, end, or a number of seconds"),
+        (("--target", "udp:127.0.0.1:0", "--write-queue-s", "1"), "a queue must be 2 to 3600 s long, got 1"),
+        (("--target", "udp:127.0.0.1:0", "--write-queue-bytes", "1"), "a queue must have 1048576 to"),
     ],
 )
 def test_what_cannot_work_is_one_line_and_leaves_nothing(strep, tmp_path, options, message):
@@ -194,6 +199,20 @@ def test_a_file_in_the_way_of_the_folder_is_one_line(strep, tmp_path):
     (tmp_path / "file").touch()
     outcome = strep("record", "--target", "udp:127.0.0.1:0", "--out", "file/calls")
     assert (outcome.exit_code, outcome.error) == (1, "cannot record into file/calls: Not a directory")
+
+
+def test_files_are_kept_as_the_options_say(record, tmp_path):
+    options = ("--file-mode", "640", "--large-files", "rf64", "--fsync", "end", "--write-queue-s", "5")
+    recording = record("--target", "udp:127.0.0.1:0", "--json", *options)
+    recording.send(datagrams())
+    code, out, _ = recording.stop(signal.SIGINT)
+    assert code == 0
+    document = json.loads(out)
+    (recorded,) = document["recordings"]
+    assert document["write_queue"] == {"left_out_samples": 0, "dropped_events": 0, "refused_streams": 0}
+    path = tmp_path / recorded["path"]
+    assert path.stat().st_mode & 0o777 == (tmp_path / recorded["sidecar"]).stat().st_mode & 0o777 == 0o640
+    assert path.read_bytes()[12:16] == b"JUNK", "where RF64 would have its sizes"
 
 
 def test_a_duration_below_zero_is_a_wrong_use(strep):

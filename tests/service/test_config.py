@@ -9,7 +9,7 @@ from strep.net.address import UdpAddress
 from strep.service.config import ServiceConfig, load_config, read_config
 from strep.service.example import EXAMPLE
 from strep.service.rules import ForkMode
-from strep.sinks.recordings import Container, Layout
+from strep.sinks.recordings import Container, FilePolicy, LargeFiles, Layout, QueueLimits
 
 PUBLIC_KEY = 'public_key = "NRNButY+Mkeer4fgSmm0YQkrxLKWVfhuP4mOXNXG+lY="'
 LEAST = f"""
@@ -75,6 +75,15 @@ def test_the_least_configuration_has_sensible_values():
     assert config.rules[0].stream_type is None
 
 
+def test_how_files_are_kept_is_read():
+    lines = 'file_mode = "640"\nlarge_files = "rf64"\nfsync = 10\nwrite_queue_s = 5.0\nwrite_queue_bytes = 2000000'
+    recordings = read_config(LEAST.replace('out = "calls"', f'out = "calls"\n{lines}')).recordings
+    assert recordings.files == FilePolicy(0o640, LargeFiles.RF64, 10)
+    assert recordings.queue == QueueLimits(5.0, 2_000_000)
+    least = read_config(LEAST).recordings
+    assert (least.files, least.queue) == (FilePolicy(), QueueLimits())
+
+
 def test_every_kind_of_value_is_read():
     text = LEAST.replace('out = "calls"', 'out = "calls"\nlayout = "mono"\nformat = "flac"').replace(
         "[recordings]", 'payload_types = ["116=opus/48000/2"]\nports = "9100-9199"\n[recordings]'
@@ -114,6 +123,16 @@ def test_every_kind_of_value_is_read():
             'out = "calls"\nlayout = "quad"',
             'out = "calls"',
             "recordings.layout: expected 'stereo' or 'mono', found 'quad'",
+        ),
+        (
+            'out = "calls"\nfile_mode = 640',
+            'out = "calls"',
+            "recordings.file_mode: expected permissions in octal, as in '640', found 640",
+        ),
+        (
+            'out = "calls"\nfsync = "often"',
+            'out = "calls"',
+            "recordings.fsync: expected never, end, or a number of seconds, found 'often'",
         ),
         ('fork = "yes"', "", 'rules[0].fork: expected true, false, "target" or "rx_tx", found \'yes\''),
         ('fork = "rx_tx"', "", 'rules[0].fork: expected "target" or false, for media.ports is not set'),
