@@ -20,6 +20,16 @@ class SampleState(enum.IntEnum):
     UNDECODED = 4  #: it came, but nothing here decodes its payload type; samples are zero
 
 
+def silence(samples: int) -> NDArray[np.int16]:
+    """Make int16[samples] zeros that take no memory, however many; nobody may write to them."""
+    return np.broadcast_to(np.int16(0), samples)
+
+
+def is_silence(samples: NDArray[np.int16]) -> bool:
+    """Tell whether int16[m] is what `silence` makes. Zeros that take memory are not looked at: that would take time."""
+    return samples.strides[-1] == 0 and samples.size > 0 and not samples[0]
+
+
 @dataclass(frozen=True, slots=True)
 class AudioFrame:
     """Is one packet interval of one stream.

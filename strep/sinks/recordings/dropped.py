@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from strep.audio.block import AudioBlock
+from strep.audio.block import AudioBlock, is_silence
 
 #: Of one stream, until it is told; 50 bytes each. A stream whose rows do not follow on one another makes one of each.
 #: Beyond this the last one grows instead, over what was not left out.
@@ -39,7 +39,7 @@ class DroppedAudio:
 
         Silence that takes no memory is no loss: what is not written is silent.
         """
-        if block.samples.strides[-1] == 0 or not block.samples.size:
+        if not len(block) or is_silence(block.samples[0]):
             return []
         length = block.samples.shape[1]
         self.samples += block.samples.size

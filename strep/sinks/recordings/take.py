@@ -9,6 +9,9 @@ The rules:
 - A flush writes all that the rings hold, so the file lacks only what came since. It *settles* the file up to where the
   slowest stream is, but no more than 1 s behind the fastest: what is not settled is still in the rings, and the next
   flush simply writes it again. What comes for a settled place is written over it in the file, in its own channel only.
+- Silence that takes no memory (strep.audio.block.silence) takes no time here either, however long it is. What is beyond
+  the ring is jumped over but for its last second, which settles the file up to there: a hole. In a settled place, it is
+  written over what was heard there in its channel, and nothing is written where nothing was.
 - When the system refuses to write, the rings keep what they have room for until the next flush, which tries again.
   What they must let go of is lost: silent, and listed in `unwritten`. The recording goes on.
 """
@@ -22,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from strep.audio.block import is_silence
 from strep.sinks.descriptors import DescriptorCache
 from strep.sinks.file_policy import FilePolicy
 from strep.sinks.recordings.about import CallAbout
@@ -55,6 +59,8 @@ _SILENT_MOST_NS = 24 * 3600 * 10**9
 _LOOK_EVERY_NS = 3 * 10**9
 #: Streams of one recording, one after the other; each leaves an entry in the sidecar.
 _MOST_TRACKS = 100
+#: Silence is written over sound in pieces of this many samples, so that it takes little memory.
+_PIECE_SAMPLES = 65_536
 _G711 = frozenset({"PCMU", "PCMA"})
 
 
@@ -102,6 +108,7 @@ class Take:
         self._on_change = on_change
         self._channels: list[Track | None] = [None] * (2 if studio.layout is Layout.STEREO else 1)
         self._rings: Rings | None = None
+        self._heard_until = [0] * len(self._channels)
         self._settled = 0
         self._changed = False
         self._looked_ns = self._synced_ns = opened_ns
@@ -139,8 +146,11 @@ class Take:
 
     def write(self, track: Track, position: int, samples: NDArray[np.int16], rate_hz: int, now_ns: int) -> None:
         """Take one row, int16[m] at `rate_hz`, exactly and slowly: whatever `Rings.place` left."""
-        if track.anchor_ns + position * 10**9 // rate_hz > now_ns + _AHEAD_MOST_NS:
-            track.refused_samples += len(samples)
+        ahead = (now_ns + _AHEAD_MOST_NS - track.anchor_ns) * rate_hz // 10**9 - position
+        if ahead < 0 or (ahead < len(samples) and is_silence(samples)):
+            track.refused_samples += len(samples) - max(ahead, 0)
+            samples = samples[: max(ahead, 0)]
+        if not len(samples):
             return
         if track.rings is None:
             self.open_ring(track, rate_hz)
@@ -333,15 +343,22 @@ class Take:
 
     def _place(self, track: Track, position: int, samples: NDArray[np.int16]) -> None:
         """Put samples at the file's rate where they belong: the ring, or a place in the file that is settled."""
+        is_silent = is_silence(samples)
         while len(samples):
             start, end = track.window
             if position >= end:
+                if is_silent:
+                    assert track.rings is not None
+                    skipped = max(len(samples) - track.rings.sample_rate_hz, 0)
+                    position, samples = position + skipped, samples[skipped:]
                 self._make_room(track, position)
                 continue
             count = min(len(samples), (end if position >= start else start) - position)
             if position >= start:
                 assert track.rings is not None
                 track.rings.write(track.row, position, samples[:count])
+            elif is_silent:
+                self._overlay_silence(track, position, count)
             else:
                 self._overlay(track, position, samples[:count])
             position, samples = position + count, samples[count:]
@@ -364,12 +381,23 @@ class Take:
         try:
             assert self.format is not None
             file = self.file or self._create_file(self.format)
-            file.overlay(position + cut + track.offset, track.channel, samples)
+            begin = position + cut + track.offset
+            file.overlay(begin, track.channel, samples)
+            self._heard(track, begin + len(samples))
             track.rewritten_samples += len(samples)
         except OSError as error:
             self.fail(error)
             begin = position + cut + track.offset
             self.unwritten.add(begin, begin + len(samples))
+
+    def _overlay_silence(self, track: Track, position: int, count: int) -> None:
+        """Make a settled place silent, as far as anything was heard in its channel there."""
+        offset = track.offset or 0
+        clipped = min(max(-position - offset, 0), count)
+        track.clipped_samples += clipped
+        end = min(position + count, self._heard_until[track.channel] - offset)
+        for begin in range(position + clipped, end, _PIECE_SAMPLES):
+            self._overlay(track, begin, np.zeros(min(_PIECE_SAMPLES, end - begin), np.int16))
 
     def _end(self) -> int:
         """Give the frame where the longest of the aligned streams ends so far."""
@@ -407,6 +435,7 @@ class Take:
         for track in self._channels:
             if track and track.rings and track.offset is not None:
                 sources[track.channel] = (track.row, begin - track.offset)
+                self._heard(track, track.offset + track.head)
         if end > begin and not self._write(begin, rings.interleave(sources, end - begin)):
             settle = max(begin, least, end - rings.sample_rate_hz * _KEPT_MS // 1000)
             self.unwritten.add(begin, min(settle, end))
@@ -415,6 +444,10 @@ class Take:
             if source:
                 row, position = source
                 rings.advance(row, position + settle - begin)
+
+    def _heard(self, track: Track, frame: int) -> None:
+        """Take note that nothing but silence lies behind `frame` in a stream's channel, or behind what did before."""
+        self._heard_until[track.channel] = max(self._heard_until[track.channel], frame)
 
     def _write(self, frame: int, frames: NDArray[np.int16]) -> bool:
         assert self.format is not None
