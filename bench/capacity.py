@@ -24,6 +24,7 @@ from bench.machine import RECEIVER_CPU, SENDER_CPU, file_system_of
 from bench.overload import Phases, overload
 from bench.recording import Recorded, RecordingProcess, Usage
 from strep.engine import EngineConfig
+from strep.net.source import RECEIVE_BUFFER_BYTES
 from tools.traffic import CODINGS
 
 _MEMORY = Path("/dev/shm")
@@ -54,6 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--analyse", action="store_true", help="deliver to a level meter, without recording")
     parser.add_argument("--plugins", default="", help="with --analyse: these listen besides, such as level,voice,dtmf")
     what.add_argument("--overload", action="store_true", help="half as many calls more for 6 s of 20 s")
+    parser.add_argument("--stall", type=float, default=0.0, help="let the disk stall for so many seconds (0)")
+    parser.add_argument(
+        "--receive-buffer-bytes",
+        type=int,
+        default=RECEIVE_BUFFER_BYTES,
+        help="what the kernel may hold for the receiver",
+    )
     parser.add_argument("--search", action="store_true", help="find the most calls, from --calls on")
     parser.add_argument("--limit", type=int, default=270, help="seconds that a search may take, about (270)")
     where = parser.add_mutually_exclusive_group()
@@ -74,7 +82,10 @@ def run(arguments: argparse.Namespace) -> Outcome:
         if arguments.analyse:
             return analyse(load, tuple(filter(None, arguments.plugins.split(","))), pinned=True)
         with recordings_folder(parent, keep=arguments.keep and not arguments.search) as directory:
-            return record(load, directory, pinned=True)
+            recording = RecordingProcess(
+                directory, cpu=RECEIVER_CPU, stall_s=arguments.stall, buffer_bytes=arguments.receive_buffer_bytes
+            )
+            return record(load, directory, recording, pinned=True)
 
     outcome = search(load, attempt, arguments.limit) if arguments.search else None
     if arguments.overload:
@@ -86,9 +97,9 @@ def run(arguments: argparse.Namespace) -> Outcome:
     return outcome or attempt(load)
 
 
-def record(load: Load, directory: Path, *, pinned: bool = False) -> Outcome:
-    """Record a load into a folder, check the recordings, and sum up."""
-    with RecordingProcess(directory, cpu=RECEIVER_CPU if pinned else None) as recording:
+def record(load: Load, directory: Path, recording: RecordingProcess | None = None, *, pinned: bool = False) -> Outcome:
+    """Record a load into a folder (by `recording`, if that is not to be made here), check all of it, and sum up."""
+    with recording or RecordingProcess(directory, cpu=RECEIVER_CPU if pinned else None) as recording:
         before = recording.usage()
         sent = send(load, recording.address, cpu=SENDER_CPU if pinned else None)
         after = recording.usage()
@@ -196,6 +207,7 @@ def conclude(
         "receiver_ns_per_packet": round(processor_s * 1e9 / max(1, sent["packets_sent"]), 1),
         "receiver_resident_mib": round(recorded.usage.resident_most_mib, 1),
         "longest_turn_ms": round(recorded.longest_turn_ms, 1),
+        "most_queued_s": round(recorded.most_queued_s, 2),
         "closing_seconds": round(recorded.usage.wall_s - after.wall_s, 3),
         "closing_cpu_seconds": round(recorded.usage.processor_s - after.processor_s, 3),
         "worst_misalignment_ms": round(findings.worst_misalignment_ms, 3),

@@ -16,9 +16,11 @@ from bench import BenchError
 from bench.child import Child
 from bench.expected import DYNAMIC_PAYLOAD_TYPES
 from bench.machine import pin
+from bench.stalling import StallingDisk
 from strep.analysis import PluginCounts
 from strep.audio.block import AudioBlock
 from strep.net.address import UdpAddress
+from strep.net.source import RECEIVE_BUFFER_BYTES
 from strep.receiver import Receiver
 from strep.sinks.base import Sink
 from strep.sinks.recordings import RecordingSink, WriterThread
@@ -26,6 +28,8 @@ from strep.stream.events import CloseReason, Event, StreamClosed, StreamReport
 
 #: A receiver's loop turns every 10 ms; one that is so long behind has more to do than time.
 BEHIND_NS = 100_000_000
+#: All calls have begun by then.
+_STALLS_AFTER_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Recorded:
     through all sinks (when more had arrived than a turn takes: from the arrival of the last that it took).
     last_drop_ns: wall time after which nothing was dropped: the count is the kernel's own as of the latest read; 0:
     nothing ever was. last_behind_ns: when that turn was last longer than BEHIND_NS; 0: it never was.
-    calls_left_out: of those that had been received (strep.overload).
+    calls_left_out: of those that had been received (strep.overload). most_queued_s: that waited to be written.
     """
 
     received: int
@@ -72,6 +76,27 @@ class Recorded:
     last_drop_ns: int = 0
     last_behind_ns: int = 0
     plugins: dict[str, PluginCounts] = field(default_factory=dict)
+    most_queued_s: float = 0.0
+
+
+class QueueWatch:
+    """Is a sink that sees how long audio waits to be written."""
+
+    def __init__(self, writer: WriterThread) -> None:
+        self._writer, self.most_queued_s = writer, 0.0
+
+    def event(self, event: Event) -> None:
+        """Take no notice."""
+
+    def block(self, block: AudioBlock) -> None:
+        """Take no notice."""
+
+    def flush(self, now_ns: int) -> None:
+        """Look."""
+        self.most_queued_s = max(self.most_queued_s, self._writer.queued_s)
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class Totals:
@@ -143,10 +168,21 @@ class ReceivingProcess:
 
 
 class RecordingProcess(ReceivingProcess):
-    """Records into a folder until it is stopped. Raises BenchError when the process has failed."""
+    """Records into a folder until it is stopped. Raises BenchError when the process has failed.
 
-    def __init__(self, directory: Path, *, cpu: int | None = None) -> None:
-        super().__init__(_serve, directory, cpu)
+    stall_s: for how long its disk stalls, some seconds after it was first written to. buffer_bytes: what the kernel may
+    hold for it.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        cpu: int | None = None,
+        stall_s: float = 0.0,
+        buffer_bytes: int = RECEIVE_BUFFER_BYTES,
+    ) -> None:
+        super().__init__(_serve, directory, cpu, stall_s, buffer_bytes)
 
     def stop(self) -> Recorded:
         """Let it read what is queued, and close every stream and file."""
@@ -154,24 +190,41 @@ class RecordingProcess(ReceivingProcess):
         return recorded
 
 
-def _serve(connection: Connection, directory: Path, cpu: int | None) -> None:
+def _serve(connection: Connection, directory: Path, cpu: int | None, stall_s: float, buffer_bytes: int) -> None:
     pin(cpu)
-    asyncio.run(_record(connection, directory))
+    if stall_s:
+        StallingDisk(stall_s, _STALLS_AFTER_S).install()
+    asyncio.run(_record(connection, directory, buffer_bytes))
 
 
-async def _record(connection: Connection, directory: Path) -> None:
+async def _record(connection: Connection, directory: Path, buffer_bytes: int) -> None:
     """Record until told to stop or left alone."""
     sink = WriterThread(RecordingSink(directory))
-    recorded = await receive(connection, [sink])
+    watch = QueueWatch(sink)
+    recorded = await receive(connection, [sink, watch], buffer_bytes=buffer_bytes)
     failures = [f"{failure.call}: {failure.reason}" for failure in sink.failures]
-    connection.send(replace(recorded, recordings=sink.recording_count, failures=failures))
+    connection.send(
+        replace(recorded, recordings=sink.recording_count, failures=failures, most_queued_s=watch.most_queued_s)
+    )
 
 
-async def receive(connection: Connection, sinks: Sequence[Sink], plugins: Sequence[str] = ()) -> Recorded:
+async def receive(
+    connection: Connection,
+    sinks: Sequence[Sink],
+    plugins: Sequence[str] = (),
+    *,
+    buffer_bytes: int = RECEIVE_BUFFER_BYTES,
+) -> Recorded:
     """Receive, and answer questions, until told to stop or left alone; returns what was counted."""
     totals = Totals()
     all_sinks, types = [*sinks, totals], DYNAMIC_PAYLOAD_TYPES
-    async with Receiver("udp:127.0.0.1:0", sinks=all_sinks, plugins=plugins, payload_types=types) as receiver:
+    async with Receiver(
+        "udp:127.0.0.1:0",
+        sinks=all_sinks,
+        plugins=plugins,
+        payload_types=types,
+        receive_buffer_bytes=buffer_bytes,
+    ) as receiver:
         totals.receiver = receiver
         connection.send(receiver.addresses[0])
         while await _question(connection) == "usage":
