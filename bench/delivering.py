@@ -18,7 +18,7 @@ from bench.recording import ReceivingProcess, Recorded, receive
 from strep.audio.block import AudioBlock, SampleState
 from strep.engine import EngineConfig
 from strep.sinks.base import Sink
-from strep.sinks.recordings import RecordingSink, WriterThread
+from strep.sinks.recordings import RecordingSink, WriterThread, share_interpreter
 from strep.stream.events import Event
 
 #: How often the meter asks the system about its process.
@@ -135,6 +135,7 @@ class DeliveringProcess(ReceivingProcess):
 def _serve(connection: Connection, directory: Path | None, opening_s: float, cpu: int | None) -> None:
     """Deliver until told to stop or left alone. The meter comes last: it waits for the recording, as a plugin would."""
     pin(cpu)
+    share_interpreter()
     meter = LatencyMeter(opening_s)
     sink = None if directory is None else WriterThread(RecordingSink(directory))
     sinks: list[Sink] = [meter] if sink is None else [sink, meter]

@@ -23,7 +23,7 @@ from strep.net.address import UdpAddress
 from strep.net.source import RECEIVE_BUFFER_BYTES
 from strep.receiver import Receiver
 from strep.sinks.base import Sink
-from strep.sinks.recordings import RecordingSink, WriterThread
+from strep.sinks.recordings import RecordingSink, WriterThread, share_interpreter
 from strep.stream.events import CloseReason, Event, StreamClosed, StreamReport
 
 #: A receiver's loop turns every 10 ms; one that is so long behind has more to do than time.
@@ -199,6 +199,7 @@ def _serve(connection: Connection, directory: Path, cpu: int | None, stall_s: fl
 
 async def _record(connection: Connection, directory: Path, buffer_bytes: int) -> None:
     """Record until told to stop or left alone."""
+    share_interpreter()
     sink = WriterThread(RecordingSink(directory))
     watch = QueueWatch(sink)
     recorded = await receive(connection, [sink, watch], buffer_bytes=buffer_bytes)

@@ -25,7 +25,15 @@ from strep.net.source import BoundSocket
 from strep.net.spool import SPOOL_BYTES, Spool
 from strep.net.steering import bind_group
 from strep.receiver import Input, Receiver
-from strep.sinks.recordings import Encoding, FilePolicy, LargeFiles, Layout, QueueLimits, WriterThread
+from strep.sinks.recordings import (
+    Encoding,
+    FilePolicy,
+    LargeFiles,
+    Layout,
+    QueueLimits,
+    WriterThread,
+    share_interpreter,
+)
 
 #: What --events takes for standard output.
 STDOUT = "-"
@@ -106,6 +114,7 @@ class Recorder:
     ) -> None:
         told = payload_types(options.pt)
         compile_ahead()
+        share_interpreter()
         config = EngineConfig(
             playout_delay_ms=options.playout_delay_ms,
             idle_timeout_s=options.idle_timeout_s,

@@ -23,7 +23,7 @@ from strep.net.spool import Spool
 from strep.receiver import Receiver
 from strep.service.config import ServiceConfig
 from strep.service.plugins import sum_counts
-from strep.sinks.recordings import CallAbout, Recording, RecordingSink, WriterThread
+from strep.sinks.recordings import CallAbout, Recording, RecordingSink, WriterThread, share_interpreter
 from strep.stream.events import Event, StreamIdentity
 from strep.wire.batch import Endpoint
 
@@ -125,6 +125,7 @@ class Reception:
 
     async def start(self) -> None:
         """Open the target. Raises ReceiveError and SinkError."""
+        share_interpreter()
         media = self._config.media
         if media.target is not None:
             line = self._line(target=media.target)

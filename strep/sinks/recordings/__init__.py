@@ -4,7 +4,7 @@ from strep.sinks.file_policy import FilePolicy, LargeFiles
 from strep.sinks.recordings.about import CallAbout
 from strep.sinks.recordings.recording import Failure, Layout, Recording
 from strep.sinks.recordings.sink import RecordingSink
-from strep.sinks.recordings.writer_thread import QueueLimits, WriterThread
+from strep.sinks.recordings.writer_thread import QueueLimits, WriterThread, share_interpreter
 from strep.sinks.sndfile import Container
 from strep.sinks.wav_file import Encoding
 
@@ -20,4 +20,5 @@ __all__ = [
     "Recording",
     "RecordingSink",
     "WriterThread",
+    "share_interpreter",
 ]

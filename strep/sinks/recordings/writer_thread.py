@@ -20,6 +20,7 @@ The rules:
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -42,8 +43,19 @@ MOST_EVENTS = 200_000
 _TAKES_AGAIN = 0.9
 #: What an item takes besides its samples and columns: tuples, array headers. Measured with tracemalloc: 500 to 700.
 _ITEM_BYTES = 700
+_SWITCH_INTERVAL_S = 0.001
 #: A step of the time is believed so far: who was asleep, or read a capture, has queued no more for that.
 _LONGEST_STEP_NS = 1_000_000_000
+
+
+def share_interpreter() -> None:
+    """Let the thread have its turn while the receiver is busy: for programs, since it holds for all of Python.
+
+    The thread lets go of the interpreter with each system call, and gets it back when the switch interval is over, 5 ms
+    by default. With a receiver that used all of a core, the thread of 1,000 calls fell behind by 0.3 s a second; with
+    1 ms by 0.06 s, with 0.2 ms not at all, but turns became three times as long.
+    """
+    sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_INTERVAL_S))
 
 
 @dataclass(frozen=True, slots=True)

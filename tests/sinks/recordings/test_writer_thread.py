@@ -1,6 +1,7 @@
 """Reception never waits for a disk: what is queued is written in order, what is not is listed exactly."""
 
 import json
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from strep.engine import Engine
 from strep.errors import ConfigError
 from strep.pipeline import Pipeline
-from strep.sinks.recordings import CallAbout, QueueLimits, RecordingSink, WriterThread, writer_thread
+from strep.sinks.recordings import CallAbout, QueueLimits, RecordingSink, WriterThread, share_interpreter, writer_thread
 from strep.sinks.recordings.dropped import DroppedAudio, Missing
 from strep.stream.events import StreamIdentity
 from tests.sinks.recordings.calls import SECOND, T0, Samples, block, closed, format_changed, load, name, opened, tone
@@ -425,3 +426,14 @@ def test_a_pipeline_lets_such_a_sink_settle_and_then_closes_it(tmp_path: Path) -
     pipeline.finish()
     pipeline.close()
     assert thread.recording_count == 1
+
+
+def test_the_interpreter_is_shared_in_shorter_turns_and_never_in_longer_ones() -> None:
+    before = sys.getswitchinterval()
+    try:
+        for interval_s, then_s in ((0.005, 0.001), (0.0005, 0.0005)):
+            sys.setswitchinterval(interval_s)
+            share_interpreter()
+            assert sys.getswitchinterval() == pytest.approx(then_s)
+    finally:
+        sys.setswitchinterval(before)
