@@ -35,6 +35,7 @@ from strep.sinks.recordings.naming import create_recording, safe_stem
 from strep.sinks.recordings.recording import Failure, Layout
 from strep.sinks.recordings.rings import RING_MS, Rings
 from strep.sinks.recordings.track import Track
+from strep.sinks.recordings.upkeep import Upkeep
 from strep.sinks.sidecar import MAX_LISTED
 from strep.sinks.sndfile import Container
 from strep.sinks.wav_file import Encoding, WavFormat, WavParts
@@ -55,8 +56,6 @@ _KEPT_MS = RING_MS - 1100
 _AHEAD_MOST_NS = 600 * 10**9
 #: A second direction that opens a day after the last sound is not the same conversation.
 _SILENT_MOST_NS = 24 * 3600 * 10**9
-#: How often it is looked whether the file is still there: 2 us for each.
-_LOOK_EVERY_NS = 3 * 10**9
 #: Streams of one recording, one after the other; each leaves an entry in the sidecar.
 _MOST_TRACKS = 100
 #: Silence is written over sound in pieces of this many samples, so that it takes little memory.
@@ -111,7 +110,7 @@ class Take:
         self._heard_until = [0] * len(self._channels)
         self._settled = 0
         self._changed = False
-        self._looked_ns = self._synced_ns = opened_ns
+        self._upkeep = Upkeep(studio.files.fsync_s, opened_ns, self._lose, self.fail)
         self._ended: list[tuple[Track, StreamClosed | None, int]] = []
 
     @property
@@ -185,11 +184,13 @@ class Take:
 
     def flush(self, now_ns: int) -> None:
         """Write what came since the last flush. The first one waits until a sample came."""
-        self._look_for_file(now_ns)
+        if self.file and self._upkeep.look(self.file, now_ns):
+            self._changed = True
         self._align_all(now_ns)
         if self._rings:
             self._flush()
-        self._sync_in_time(now_ns)
+        if self.file:
+            self._upkeep.sync(self.file, now_ns)
         if self._changed and self.file:
             self._changed = False
             self._on_change(self)
@@ -232,7 +233,7 @@ class Take:
             return
         try:
             file = self.file or self._create_file(self.format)
-            self._renew(file)
+            self._upkeep.renew(file)
             file.extend(self.length)
             if self._studio.files.fsync_s is not None:
                 file.sync()
@@ -256,32 +257,9 @@ class Take:
         self.first_error = self.first_error or str(error)
         self._studio.failed(Failure(self.call, str(error)))
 
-    def _look_for_file(self, now_ns: int) -> None:
-        """See now and then whether the file is still there, and begin it again where it is not."""
-        if self.file is None or now_ns - self._looked_ns < _LOOK_EVERY_NS:
-            return
-        self._looked_ns = now_ns
-        try:
-            self._renew(self.file)
-        except OSError as error:
-            self.fail(error)
-
-    def _renew(self, file: WavParts) -> None:
-        """Begin again what was deleted, moved or replaced. What the rings have let go of is lost."""
-        for path, begin, end in file.renew():
-            self.unwritten.add(begin, min(end, self._settled))
-            self._changed = True
-            self.fail(FileNotFoundError(f"{path} was deleted, moved or replaced: it is begun again"))
-
-    def _sync_in_time(self, now_ns: int) -> None:
-        interval_s = self._studio.files.fsync_s
-        if not interval_s or self.file is None or now_ns - self._synced_ns < interval_s * 10**9:
-            return
-        self._synced_ns = now_ns
-        try:
-            self.file.sync()
-        except OSError as error:
-            self.fail(error)
+    def _lose(self, begin: int, end: int) -> None:
+        """Take note that frames went with their file; what the rings still hold is written again."""
+        self.unwritten.add(begin, min(end, self._settled))
 
     def _channel(self, opened: StreamOpened) -> int:
         return int(opened.identity.direction) if self._studio.layout is Layout.STEREO else 0
