@@ -1,7 +1,9 @@
 """The whole receiver on loopback: real sockets, the engine, recordings on disk, and tasks that listen."""
 
 import asyncio
+import os
 import sys
+import threading
 import uuid
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -591,3 +593,56 @@ async def test_of_a_socket_for_everything_what_is_no_strep_is_counted_and_rx_and
 def test_strep_only_without_a_target_makes_no_sense() -> None:
     with pytest.raises(ConfigError, match="strep_only is about what comes to a target, found none"):
         strep.Receiver(rx=LOOPBACK, tx=LOOPBACK, strep_only=True)
+
+
+class SlowSink(KeepingSink):
+    """A sink that is settled only when somebody lets it go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits, self.let_go = threading.Event(), threading.Event()
+
+    def settle(self) -> None:
+        assert "close" not in self.calls
+        self.waits.set()
+        assert self.let_go.wait(30)
+        self.calls.append("settled")
+
+
+async def test_whoever_shares_the_loop_goes_on_while_a_sink_settles() -> None:
+    sink = SlowSink()
+    receiver = receiver_on(LOOPBACK, sinks=[sink])
+    async with receiver:
+        await deliver(receiver, Sender().packets(20))
+        stopping = asyncio.create_task(receiver.stop())
+        await until(sink.waits.is_set)
+        assert not stopping.done()
+        sink.let_go.set()
+        await stopping
+    assert sink.calls[-2:] == ["settled", "close"]
+
+
+async def test_a_disk_that_stalls_while_calls_arrive_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, packets = strep.WriterThread(strep.RecordingSink(tmp_path)), Sender().packets(200)
+    moves, stalled, system_pwrite = threading.Event(), threading.Event(), os.pwrite
+
+    def pwrite(descriptor: int, content: bytes, position: int) -> int:
+        stalled.set()
+        assert moves.wait(30)
+        return system_pwrite(descriptor, content, position)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    receiver = receiver_on(LOOPBACK, sinks=[writer])
+    async with receiver:
+        with closing(open_socket(receiver.addresses[0])) as sock:
+            await deliver(receiver, packets[:100], sock=sock)
+            await until(stalled.is_set)  # the first file is being made
+            await deliver(receiver, packets[100:], sock=sock)
+        assert sum(receiver.counts().values()) == 200
+        assert not moves.is_set()
+        moves.set()
+    (recording,) = writer.recordings
+    assert (recorded(recording, Direction.INBOUND) == pcmu(packets)).all()
+    assert recording.unwritten_samples == 0

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from strep.sinks.recordings import Encoding, RecordingSink
+from strep.sinks.recordings import Encoding, FilePolicy, LargeFiles, RecordingSink, WriterThread
 from tests.sinks.recordings.calls import T0, block, closed, format_changed, name, opened, tone
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,9 +25,15 @@ def voice(slot: int) -> np.ndarray:
     return tone(400_000, slot + 1)
 
 
-def record(folder: Path, encoding: Encoding, ticks: int, after_tick: Callable[[int], None]) -> None:
+def record(
+    folder: Path,
+    encoding: Encoding,
+    ticks: int,
+    after_tick: Callable[[int], None],
+    make: Callable[..., Any] = RecordingSink,
+) -> None:
     """Record calls, with no pause between ticks; direction 1 begins late, and skips a second now and then."""
-    sink = RecordingSink(folder, encoding=encoding)
+    sink = make(folder, encoding=encoding)
     voices = [voice(slot) for slot in range(2 * CALLS)]
     for tick in range(ticks):
         at_ns = tick * TICK_MS * 1_000_000
@@ -112,8 +118,17 @@ def test_who_goes_on_after_a_kill_leaves_what_there_is_as_it_is(tmp_path: Path) 
             assert json.loads(path.with_suffix(".json").read_text())["complete"]
 
 
+def in_rf64(folder: Path, **options: Any) -> RecordingSink:
+    return RecordingSink(folder, files=FilePolicy(large_files=LargeFiles.RF64, fsync_s=1), **options)
+
+
+def in_a_thread(folder: Path, **options: Any) -> WriterThread:
+    return WriterThread(RecordingSink(folder, **options))
+
+
+@pytest.mark.parametrize("make", [RecordingSink, in_rf64, in_a_thread])
 def test_the_files_are_valid_before_and_after_every_system_call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[..., Any]
 ) -> None:
     """Look at the folder at every point where a kill could come, also in the middle of a write."""
     seen = {"points": 0, "frames": 0}
@@ -128,6 +143,7 @@ def test_the_files_are_valid_before_and_after_every_system_call(
                 assert len(frames) == file.getnframes(), "the header never counts more than is there"
             call = next(call for call in range(CALLS) if path.stem == name(call + 1))
             assert np.array_equal(frames[:, 0], voice(2 * call)[: len(frames)])
+            assert path.stat().st_mode & 0o777 == 0o600
             seen["frames"] = max(seen["frames"], len(frames))
 
     def watched(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -147,11 +163,11 @@ def test_the_files_are_valid_before_and_after_every_system_call(
         return system_pwrite(descriptor, content, position)
 
     monkeypatch.setattr(os, "pwrite", watched(torn_pwrite))
-    for system_call in ("open", "close", "link", "ftruncate"):
+    for system_call in ("open", "close", "link", "ftruncate", "fsync"):
         monkeypatch.setattr(os, system_call, watched(getattr(os, system_call)))
     for method in ("replace", "unlink", "write_bytes"):
         monkeypatch.setattr(Path, method, watched(getattr(Path, method)))
-    record(tmp_path, Encoding.PCM16, 300, lambda tick: None)
+    record(tmp_path, Encoding.PCM16, 300, lambda tick: None, make)
     assert seen["points"] > 100
     assert seen["frames"] == 300 * 160
 
