@@ -1,6 +1,7 @@
 """Receive forked call audio and keep it right.
 
-async with strep.Receiver("udp:0.0.0.0:9000", sinks=[strep.RecordingSink("calls")]) as receiver:
+sink = strep.WriterThread(strep.RecordingSink("calls"))  # in a thread of its own: nobody waits for a disk
+async with strep.Receiver("udp:0.0.0.0:9000", sinks=[sink]) as receiver:
     async for stream in receiver:  # each direction of each call leg, as it opens
         async for frame in stream:  # its audio, every sample with a position and a cause
             ...

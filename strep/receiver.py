@@ -59,7 +59,8 @@ class ReceiveBufferWarning(StrepWarning):
 class Receiver:
     """Receives forked calls until it is left.
 
-        async with strep.Receiver("udp:0.0.0.0:9000", sinks=[strep.RecordingSink("calls")]) as receiver:
+        sink = strep.WriterThread(strep.RecordingSink("calls"))
+        async with strep.Receiver("udp:0.0.0.0:9000", sinks=[sink]) as receiver:
             async for stream in receiver:
                 ...
 
