@@ -78,11 +78,12 @@ class _Watch:
 
 @dataclass(slots=True)
 class _Line:
-    """Is one receiver with its sink. told: how many of its recordings were told of."""
+    """Is one receiver with its sink. told, told_failures: how many of its recordings and failures were."""
 
     receiver: Receiver
     sink: WriterThread
     told: int = 0
+    told_failures: int = 0
     listening: asyncio.Task[None] | None = None
 
     async def start(self, stream: Callable[[Stream], None] | None) -> None:
@@ -101,9 +102,18 @@ class _Line:
 
     def finished(self) -> list[Recording]:
         """Give the recordings that were finished since the last time."""
+        self._log_failures()
         new = self.sink.recording_count - self.told
         self.told = self.sink.recording_count
         return list(self.sink.recordings)[-new:] if new else []
+
+    def _log_failures(self) -> None:
+        """Tell what went wrong with recordings since the last time: the last of it, and how often."""
+        new = self.sink.failure_count - self.told_failures
+        self.told_failures = self.sink.failure_count
+        if new:
+            failure = self.sink.failures[-1]
+            _log.warning("%d failures to record, the last: %s: %s", new, failure.call, failure.reason)
 
 
 class Reception:

@@ -23,7 +23,8 @@ samples of the stream at the `sample_rate_hz` beside it. What is not known is nu
     alignment_error_ms  how much later, by the last estimates, inbound should lie relative to outbound; null for one
                         direction. It was fixed about 1 s into the call, since a file cannot be shifted afterwards.
     write_errors        {count, first}: what the system refused
-    unwritten_samples   frames that were lost by it, as in `unwritten`
+    unwritten_samples   frames that were lost by that, by a disk that stalled longer than audio may wait for it, or
+                        with a file that was deleted or moved during its call; as in `unwritten`
     unwritten           {count, samples, listed[]}: where they are, be it in one channel or in all: at_s, duration_s,
                         position (here it counts frames of the recording) and length_samples. They are silent, but for
                         what had been written there before; beyond the end, the file could not be made longer.

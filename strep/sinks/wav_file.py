@@ -179,7 +179,7 @@ class WavFile:
         """
         descriptor = self._descriptors.peek(self._key)
         try:
-            found = os.stat(self._key)  # noqa: PTH116 in a third of the time
+            found = self.path.stat()
             ours = self._identity if descriptor is None else _identity_of(os.fstat(descriptor))
         except OSError as error:
             return error.errno not in _GONE

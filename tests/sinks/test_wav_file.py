@@ -255,7 +255,7 @@ def test_a_file_is_there_until_it_is_deleted_renamed_or_replaced(tmp_path: Path)
 def test_a_system_that_cannot_tell_leaves_a_file_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = make(tmp_path / "x.wav")
 
-    def away(*_: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "stat", away)

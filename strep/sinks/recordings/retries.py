@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 FIRST_DELAY_NS = 10**9
 LONGEST_DELAY_NS = 300 * 10**9
-#: Documents of 5 to 60 KB wait in them. Beyond this, what fails stays as it is, for `strep recover`.
+#: Documents wait in them, 3 to 60 KB of JSON each. Beyond this, what fails stays as it is, for `strep recover`.
 MOST_WAITING = 4096
 
 

@@ -37,12 +37,12 @@ from strep.sinks.recordings.recording import Failure, Recording
 from strep.sinks.recordings.sink import RecordingSink
 from strep.stream.events import Event, StreamClosed, StreamIdentity, StreamOpened
 
-#: With 65,536 streams, some for each; 300 bytes each, so 60 MB.
+#: With 65,536 streams, some for each; most of them take 400 bytes, so 80 MB.
 MOST_EVENTS = 200_000
 #: Of a full queue, what is left when it takes audio again.
 _TAKES_AGAIN = 0.9
-#: What an item takes besides its samples and columns: tuples, array headers. Measured with tracemalloc: 500 to 700.
-_ITEM_BYTES = 700
+#: What an item takes besides the samples and columns of a block: objects, array headers. By tracemalloc.
+_ITEM_BYTES = 820
 _SWITCH_INTERVAL_S = 0.001
 #: A step of the time is believed so far: who was asleep, or read a capture, has queued no more for that.
 _LONGEST_STEP_NS = 1_000_000_000

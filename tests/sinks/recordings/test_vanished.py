@@ -108,7 +108,7 @@ def test_a_file_that_is_there_is_looked_at_once_in_a_few_seconds(
 ) -> None:
     sink = begin(tmp_path)
     looked, system_stat = [], os.stat
-    monkeypatch.setattr(os, "stat", lambda path, **options: looked.append(path) or system_stat(path, **options))
+    monkeypatch.setattr(os, "stat", lambda path, **options: looked.append(str(path)) or system_stat(path, **options))
     speak(sink, {0: VOICE}, 5000, 20_000)
     monkeypatch.undo()
     assert 3 <= looked.count(str(tmp_path / f"{name()}.wav")) <= 5

@@ -1,0 +1,19 @@
+from types import SimpleNamespace
+
+import pytest
+
+from strep.service.reception import _Line
+from strep.sinks.recordings import Failure
+
+
+def test_what_goes_wrong_with_recordings_is_logged_as_it_does(caplog: pytest.LogCaptureFixture) -> None:
+    sink = SimpleNamespace(recordings=[], failures=[], recording_count=0, failure_count=0)
+    line = _Line(SimpleNamespace(), sink)
+    line.finished()
+    sink.failures += [Failure("one", "No space left on device"), Failure("two", "30 s of audio wait to be written")]
+    sink.failure_count = 2
+    line.finished()
+    line.finished()
+    assert [record.getMessage() for record in caplog.records] == [
+        "2 failures to record, the last: two: 30 s of audio wait to be written"
+    ]
