@@ -14,6 +14,9 @@ rules, by which most calls stay whole:
 4. Until the first of them comes back, new ones are left out, too.
 5. When the queue was emptied in every turn for CALM_NS, one in READMIT_SHARE comes back, and another each second. When
    that was too much, the next time begins after twice as long a calm, up to MOST_CALM_NS.
+6. What waits to be written is a queue like the socket's, and all of it is of calls: when that is nearly full and gets
+   older, calls are left out, too. But not while nothing at all is written: that is a disk that stalls, and less to
+   write would not help it.
 
 Like everything that is not a socket, this has no clock: time is an argument.
 """
@@ -22,6 +25,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+
+from strep.sinks.base import NO_BACKLOG, Backlog
 
 PATIENCE_NS = 500_000_000
 SETTLE_NS = 1_500_000_000
@@ -41,6 +46,7 @@ class Load:
     emptied: whether the queue was emptied in this turn. lag_ns: how old is what was read last. queued_share: of the
     queue's room, how much is taken. drops, received, media: datagrams since the beginning: dropped, read, and of these
     such as are of calls, also of those that are left out. calls: how many are open; left_out: how many are not.
+    writing: what waits to be written.
     """
 
     emptied: bool
@@ -51,6 +57,17 @@ class Load:
     media: int
     calls: int
     left_out: int
+    writing: Backlog = NO_BACKLOG
+
+    @property
+    def is_writing_late(self) -> bool:
+        """Whether less to write would help whoever writes."""
+        return self.writing.moves and self.writing.share > FULL_SHARE
+
+    @property
+    def age_ns(self) -> int:
+        """How old is what was done last."""
+        return self.lag_ns + (self.writing.age_ns if self.is_writing_late else 0)
 
 
 class Overload:
@@ -58,13 +75,13 @@ class Overload:
 
     def __init__(self) -> None:
         self._from_ns: int | None = None  # since when what is read is looked at; None while the queue is emptied
-        self._lag_ns = self._drops = self._received = self._media = 0  # as they were then
+        self._age_ns = self._drops = self._received = self._media = 0  # as they were then
         self._calm_from_ns = self._readmitted_ns = 0
         self._calm_ns = CALM_NS
 
     def look(self, now_ns: int, load: Load) -> int:
         """Tell how many calls to leave out, or, below zero, how many to take back."""
-        if load.emptied:
+        if load.emptied and not load.is_writing_late:
             self._from_ns = None
             return -self._take_back(now_ns, load.calls, load.left_out)
         self._calm_from_ns = now_ns
@@ -74,9 +91,10 @@ class Overload:
         since_ns = now_ns - self._from_ns
         if since_ns < PATIENCE_NS:
             return 0
-        grown_ns = load.lag_ns - self._lag_ns
-        overloaded = load.drops > self._drops or (load.queued_share > FULL_SHARE and grown_ns > 0)
-        of_calls = load.media - self._media >= MEDIA_SHARE * (load.received - self._received)
+        grown_ns = load.age_ns - self._age_ns
+        is_full = load.is_writing_late or load.queued_share > FULL_SHARE
+        overloaded = load.drops > self._drops or (is_full and grown_ns > 0)
+        of_calls = load.is_writing_late or load.media - self._media >= MEDIA_SHARE * (load.received - self._received)
         self._begin(now_ns, load)
         if not (overloaded and of_calls):
             return 0
@@ -87,7 +105,7 @@ class Overload:
         return math.ceil(load.calls * min(max(grown_ns / since_ns, 0) + SPARE_SHARE, MOST_SHARE))
 
     def _begin(self, now_ns: int, load: Load) -> None:
-        self._from_ns, self._lag_ns, self._drops = now_ns, load.lag_ns, load.drops
+        self._from_ns, self._age_ns, self._drops = now_ns, load.age_ns, load.drops
         self._received, self._media = load.received, load.media
 
     def _take_back(self, now_ns: int, calls: int, left_out: int) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from strep.audio.block import AudioBlock
 from strep.engine import Engine
-from strep.sinks.base import SettlingSink, Sink
+from strep.sinks.base import NO_BACKLOG, Backlog, SettlingSink, Sink
 from strep.stream.outbox import Output
 from strep.wire.batch import DatagramBatch
 
@@ -86,6 +86,11 @@ class Pipeline:
         if not self._ended:
             self._ended = True
             self._hand_on(self.engine.close)
+
+    def backlog(self) -> Backlog:
+        """Tell how much the sink is behind that is behind most, of those that work elsewhere."""
+        behind = [sink.backlog() for sink in self._sinks if isinstance(sink, SettlingSink)]
+        return max(behind, default=NO_BACKLOG)
 
     def settle(self) -> None:
         """Wait until sinks that work elsewhere have kept all that they were given; any thread may wait.

@@ -304,6 +304,7 @@ class Receiver:
             media=int(self.engine.fates[_MEDIA].sum()),
             calls=self.engine.open_calls,
             left_out=self.engine.left_out_calls,
+            writing=self.pipeline.backlog(),
         )
         self.pipeline.leave_out(self._overload.look(time.monotonic_ns(), load))
 

@@ -3,6 +3,7 @@
 import pytest
 
 from strep.overload import CALM_NS, MOST_CALM_NS, PATIENCE_NS, READMIT_INTERVAL_NS, SETTLE_NS, Load, Overload
+from strep.sinks.base import NO_BACKLOG, Backlog
 
 MS = 1_000_000
 START_NS = 10**18
@@ -19,7 +20,14 @@ class Turns:
         self.turn(emptied=True)
 
     def turn(
-        self, *, emptied: bool, lag_ms: float = 0, queued_share: float = 0.0, drops: int = 0, strangers: int = 0
+        self,
+        *,
+        emptied: bool,
+        lag_ms: float = 0,
+        queued_share: float = 0.0,
+        drops: int = 0,
+        strangers: int = 0,
+        writing: Backlog = NO_BACKLOG,
     ) -> int:
         """Read 1,000 datagrams of calls, and some of strangers."""
         self.drops += drops
@@ -29,7 +37,10 @@ class Turns:
         lag_ns = int(lag_ms * MS)
         decided = self.overload.look(
             self.now_ns,
-            Load(emptied, lag_ns, queued_share, self.drops, self.received, self.media, self.calls, self.left_out),
+            Load(
+                *(emptied, lag_ns, queued_share, self.drops, self.received, self.media, self.calls, self.left_out),
+                writing=writing,
+            ),
         )
         self.calls -= decided
         self.left_out += decided
@@ -153,3 +164,17 @@ def test_what_was_read_before_one_began_to_look_does_not_count() -> None:
     turns.dropping()
     turns.for_ns(PATIENCE_NS + SETTLE_NS + 10 * MS, emptied=False, drops=1, strangers=10**6)
     assert turns.decisions == [100]
+
+
+@pytest.mark.parametrize(
+    ("share", "moves", "strangers", "decisions"),
+    [(0.95, True, 0, [200]), (0.95, True, 10**6, [200]), (0.85, True, 0, []), (0.95, False, 0, [])],
+)
+def test_calls_are_left_out_when_what_waits_to_be_written_gets_older_unless_the_disk_stands_still(
+    share: float, moves: bool, strangers: int, decisions: list[int]
+) -> None:
+    turns = Turns()
+    for n in range(PATIENCE_NS // (10 * MS) + 1):  # a tenth slower than it comes
+        writing = Backlog(share, 27_000 * MS + n * MS, moves)
+        turns.turn(emptied=True, strangers=strangers, writing=writing)
+    assert turns.decisions == decisions

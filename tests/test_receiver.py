@@ -22,6 +22,8 @@ from strep.net.address import UdpAddress
 from strep.net.endpoints import EndpointTable
 from strep.net.source import bind_udp
 from strep.net.udp import open_udp
+from strep.overload import Load, Overload
+from strep.sinks.base import Backlog
 from strep.sinks.recordings import Recording
 from strep.stream.events import CloseReason, FormatChanged, StreamClosed, StreamOpened
 from tests.emulator.conftest import KeptForks
@@ -602,6 +604,11 @@ class SlowSink(KeepingSink):
         super().__init__()
         self.waits, self.let_go = threading.Event(), threading.Event()
 
+        self.behind = Backlog()
+
+    def backlog(self) -> Backlog:
+        return self.behind
+
     def settle(self) -> None:
         assert "close" not in self.calls
         self.waits.set()
@@ -620,6 +627,19 @@ async def test_whoever_shares_the_loop_goes_on_while_a_sink_settles() -> None:
         sink.let_go.set()
         await stopping
     assert sink.calls[-2:] == ["settled", "close"]
+
+
+async def test_what_waits_to_be_written_is_looked_at_in_every_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[Load] = []
+    monkeypatch.setattr(Overload, "look", lambda self, now_ns, load: looked_at.append(load) or 0)
+    sink = SlowSink()
+    sink.let_go.set()
+    async with receiver_on(LOOPBACK, sinks=[sink]) as receiver:
+        await deliver(receiver, Sender().packets(5))
+        assert looked_at.pop().writing == Backlog()
+        sink.behind = Backlog(0.95, 10**12)
+        await deliver(receiver, Sender().packets(5))
+        await until(lambda: looked_at[-1].writing == sink.behind)
 
 
 async def test_a_disk_that_stalls_while_calls_arrive_holds_nothing_up(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from strep.audio.block import AudioBlock
 from strep.stream.events import Event
@@ -30,9 +30,27 @@ class Sink(Protocol):
         """Finish every file. No call may follow."""
 
 
+class Backlog(NamedTuple):
+    """The work that waits in a sink. share: of its room, how much is taken. age_ns: how long the oldest has waited.
+
+    moves: whether any of it was done lately: less to do helps who is slow, but not who stands still.
+    """
+
+    share: float = 0.0
+    age_ns: int = 0
+    moves: bool = True
+
+
+#: What waits where nothing does.
+NO_BACKLOG = Backlog()
+
+
 @runtime_checkable
 class SettlingSink(Sink, Protocol):
     """A sink that finishes elsewhere what it was given, so that whoever has other things to do need not wait for it."""
+
+    def backlog(self) -> Backlog:
+        """Tell how much it is behind."""
 
     def settle(self) -> None:
         """Wait until all that was given is kept. Any thread may wait; only `close` follows. Raises nothing."""

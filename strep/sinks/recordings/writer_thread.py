@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 
 from strep.audio.block import AudioBlock
 from strep.errors import ConfigError
+from strep.sinks.base import Backlog
 from strep.sinks.recordings.about import CallAbout
 from strep.sinks.recordings.asking import Asking
 from strep.sinks.recordings.dropped import DroppedAudio, Missing
@@ -44,6 +45,8 @@ _TAKES_AGAIN = 0.9
 #: What an item takes besides the samples and columns of a block: objects, array headers. By tracemalloc.
 _ITEM_BYTES = 820
 _SWITCH_INTERVAL_S = 0.001
+#: A disk that wrote nothing for so long is not slow: it stalls.
+_STANDS_STILL_NS = 1_000_000_000
 #: A step of the time is believed so far: who was asleep, or read a capture, has queued no more for that.
 _LONGEST_STEP_NS = 1_000_000_000
 
@@ -125,6 +128,7 @@ class WriterThread:
         self._refused: set[int] = set()
         self._is_full = False
         self._time_ns = self._now_ns = 0
+        self._seen_bytes = self._moved_ns = 0
         self._settled = False
         self._is_raised = False
         # What only this side writes, then what only the thread writes; either may read both.
@@ -209,12 +213,19 @@ class WriterThread:
         if self._now_ns:
             self._time_ns += min(max(now_ns - self._now_ns, 0), _LONGEST_STEP_NS)
         self._now_ns = max(now_ns, self._now_ns)
+        if self._taken_bytes != self._seen_bytes:
+            self._seen_bytes, self._moved_ns = self._taken_bytes, self._time_ns
         if self._asking:
             self._tell_about(self._asking.due(now_ns))
         if not self._has_no_room():
             self._put(self._flush_sink, now_ns, 0)
         self._collect()
         return self._is_busy
+
+    def backlog(self) -> Backlog:
+        """Tell how much waits to be written, and whether anything was written within the last second."""
+        moves = self._time_ns - self._moved_ns <= _STANDS_STILL_NS
+        return Backlog(self._share(), int(self.queued_s * 1e9), moves)
 
     def settle(self) -> None:
         """Wait until all is written and every file is finished. Any thread may wait; only `close` may follow."""
@@ -247,9 +258,11 @@ class WriterThread:
         self._put(self._sink.event, event, 0, is_event=True)
 
     def _has_no_room(self) -> bool:
-        share = max(self.queued_bytes / self._limits.bytes, self.queued_s / self._limits.seconds)
-        self._is_full = share >= (_TAKES_AGAIN if self._is_full else 1)
+        self._is_full = self._share() >= (_TAKES_AGAIN if self._is_full else 1)
         return self._is_full
+
+    def _share(self) -> float:
+        return max(self.queued_bytes / self._limits.bytes, self.queued_s / self._limits.seconds)
 
     def _why(self) -> str:
         return f"{self.queued_s:.0f} s of audio wait to be written, what comes now is left out"

@@ -437,3 +437,28 @@ def test_the_interpreter_is_shared_in_shorter_turns_and_never_in_longer_ones() -
             assert sys.getswitchinterval() == pytest.approx(then_s)
     finally:
         sys.setswitchinterval(before)
+
+
+def test_the_backlog_says_how_full_the_queue_is_and_whether_the_disk_moves(tmp_path: Path) -> None:
+    sink = StallingSink(tmp_path)
+    thread = WriterThread(sink, limits=QueueLimits(seconds=10))
+    thread.event(opened(0))
+    speak(thread, {0: tone(80_000)}, 0, 1000)
+    drain(thread)
+    thread.flush(T0 + 1000 * MS)
+    drain(thread)
+    share, _, moves = thread.backlog()
+    assert share < 0.01
+    assert moves
+    stall(sink, thread, 1000)
+    speak(thread, {0: tone(80_000)}, 1000, 1500)
+    share, age_ns, moves = thread.backlog()
+    assert 0.04 < share < 0.06
+    assert 400 * MS < age_ns < 600 * MS
+    assert moves
+    speak(thread, {0: tone(80_000)}, 1500, 9000)
+    share, age_ns, moves = thread.backlog()
+    assert 0.7 < share < 0.9
+    assert not moves
+    let_go(sink)
+    thread.close()
