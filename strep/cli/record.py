@@ -155,12 +155,6 @@ def record(
     what it transmitted) with a JSON file that says what happened to it. Stop
     with Ctrl-C: files are finished, and a table of them is printed. A disk that
     stalls holds nothing up: audio waits in memory meanwhile.
-
-    Examples:
-
-    strep record --target udp:0.0.0.0:9000 --out calls
-
-    strep record --target udp:0.0.0.0:9000 --out calls --file-mode 640 --large-files rf64 --fsync end
     """
     options = RecorderOptions(
         out,
