@@ -78,7 +78,10 @@ class _Watch:
 
 @dataclass(slots=True)
 class _Line:
-    """Is one receiver with its sink. told, told_failures: how many of its recordings and failures were."""
+    """Is one receiver with its sink.
+
+    told: how many of its recordings were told of. told_failures: how many there were when one was told.
+    """
 
     receiver: Receiver
     sink: WriterThread
@@ -108,12 +111,15 @@ class _Line:
         return list(self.sink.recordings)[-new:] if new else []
 
     def _log_failures(self) -> None:
-        """Tell what went wrong with recordings since the last time: the last of it, and how often."""
-        new = self.sink.failure_count - self.told_failures
-        self.told_failures = self.sink.failure_count
-        if new:
+        """Tell with which recording something went wrong, and what: at first, and whenever it is twice as often.
+
+        That it goes on is an alarm (strep.alarms).
+        """
+        count = self.sink.failure_count
+        if count >= max(2 * self.told_failures, 1):
+            self.told_failures = count
             failure = self.sink.failures[-1]
-            _log.warning("%d failures to record, the last: %s: %s", new, failure.call, failure.reason)
+            _log.warning("%d failures to record, the last: %s: %s", count, failure.call, failure.reason)
 
 
 class Reception:

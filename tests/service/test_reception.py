@@ -13,7 +13,12 @@ def test_what_goes_wrong_with_recordings_is_logged_as_it_does(caplog: pytest.Log
     sink.failures += [Failure("one", "No space left on device"), Failure("two", "30 s of audio wait to be written")]
     sink.failure_count = 2
     line.finished()
+    sink.failure_count = 3
+    line.finished()
+    sink.failures.append(Failure("three", "No space left on device"))
+    sink.failure_count = 4
     line.finished()
     assert [record.getMessage() for record in caplog.records] == [
-        "2 failures to record, the last: two: 30 s of audio wait to be written"
+        "2 failures to record, the last: two: 30 s of audio wait to be written",
+        "4 failures to record, the last: three: No space left on device",
     ]

@@ -443,7 +443,7 @@ class Take:
         directory = studio.directory
         if about and about.subfolder:
             directory /= about.subfolder
-            directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         first = create_recording(directory, safe_stem(self.name), wav_format, studio.descriptors)
         self.file = WavParts(first, studio.max_part_bytes)
         return self.file

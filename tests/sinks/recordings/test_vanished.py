@@ -65,6 +65,16 @@ def test_a_file_that_is_gone_is_told_and_begun_again(tmp_path: Path, how: str, e
         assert path.read_bytes() == b"somebody else's"
 
 
+def test_a_folder_that_is_gone_before_a_call_begins_is_made_again(tmp_path: Path) -> None:
+    sink = RecordingSink(tmp_path / "calls")
+    (tmp_path / "calls").rmdir()
+    sink.event(opened(0))
+    speak(sink, {0: VOICE}, 0, 2000)
+    end(sink, 2)
+    assert np.array_equal(load(tmp_path / "calls" / f"{name()}.wav")[0][:, 0], VOICE[:16_000])
+    assert sink.failure_count == 0
+
+
 def test_a_file_that_is_gone_at_the_end_is_a_failure_and_no_recording(tmp_path: Path) -> None:
     sink = begin(tmp_path)
     (tmp_path / f"{name()}.wav").unlink()
