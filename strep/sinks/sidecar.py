@@ -6,6 +6,10 @@ samples of the stream at the `sample_rate_hz` beside it. What is not known is nu
 
     sidecar_version     2
     complete            false while the recording goes on (or when its program was killed), true when it was finished
+    recorder_lock       the lock of the program that records (strep.sinks.locks), as seen from this folder, until the
+                        recording is complete and in the container that was asked for; then null
+    recovered           true: its program was killed, and strep.sinks.recovery finished it. What is counted at the end
+                        stays null then, and gaps are those that were known when this was written last
     written             when all this was so; of a complete one, when its last stream ended. While a recording goes on
                         this is written when its file is begun and then once a minute (less often with more than 6,000
                         calls, or with many long lists). Until it is complete, what is counted at the end is null;
@@ -18,6 +22,8 @@ samples of the stream at the `sample_rate_hz` beside it. What is not known is nu
     start, end, duration_s, length_samples   of the audio; `start` is the wall time of its first sample
     layout              "stereo": inbound is left, outbound is right; "mono": one direction
     container, encoding "wav", "flac", "ogg_opus"; "pcm16", "ulaw", "alaw", "opus"
+    requested_container differs from container until a recording has been converted; null where nobody knows
+    superseded          only while a conversion ends: the files that it replaced, which are being removed
     requested_encoding  differs from encoding where G.711 was asked for and the call was something else
     sample_rate_hz, channels
     alignment_error_ms  how much later, by the last estimates, inbound should lie relative to outbound; null for one

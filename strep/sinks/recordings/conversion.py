@@ -6,13 +6,12 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from strep.sinks.converting import convert_files, remove_superseded
 from strep.sinks.file_policy import FilePolicy
 from strep.sinks.recordings.recording import Recording
 from strep.sinks.recordings.retries import Retry
-from strep.sinks.sidecar import Document, write_sidecar
-from strep.sinks.sndfile import Container, convert
+from strep.sinks.sidecar import Document
 
 #: Some kilobytes each. A call that ends while so many wait stays WAV: the receiver never waits for an encoder.
 MOST_PENDING = 16_384
@@ -35,8 +34,8 @@ class Converted:
 class Converter:
     """Converts one recording after the other, in a thread of its own; results come in the order of submission."""
 
-    def __init__(self, container: Container, files: FilePolicy) -> None:
-        self._container, self._files = container, files
+    def __init__(self, files: FilePolicy) -> None:
+        self._files = files
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="strep-convert")
         self._pending: deque[Future[Converted]] = deque()
 
@@ -47,8 +46,7 @@ class Converter:
         """
         if len(self._pending) >= MOST_PENDING:
             return False
-        work = Converted(recording, None, document, last)
-        self._pending.append(self._thread.submit(_convert, work, self._container, self._files))
+        self._pending.append(self._thread.submit(_convert, Converted(recording, None, document, last), self._files))
         return True
 
     def done(self) -> Iterator[Converted]:
@@ -63,32 +61,18 @@ class Converter:
         self._thread.shutdown()
 
 
-def _convert(work: Converted, container: Container, files: FilePolicy) -> Converted:
-    """Convert, let the sidecar speak of the new file, and only then remove the old ones."""
-    recording, document = work.recording, work.document
+def _convert(work: Converted, files: FilePolicy) -> Converted:
+    sidecar, document = work.recording.sidecar_path, work.document
     assert document is not None
-    target = recording.path.with_suffix(container.suffix)
-    changed = document | {"files": [target.name], "container": container.value}
-    if container is Container.OGG_OPUS:
-        changed["encoding"] = "opus"
+    mode, fsync = files.file_mode, files.fsync_s is not None
     try:
-        convert(recording.parts, target, container, mode=files.file_mode)
-        _write_sidecar_or_remove(recording.sidecar_path, changed, target, files)
+        document = convert_files(sidecar, document, mode=mode, fsync=fsync)
     except OSError as error:
         return replace(work, error=error)
-    converted = replace(recording, path=target, parts=(target,))
+    target = sidecar.with_name(document["files"][0])
+    converted = replace(work.recording, path=target, parts=(target,))
     try:
-        for part in recording.parts:
-            part.unlink(missing_ok=True)
-    except OSError as error:  # what is left over is a copy
+        remove_superseded(sidecar, document, mode=mode, fsync=fsync)
+    except OSError as error:  # what is left over is a copy, which `strep recover` removes
         return Converted(converted, error)
     return Converted(converted)
-
-
-def _write_sidecar_or_remove(path: Path, document: Document, target: Path, files: FilePolicy) -> None:
-    """Write the sidecar; where that fails, the new file goes, for the old one is still what is told of."""
-    try:
-        write_sidecar(path, document, mode=files.file_mode, fsync=files.fsync_s is not None)
-    except OSError:
-        target.unlink(missing_ok=True)
-        raise

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from strep.sinks.recordings.intervals import Intervals
-from strep.sinks.recordings.recording import Layout, Recording
-from strep.sinks.recordings.take import Take
+from strep.sinks.recordings.recording import Recording
+from strep.sinks.recordings.take import Studio, Take
 from strep.sinks.sidecar import MAX_LISTED, SIDECAR_VERSION, Document, utc_text
 from strep.sinks.sndfile import Container
-from strep.sinks.wav_file import Encoding, WavFormat, WavParts
+from strep.sinks.wav_file import WavFormat, WavParts
 from strep.stream.events import Direction
 
 
@@ -18,9 +18,7 @@ def sidecar_path(audio: Path) -> Path:
     return audio.with_suffix(".json")
 
 
-def describe(
-    take: Take, file: WavParts, wav_format: WavFormat, layout: Layout, requested: Encoding, now_ns: int
-) -> Document:
+def describe(take: Take, file: WavParts, wav_format: WavFormat, studio: Studio, now_ns: int) -> Document:
     """Make the document of a recording, finished or under way.
 
     That of a finished one is the same whenever it is made. One under way lists no more than MAX_LISTED gaps a stream:
@@ -28,9 +26,12 @@ def describe(
     """
     rate_hz, identity = wav_format.sample_rate_hz, take.tracks[0].identity
     most_gaps = None if take.finished else MAX_LISTED
+    is_done = take.finished and studio.container is Container.WAV
     return {
         "sidecar_version": SIDECAR_VERSION,
         "complete": take.finished,
+        "recorder_lock": None if is_done else studio.lock.relative_to(file.paths[0].parent),
+        "recovered": False,
         "written": utc_text(take.ended_ns if take.finished else now_ns),
         "files": [path.name for path in file.paths],
         "call": dict(take.about.document) if take.about else None,
@@ -41,10 +42,11 @@ def describe(
         "end": utc_text(take.origin_ns + file.frames * 10**9 // rate_hz),
         "duration_s": round(file.frames / rate_hz, 6),
         "length_samples": file.frames,
-        "layout": layout.value,
+        "layout": studio.layout.value,
         "container": Container.WAV.value,
+        "requested_container": studio.container.value,
         "encoding": wav_format.encoding.value,
-        "requested_encoding": requested.value,
+        "requested_encoding": studio.encoding.value,
         "sample_rate_hz": rate_hz,
         "channels": wav_format.channels,
         "alignment_error_ms": _alignment_error_ms(take),

@@ -29,7 +29,7 @@ class Finishing:
         failed: Callable[[Failure], object],
     ) -> None:
         self._files, self._recorded, self._failed = files, recorded, failed
-        self._converter = None if container is Container.WAV else Converter(container, files)
+        self._converter = None if container is Container.WAV else Converter(files)
         self._retries = Retries()
         self._now_ns = 0
         self._is_closing = False

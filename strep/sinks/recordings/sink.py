@@ -14,6 +14,7 @@ from strep.audio.block import AudioBlock
 from strep.errors import ConfigError, SinkError
 from strep.sinks.descriptors import DescriptorCache
 from strep.sinks.file_policy import FilePolicy
+from strep.sinks.locks import RecorderLock
 from strep.sinks.recordings.about import CallAbout
 from strep.sinks.recordings.document import conclude, describe, listed_count, sidecar_path
 from strep.sinks.recordings.dropped import Missing
@@ -108,6 +109,7 @@ class RecordingSink:
             max_gaps=max_gaps,
             files=self._files,
             descriptors=DescriptorCache(file_mode=self._files.file_mode),
+            lock=RecorderLock(Path(directory)),
             rings_for=self._rings_for,
             failed=self._note_failure,
             about=about,
@@ -193,6 +195,7 @@ class RecordingSink:
             self._end(self._ending.popleft())
         self._finishing.close()
         self._studio.descriptors.close_all()
+        self._studio.lock.release()
 
     def _open(self, opened: StreamOpened) -> None:
         assert opened.slot not in self._tracks, f"stream {opened.slot} opened twice"
@@ -264,7 +267,7 @@ class RecordingSink:
     def _describe(self, take: Take) -> Document:
         assert take.file is not None
         assert take.format is not None
-        return describe(take, take.file, take.format, self._studio.layout, self._studio.encoding, self._now_ns)
+        return describe(take, take.file, take.format, self._studio, self._now_ns)
 
     def _rings_for(self, sample_rate_hz: int) -> Rings:
         """Give the rings of one rate. Formats name the rates, and AudioFormat bounds them; a call has few."""

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from strep.audio.block import is_silence
 from strep.sinks.descriptors import DescriptorCache
 from strep.sinks.file_policy import FilePolicy
+from strep.sinks.locks import RecorderLock
 from strep.sinks.recordings.about import CallAbout
 from strep.sinks.recordings.dropped import Missing
 from strep.sinks.recordings.intervals import Intervals
@@ -75,6 +76,7 @@ class Studio:
     max_gaps: int
     files: FilePolicy
     descriptors: DescriptorCache
+    lock: RecorderLock
     rings_for: Callable[[int], Rings]
     failed: Callable[[Failure], None]
     about: Callable[[StreamIdentity], CallAbout | None] | None = None
@@ -439,6 +441,7 @@ class Take:
 
     def _create_file(self, wav_format: WavFormat) -> WavParts:
         studio = self._studio
+        studio.lock.hold()
         about = self.ask()
         directory = studio.directory
         if about and about.subfolder:

@@ -70,7 +70,7 @@ def test_a_conversion_that_fails_leaves_the_wav_and_says_so(tmp_path: Path, monk
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("strep.sinks.recordings.conversion.convert", refuse)
+    monkeypatch.setattr("strep.sinks.converting.convert", refuse)
     sink = RecordingSink(tmp_path, container=Container.FLAC)
     frames = record(sink)
     close(sink)

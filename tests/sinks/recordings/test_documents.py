@@ -49,6 +49,8 @@ def test_a_finished_recording_tells_everything(tmp_path: Path) -> None:
     assert found == {
         "sidecar_version": 2,
         "complete": True,
+        "recorder_lock": None,
+        "recovered": False,
         "written": "2023-11-14T22:13:21.000000Z",
         "files": [f"{name()}.wav"],
         "call": None,
@@ -61,6 +63,7 @@ def test_a_finished_recording_tells_everything(tmp_path: Path) -> None:
         "length_samples": 18_000,
         "layout": "stereo",
         "container": Container.WAV.value,
+        "requested_container": "wav",
         "encoding": "ulaw",
         "requested_encoding": "ulaw",
         "sample_rate_hz": 8000,
