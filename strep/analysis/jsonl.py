@@ -41,6 +41,10 @@ A finding's own fields are those of its class, where they are described:
     echo                        strep.plugins.echo
     quality                     strep.plugins.quality
 
+A line that is about no stream has only event, time, and
+
+    recording_removed  sidecar, files, size_bytes: of an old recording that limits made go (`strep record --keep-days`)
+
 start_s is seconds since the stream (of pairs, the leg) began, whose `start` may turn out to have been earlier than its
 first packet told. Fields may be added; none changes its meaning. What is no number (an infinite level) is null.
 """
@@ -124,8 +128,11 @@ class JsonLines:
 
     def alarm(self, alarm: Alarm) -> None:
         """Write an alarm."""
-        document = {"event": "alarm", "time": utc_text(alarm.time_ns), **alarm.describe()}
-        self._put(json.dumps(self.about | document) + "\n")
+        self.tell("alarm", alarm.time_ns, alarm.describe())
+
+    def tell(self, event: str, time_ns: int, fields: Document) -> None:
+        """Write a line that is about no stream; any thread may call this. fields: what JSON has."""
+        self._put(json.dumps(self.about | {"event": event, "time": utc_text(time_ns), **fields}) + "\n")
 
     def _put(self, line: str) -> None:
         with self._changed:

@@ -50,6 +50,7 @@ COMMANDS = {
             "strep record --target udp:0.0.0.0:9000 --pt 116=opus/48000/2 --out calls",
             "strep record --rx udp:0.0.0.0:9002 --tx udp:0.0.0.0:9004 --out calls",
             "strep record --target udp:0.0.0.0:9000 --out calls --file-mode 640 --fsync end",
+            "strep record --target udp:0.0.0.0:9000 --out calls --recover --keep-days 30 --min-free-bytes 20GB",
         ),
     ),
     "decode": Entry(
@@ -81,6 +82,19 @@ COMMANDS = {
         "strep.cli.analyze",
         "analyze",
         ("strep analyze call.pcap", "strep analyze calls/*.wav --plugins voice,dtmf --json"),
+    ),
+    "recover": Entry(
+        "strep.cli.recover",
+        "recover",
+        ("strep recover calls --check", "strep recover calls", "strep recover calls --json"),
+    ),
+    "retain": Entry(
+        "strep.cli.retain",
+        "retain",
+        (
+            "strep retain calls --keep-days 30",
+            "strep retain calls --keep-bytes 500GB --min-free-bytes 20GB --dry-run",
+        ),
     ),
     "fork": Entry("strep.cli.fork", "fork"),
     "call": Entry("strep.cli.call", "call"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from strep.analysis import JsonLines
 from strep.audio.formats import parse_format
 from strep.cli.alarms import AlarmWatch
 from strep.cli.errors import say
@@ -26,6 +27,7 @@ from strep.net.address import UdpAddress
 from strep.net.source import BoundSocket, QueueMeter
 from strep.net.steering import bind_group
 from strep.receiver import warn_of_receive_buffer
+from strep.sinks.retention import Removed
 from strep.wire.fate import Fate
 from strep.workers import Counts, EntryKind, Ledger, Supervisor, WorkerError, WorkerProcess
 from strep.workers.messages import Message
@@ -80,6 +82,7 @@ class Crew:
         self._refused = [one.refused for one in bound if one.refused is not None]
         self.watch = AlarmWatch(self._totals, self.news.alarm)
         self.ledger = NewsLedger(len(inputs), KEPT_RECORDINGS, self.news, look=lambda: self.watch.flush(clock_ns()))
+        self._lines: JsonLines | None = None
 
     @property
     def received(self) -> int:
@@ -136,6 +139,19 @@ class Crew:
         task = {"inputs": places, "options": self.options.of_worker(index).describe()}
         return await WorkerProcess.start(WORKER_MODULE, index, task, [b.socket.fileno() for b in own.values()])
 
+    def tell_removed(self, removed: Removed) -> None:
+        """Write that an old recording was removed, in a file beside those of the workers."""
+        if self.options.events is None:
+            return
+        if self._lines is None:
+            self._lines = append_lines(self.options.events)
+        self._lines.tell("recording_removed", time.time_ns(), removed.describe())
+
+    def close(self) -> None:
+        """Write what is left of events."""
+        if self._lines:
+            self._lines.close()
+
     def describe(self, kernel_drops: int) -> Document:
         """Make the document of the whole run, as describe_sink does of one process's."""
         ledger, total = self.ledger, self.ledger.total
@@ -186,7 +202,8 @@ def bind_crew(
         if len(inputs) < workers:
             say("warning: this system cannot steer call legs to workers (Linux can): one worker receives all")
         warn_of_receive_buffer(inputs[0]["target"])
-        yield Crew(inputs, options)
+        with contextlib.closing(Crew(inputs, options)) as crew:
+            yield crew
 
 
 async def record_in_workers(crew: Crew, duration_s: float | None, report: Callable[[str], None] = say) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +30,9 @@ from strep.cli.output import Document
 from strep.cli.plugins import EventsFile, PluginNames, PluginSettings, say_counts
 from strep.cli.recorder import STDOUT, Recorder, RecorderOptions, bind_inputs, check_addresses, until
 from strep.cli.recordings import describe_sink
+from strep.cli.recover import recovery
 from strep.cli.results import print_results
+from strep.cli.retention import KeepBytes, KeepDays, MinFreeBytes, retention, retention_limits
 from strep.cli.signals import stop_event
 from strep.cli.status import status_line
 from strep.errors import ConfigError
@@ -126,6 +129,12 @@ def record(
             max=MAX_SOCKETS,
         ),
     ] = 1,
+    recovers: Annotated[
+        bool, typer.Option("--recover", help="First finish what a killed recorder left in the folder (strep recover).")
+    ] = False,
+    keep_days: KeepDays = None,
+    keep_bytes: KeepBytes = None,
+    min_free_bytes: MinFreeBytes = None,
     plugins: PluginNames = None,
     settings: PluginSettings = None,
     events: EventsFile = None,
@@ -177,15 +186,20 @@ def record(
         QueueLimits(write_queue_s, write_queue_bytes),
     )
     check_addresses(target, rx, tx)
-    with no_empty_folder(out):
+    limits = retention_limits(keep_days, keep_bytes, min_free_bytes)
+    with no_empty_folder(out), recovery(out) if recovers else nullcontext():
         if workers > 1:
-            with bind_crew(options, workers, target, rx, tx, receive_buffer_bytes) as crew:
+            with (
+                bind_crew(options, workers, target, rx, tx, receive_buffer_bytes) as crew,
+                retention(out, limits, crew.tell_removed),
+            ):
                 document = asyncio.run(record_in_workers(crew, duration_s))
         else:
             with bind_inputs(receive_buffer_bytes, strep_only=strep_only, target=target, rx=rx, tx=tx) as inputs:
                 recorder = Recorder(options, inputs.get("target"), inputs.get("rx"), inputs.get("tx"))
                 warn_of_receive_buffer(next(iter(inputs.values())))
-                document = asyncio.run(_record(recorder, out, duration_s))
+                with retention(out, limits, recorder.tell_removed):
+                    document = asyncio.run(_record(recorder, out, duration_s))
     error = document.get("error")
     if error:
         say(error)

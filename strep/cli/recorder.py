@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+import time
 from collections.abc import Awaitable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -34,6 +35,7 @@ from strep.sinks.recordings import (
     WriterThread,
     share_interpreter,
 )
+from strep.sinks.retention import Removed
 
 #: What --events takes for standard output.
 STDOUT = "-"
@@ -170,6 +172,11 @@ class Recorder:
             return None
         names = ("spooled", "dropped", "removed_parts", "failure")
         return {name: getattr(self.spool, name) for name in names}
+
+    def tell_removed(self, removed: Removed) -> None:
+        """Write that an old recording was removed; any thread may call this."""
+        if self._lines:
+            self._lines.tell("recording_removed", time.time_ns(), removed.describe())
 
     @property
     def events_problem(self) -> str | None:
