@@ -1,8 +1,9 @@
-"""Finish, on paper, the recordings of a service that was killed: their audio is valid as it is, and not touched.
+"""Say in the sidecars of a service that was killed what its calls were: that is known by the state file.
 
-Their sidecars say `complete: false`, and what is counted at the end is null and stays so: it died with the service. But
-how long they became the files know, and what the call was the state file knows. `interrupted: true` says that nothing
-more will be added; what came of the call afterwards is in a recording of its own, of the same call_control_id.
+Their sidecars say `complete: false`, or `recovered: true` (strep.sinks.recovery has finished them); what is counted at
+the end is null and stays so: it died with the service. How long they became the files know. `interrupted: true` says
+that nothing more will be added; what came of the call afterwards is in a recording of its own, of the same
+call_control_id.
 """
 
 from __future__ import annotations
@@ -68,14 +69,16 @@ def _sidecars(folder: Path) -> Iterator[Path]:
 
 
 def _call_of_interrupted(path: Path) -> str | None:
-    """Give the call_control_id in a sidecar that is not finished; None: it is, or says nothing of a call."""
+    """Give the call_control_id in a sidecar whose program was killed; None: it was not, or says nothing of a call."""
     try:
         if path.stat().st_size > _LARGEST_SIDECAR_BYTES:
             return None
         document = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(document, dict) or document.get("complete") is not False or document.get("interrupted"):
+    if not isinstance(document, dict) or document.get("interrupted"):
+        return None
+    if document.get("complete") is not False and not document.get("recovered"):
         return None
     call = document.get("call")
     return call.get("call_control_id") if isinstance(call, dict) else None

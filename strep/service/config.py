@@ -226,10 +226,13 @@ class Media(Part):
 
 
 class Recordings(Part):
-    """Is [recordings]: what is written, where, and how files are kept (strep.sinks.file_policy.FilePolicy).
+    """Is [recordings]: what is written, where, how files are kept (strep.sinks.file_policy.FilePolicy), and how long.
 
     write_queue_s, write_queue_bytes: how much audio may wait for a slow disk before some is left out; a call with two
     ports of its own has a queue of its own, of a sixteenth of the bytes.
+    recover: whether to finish at the start what a killed recorder left. keep_days, keep_bytes, min_free_bytes: the
+    oldest recordings are removed when they ended longer ago, while all together take more, while the file system has
+    less left (strep.sinks.retention).
     """
 
     out: Path
@@ -241,6 +244,10 @@ class Recordings(Part):
     fsync: Annotated[float | None, PlainValidator(_fsync)] = None
     write_queue_s: Annotated[float, Field(ge=2, le=3600)] = _QUEUE.seconds
     write_queue_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 40)] = _QUEUE.bytes
+    recover: bool = True
+    keep_days: Annotated[float, Field(gt=0)] | None = None
+    keep_bytes: Annotated[int, Field(gt=0)] | None = None
+    min_free_bytes: Annotated[int, Field(gt=0)] | None = None
 
     @property
     def files(self) -> FilePolicy:

@@ -40,10 +40,11 @@ class ServiceEvent:
     `.unforked`, `.ended` (a call came to that phase; a call that is unforked goes on), `.fork_failed`, `.resumed`,
     `.undecided` (a rule asks for what no webhook has told for too long), `.stop_failed` (fork_stop was refused);
     `stream.opened` and `.closed`; `digit`; `finding.speech` and the like, of plugins (strep.analysis.jsonl has the
-    fields); `leg.quarantined`, `.released`, `.cut_off` and `.refused`; `recording.finished` and `.interrupted` (the
-    service before this one was killed); `alarm` (something goes wrong with reception as a whole: strep.alarms, with the
-    fields of strep.analysis.jsonl); `webhooks.refused` (how many since it was told last, and why; once a minute for
-    each reason). call: what is known of it, empty for none.
+    fields); `leg.quarantined`, `.released`, `.cut_off` and `.refused`; `recording.finished`, `.interrupted` (the
+    service before this one was killed) and `.removed` (limits made it go; `recorded_call` is what its sidecar says);
+    `recordings.recovered` (what a killed recorder left was finished); `alarm` (something goes wrong with reception as a
+    whole: strep.alarms, with the fields of strep.analysis.jsonl); `webhooks.refused` (how many since it was told last,
+    and why; once a minute for each reason). call: what is known of it, empty for none.
     """
 
     time_ns: int

@@ -48,6 +48,10 @@ out = "calls"
 # fsync = "never"                   # or "end", or seconds: when to wait until a recording is on the disk
 # write_queue_s = 30.0              # how long audio may wait for a slow disk before some is left out
 # write_queue_bytes = 1073741824    # how much may
+# recover = true                    # finish at the start what a killed recorder left
+# keep_days = 30                    # remove recordings that ended longer ago; without this key, none is too old
+# keep_bytes = 500000000000         # remove the oldest while all together take more
+# min_free_bytes = 20000000000      # remove the oldest while the file system has less left
 
 [service]
 # state_file = "calls/.strep-service.state"  # by this a service that was killed finds its calls again

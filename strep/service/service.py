@@ -38,6 +38,7 @@ from strep.service.hooks import Hook, StreamHook, is_async
 from strep.service.reception import Answers, Reception
 from strep.service.refusals import RefusalReport, refusals_of
 from strep.service.switchboard import Switchboard, Wires
+from strep.service.upkeep import Upkeep
 
 _log = logging.getLogger(__name__)
 _TICK_S = 0.1
@@ -97,6 +98,7 @@ class Service:
         )
         self._reception = Reception(config, answers)
         self._forks = Forks(config, self._board, self._reception, self._commander, clock_ns)
+        self._upkeep = Upkeep(config.recordings, self._board.tell, clock_ns)
         self._webhooks = webhook_app(
             config.webhooks.read_public_key(), path=config.webhooks.path, tolerance_s=config.webhooks.tolerance_s
         )
@@ -149,6 +151,7 @@ class Service:
             await self._reception.stop()
         finally:
             await self._stop_running()
+            await self._upkeep.stop()
             self._forks.tell_finished()
             if self._running:  # who was told that it began
                 self._board.tell("service.stopped", None, **self.counts())
@@ -212,6 +215,7 @@ class Service:
 
     async def _start(self) -> None:
         resumed = await self._forks.read_state()
+        await self._upkeep.recover()
         await self._reception.start()
         for call in resumed:
             await self._forks.reopen_pair(call)
@@ -221,6 +225,7 @@ class Service:
         self._board.tell("service.started", None, webhook_port=self.webhook_port, media=str(self.media_address))
         for call in resumed:
             self._forks.resume(call)
+        self._upkeep.start()
 
     async def _stop_running(self) -> None:
         if not self._running:
