@@ -32,6 +32,11 @@ A line of its own kind, about no stream, is that of an alarm: something goes wro
     total           how many since reception began
     since           when it was raised
 
+Neither has that of an old recording which limits made go (`strep record --keep-days`):
+
+    event           recording_removed
+    sidecar, files, size_bytes
+
 A finding's own fields are those of its class, where they are described:
 
     speech_start, speech, talk  strep.plugins.conversation (of plugins voice and silero)
@@ -40,10 +45,6 @@ A finding's own fields are those of its class, where they are described:
     level, dead_air             strep.plugins.level
     echo                        strep.plugins.echo
     quality                     strep.plugins.quality
-
-A line that is about no stream has only event, time, and
-
-    recording_removed  sidecar, files, size_bytes: of an old recording that limits made go (`strep record --keep-days`)
 
 start_s is seconds since the stream (of pairs, the leg) began, whose `start` may turn out to have been earlier than its
 first packet told. Fields may be added; none changes its meaning. What is no number (an infinite level) is null.

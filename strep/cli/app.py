@@ -50,7 +50,7 @@ COMMANDS = {
             "strep record --target udp:0.0.0.0:9000 --pt 116=opus/48000/2 --out calls",
             "strep record --rx udp:0.0.0.0:9002 --tx udp:0.0.0.0:9004 --out calls",
             "strep record --target udp:0.0.0.0:9000 --out calls --file-mode 640 --fsync end",
-            "strep record --target udp:0.0.0.0:9000 --out calls --recover --keep-days 30 --min-free-bytes 20GB",
+            "strep record --target udp:0.0.0.0:9000 --out calls --recover --keep-days 30",
         ),
     ),
     "decode": Entry(

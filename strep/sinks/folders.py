@@ -50,7 +50,7 @@ class Listing:
     def owner_of(self, audio_name: str) -> str:
         """Give the name, without ending, of the recording that a file belongs to, if it belongs to one."""
         stem = audio_name.rpartition(".")[0]
-        part = _PART.fullmatch(stem)
+        part = _PART.fullmatch(stem) if "-part" in stem else None
         return part[1] if part and stem not in self.sidecars else stem
 
 

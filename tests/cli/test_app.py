@@ -19,6 +19,8 @@ COMMANDS = [
     ("serve",),
     ("plot",),
     ("analyze",),
+    ("recover",),
+    ("retain",),
     ("fork",),
     ("fork", "start"),
     ("fork", "stop"),
