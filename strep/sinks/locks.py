@@ -7,6 +7,7 @@ The rules:
 - The sidecar of a recording that is not finished names the lock of its program.
 - A lock file that nobody has locked is that of a program that died. One that is gone is so too: nobody else removes it
   but who finished what that program had left, and who does that has taken the lock first, so that no two do it.
+- Who finds that its lock file was deleted while it records makes it again, by the same name, for sidecars name it.
 - Where the file system has no locks nobody can tell, and so whoever is asked says that the recorder lives.
 """
 
@@ -23,6 +24,7 @@ from pathlib import Path
 _LOCK_NAME = re.compile(r"\.strep-[0-9a-f]{16}\.lock")
 #: As a sidecar may name it: in its own folder or in one above.
 _RELATIVE_LOCK = re.compile(r"(?:\.\./)*\.strep-[0-9a-f]{16}\.lock")
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
 _HELD_BY_ANOTHER = frozenset({errno.EWOULDBLOCK, errno.EACCES})
 #: What flock() says on file systems without locks (some network shares and FUSE).
 _NO_LOCKS = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL})
@@ -73,13 +75,23 @@ class FileLock:
                 os.close(descriptor)
         return True
 
+    def is_there(self) -> bool:
+        """Tell whether the file that is locked still has its name. Where the system cannot tell, it has."""
+        assert self._descriptor is not None
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+        except OSError as error:
+            return error.errno not in _GONE
+
     def release(self) -> None:
         """Remove the file, and let go of the lock."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
+        if self._descriptor is None:
+            return
+        if self.is_there():
             with contextlib.suppress(OSError):  # its folder may be gone
                 self.path.unlink()
-            os.close(descriptor)
+        os.close(self._descriptor)
+        self._descriptor = None
 
 
 class RecorderLock:
@@ -95,17 +107,29 @@ class RecorderLock:
         return self._lock.path if self._lock else None
 
     def hold(self) -> None:
-        """Take it, unless that was done. Raises OSError when the system refuses: then nothing may be recorded yet."""
-        while self._lock is None:
-            lock = FileLock(self._folder / f".strep-{os.urandom(8).hex()}.lock")
-            if lock.acquire():
-                self._lock = lock
+        """Take it, unless that was done; make its folder and its file again where they are gone.
+
+        Raises OSError when the system refuses: then nothing may be recorded yet.
+        """
+        before = self._lock
+        if before and before.is_there():
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(before.path if before else self._new_path())
+        while not lock.acquire():
+            lock = FileLock(self._new_path())
+        self._lock = lock
+        if before:
+            before.release()
 
     def release(self) -> None:
         """Let go of it, when all is finished."""
         if self._lock:
             self._lock.release()
         self._lock = None
+
+    def _new_path(self) -> Path:
+        return self._folder / f".strep-{os.urandom(8).hex()}.lock"
 
     def relative_to(self, folder: Path) -> str | None:
         """Give its name as a sidecar in `folder` has it; None while it is not held."""

@@ -59,8 +59,8 @@ def left_behind(tmp_path: Path, *, calls: int = 1, ended: int = 0, about: CallAb
     sink = RecordingSink(tmp_path / "live", about=lambda _: about, **how)
     for call in range(1, calls + 1):
         record(sink, call)
-    if ended and sink._converter:  # a kill that comes before the converter
-        sink._converter.submit = lambda *_: True  # type: ignore[method-assign]
+    if ended and sink._finishing._converter:  # a kill that comes before the converter
+        sink._finishing._converter.submit = lambda *_: True  # type: ignore[method-assign]
     for call in range(1, ended + 1):
         end(sink, call)
     left = copy_tree(tmp_path / "live", tmp_path / "left")

@@ -57,6 +57,29 @@ def test_a_recorder_lives_while_it_holds_its_lock(tmp_path: Path) -> None:
     assert claims(tmp_path).is_dead(path)
 
 
+def test_a_lock_whose_file_is_deleted_is_made_again_by_its_name(tmp_path: Path) -> None:
+    recorder = RecorderLock(tmp_path / "calls")
+    recorder.hold()
+    path = recorder.path
+    assert path
+    path.unlink()
+    path.parent.rmdir()
+    recorder.hold()
+    assert recorder.path == path
+    assert not claims(path.parent).is_dead(path)
+    recorder.release()
+    assert not list(path.parent.iterdir())
+
+
+def test_a_file_that_came_in_place_of_a_lock_is_not_removed(tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / "x.lock")
+    assert lock.acquire()
+    lock.path.rename(tmp_path / "y.lock")
+    lock.path.write_bytes(b"somebody else's")
+    lock.release()
+    assert lock.path.exists()
+
+
 def test_the_lock_of_a_killed_program_is_taken_by_one_other(tmp_path: Path) -> None:
     source = (
         "import sys, time, pathlib; from strep.sinks.locks import RecorderLock\n"
@@ -107,8 +130,9 @@ def test_where_there_are_no_locks_a_recorder_records_and_is_believed_to_live(
 
 
 def test_a_lock_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        RecorderLock(tmp_path / "gone").hold()
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        RecorderLock(tmp_path / "file" / "calls").hold()
 
 
 @pytest.mark.parametrize(

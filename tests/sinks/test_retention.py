@@ -136,9 +136,9 @@ def test_what_is_under_way_stays_however_little_room_there_is(tmp_path: Path) ->
     sink = RecordingSink(tmp_path, container=Container.FLAC)
     record(sink, 7)
     record(sink, 8)
-    assert sink._converter
+    assert sink._finishing._converter
     tasks: list[Any] = []
-    sink._converter.submit = lambda *task: bool(tasks.append(task)) or True  # type: ignore[method-assign]
+    sink._finishing._converter.submit = lambda *task: bool(tasks.append(task)) or True  # type: ignore[method-assign]
     end(sink, 8)  # waits to be converted
     keeper = Retention(tmp_path, RetentionLimits(keep_bytes=0), lambda _: 0)
     assert [removed.sidecar.name for removed in keeper.go_over(NOW_NS)] == [f"{name(1)}.json"]

@@ -112,7 +112,7 @@ class Take:
         self._heard_until = [0] * len(self._channels)
         self._settled = 0
         self._changed = False
-        self._upkeep = Upkeep(studio.files.fsync_s, opened_ns, self._lose, self.fail)
+        self._upkeep = Upkeep(studio.files.fsync_s, opened_ns, studio.lock, self._lose, self.fail)
         self._ended: list[tuple[Track, StreamClosed | None, int]] = []
 
     @property

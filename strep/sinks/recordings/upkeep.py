@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from strep.sinks.locks import RecorderLock
 from strep.sinks.wav_file import WavParts
 
 #: How often it is looked whether the file is still there: 12 us for each, on a busy machine.
@@ -14,6 +15,7 @@ class Upkeep:
     """The care of one recording's file. Nothing that the system refuses raises here but in `renew`.
 
     fsync_s: how often to wait until what was written is on the disk; None or 0: never while the file grows.
+    lock: of the recorder, which is looked after as well, for it may have gone with its folder.
     lost: is told which frames went with a file that was deleted, moved or replaced: from, and up to but without.
     failed: is told what went wrong.
     """
@@ -22,11 +24,12 @@ class Upkeep:
         self,
         fsync_s: float | None,
         begun_ns: int,
+        lock: RecorderLock,
         lost: Callable[[int, int], object],
         failed: Callable[[OSError], object],
     ) -> None:
         self._fsync_ns = int((fsync_s or 0) * 10**9)
-        self._lost, self._failed = lost, failed
+        self._lock, self._lost, self._failed = lock, lost, failed
         self._looked_ns = self._synced_ns = begun_ns
 
     def look(self, file: WavParts, now_ns: int) -> bool:
@@ -43,6 +46,7 @@ class Upkeep:
     def renew(self, file: WavParts) -> bool:
         """Begin again what was deleted, moved or replaced; tell whether anything was. Raises OSError."""
         any_lost = False
+        self._lock.hold()
         for path, begin, end in file.renew():
             any_lost = True
             self._lost(begin, end)

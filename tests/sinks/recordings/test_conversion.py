@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from strep.sinks.recordings import Container, RecordingSink, conversion
+from strep.sinks import converting
+from strep.sinks.recordings import Container, RecordingSink
 from strep.sinks.recordings.retries import FIRST_DELAY_NS
 from tests.sinks.recordings.calls import SECOND, T0, block, closed, load, name, opened, tone
+
+
+def visible(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def record(sink: RecordingSink, call: int = 1, seconds: int = 3) -> np.ndarray:
@@ -111,19 +116,21 @@ def test_a_conversion_that_fails_is_tried_again_and_told_of_when_it_works(
     sink = RecordingSink(tmp_path, container=Container.FLAC)
     frames = record(sink)
     with monkeypatch.context() as patch:
-        patch.setattr(conversion, "write_sidecar", refuse)
+        patch.setattr(converting, "write_sidecar", refuse)
         close(sink)
         wait_for_conversions(sink)
         sink.flush(T0 + 4 * SECOND)
     assert sink.failure_count == 1
     assert sink.recording_count == 0, "its sidecar speaks of the WAV file, so it is one"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name()}.json", f"{name()}.wav"]
+    assert visible(tmp_path) == [f"{name()}.flac", f"{name()}.json", f"{name()}.wav"]
+    assert json.loads((tmp_path / f"{name()}.json").read_text())["files"] == [f"{name()}.wav"]
+    monkeypatch.setattr(converting, "convert", refuse)  # that is done, and not done again
     sink.flush(T0 + 4 * SECOND + FIRST_DELAY_NS)
     wait_for_conversions(sink)
     sink.flush(T0 + 6 * SECOND)
     assert [recording.path.name for recording in sink.recordings] == [f"{name()}.flac"]
     assert np.array_equal(load(tmp_path / f"{name()}.flac")[0], frames)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name()}.flac", f"{name()}.json"]
+    assert visible(tmp_path) == [f"{name()}.flac", f"{name()}.json"]
     assert json.loads((tmp_path / f"{name()}.json").read_text())["files"] == [f"{name()}.flac"]
     sink.close()
 
@@ -133,7 +140,7 @@ def test_what_was_deleted_before_it_could_be_converted_is_no_recording(
 ) -> None:
     sink = RecordingSink(tmp_path, container=Container.FLAC)
     record(sink)
-    monkeypatch.setattr(conversion, "convert", lambda parts, *_, **__: parts[0].unlink() or refuse())
+    monkeypatch.setattr(converting, "convert", lambda parts, *_, **__: parts[0].unlink() or refuse())
     close(sink)
     sink.close()
     assert sink.recording_count == 0

@@ -12,6 +12,8 @@ from strep.errors import ConfigError
 from strep.sinks.file_policy import FilePolicy, LargeFiles, parse_file_mode, parse_fsync
 from strep.sinks.recordings import Container, Encoding, RecordingSink
 from strep.sinks.recordings.retries import FIRST_DELAY_NS, LONGEST_DELAY_NS, MOST_WAITING, Retries
+from strep.sinks.recovery import Outcome, recover
+from tests.sinks.left_behind import tree
 from tests.sinks.recordings.calls import SECOND, T0, closed, load, name, opened, tone
 from tests.sinks.recordings.test_failures import sidecar, speak
 
@@ -84,6 +86,21 @@ def test_a_file_that_is_gone_at_the_end_is_a_failure_and_no_recording(tmp_path: 
     assert [failure.call for failure in sink.failures] == [name()]
     assert "nothing is left of it" in sink.failures[0].reason
     assert not list(tmp_path.glob("*.wav"))
+
+
+def test_the_lock_that_went_with_a_folder_is_made_again_by_the_name_that_sidecars_have(tmp_path: Path) -> None:
+    folder = tmp_path / "calls"
+    sink = begin(folder)
+    named = sidecar(folder)["recorder_lock"]
+    shutil.rmtree(folder)
+    speak(sink, {0: VOICE}, 5000, 10_000)
+    assert sidecar(folder)["recorder_lock"] == named
+    before = tree(folder)
+    assert [finding.outcome for finding in recover(folder).findings] == [Outcome.UNDER_WAY]
+    assert tree(folder) == before
+    end(sink, 10)
+    assert not (folder / named).exists()
+    assert not recover(folder).findings
 
 
 def test_a_folder_that_cannot_be_made_again_is_told_until_it_can(tmp_path: Path) -> None:
@@ -179,7 +196,7 @@ def test_recordings_and_sidecars_have_their_permissions_while_they_grow_and_afte
     try:
         sink = begin(tmp_path, container=container, files=FilePolicy(file_mode=mode))
         growing = {path.suffix: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
-        assert growing == {".wav": mode, ".json": mode}
+        assert growing == {".wav": mode, ".json": mode, ".lock": 0o600}
         end(sink, 5)
     finally:
         os.umask(before)
