@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from strep.errors import SinkError
-from strep.sinks.recordings import CallAbout, Container, Encoding, Layout, RecordingSink
+from strep.sinks.recordings import CallAbout, Container, Encoding, FilePolicy, LargeFiles, Layout, RecordingSink
 from strep.sinks.recovery import Outcome, Recovery, recover
 from strep.sinks.sidecar import write_sidecar
 from tests.sinks.left_behind import copy_tree, end, left_behind, record, spoken, tree
@@ -120,9 +120,9 @@ def test_what_a_dead_recorder_left_is_finished_beside_one_that_lives(tmp_path: P
 def test_a_recording_that_waits_for_its_conversion_is_under_way(tmp_path: Path) -> None:
     sink = RecordingSink(tmp_path, container=Container.FLAC)
     record(sink)
-    assert sink._converter
+    assert sink._finishing._converter
     taken: list[tuple[Any, Any]] = []
-    sink._converter.submit = lambda *task: bool(taken.append(task)) or True  # type: ignore[method-assign]
+    sink._finishing._converter.submit = lambda *task: bool(taken.append(task)) or True  # type: ignore[method-assign]
     end(sink)
     assert document(tmp_path)["complete"]
     assert outcomes(recover(tmp_path)) == {f"{name()}.json": Outcome.UNDER_WAY}
@@ -328,3 +328,55 @@ def test_a_killed_recorder_can_be_recovered_while_another_kill_comes(tmp_path: P
     assert len(list(tmp_path.glob(".strep-*.lock"))) == 2
     assert recover(tmp_path).counts[Outcome.RECOVERED] == 6
     assert_finished(tmp_path)
+
+
+@pytest.mark.parametrize("size_bytes", [None, 5 << 30])
+def test_what_may_become_rf64_is_finished_as_large_as_it_is(tmp_path: Path, size_bytes: int | None) -> None:
+    left = left_behind(tmp_path, files=FilePolicy(large_files=LargeFiles.RF64))
+    audio = left / f"{name()}.wav"
+    if size_bytes:
+        os.truncate(audio, size_bytes)
+    recover(left)
+    assert_finished(left)
+    with audio.open("rb") as file:
+        head = file.read(4)
+    assert head == (b"RF64" if size_bytes else b"RIFF")
+    assert document(left)["length_samples"] == (audio.stat().st_size - 80) // 4
+    assert not recover(left).findings
+
+
+def test_a_last_sidecar_that_could_never_be_written_is_written_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    sink = RecordingSink(tmp_path)
+    record(sink)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", refuse)
+        end(sink)
+        sink.close()
+    assert not document(tmp_path)["complete"]
+    assert recover(tmp_path).counts[Outcome.RECOVERED] == 1
+    assert_finished(tmp_path)
+    assert document(tmp_path)["length_samples"] == 24_000
+
+
+@pytest.mark.parametrize("has_sidecar", [True, False])
+def test_what_it_writes_has_the_permissions_of_the_recording(tmp_path: Path, *, has_sidecar: bool) -> None:
+    left = left_behind(tmp_path, calls=2, ended=1, container=Container.FLAC, files=FilePolicy(file_mode=0o640))
+    if not has_sidecar:
+        (left / f"{name(2)}.json").unlink()
+    recover(left)
+    audio = f"{name(2)}.flac" if has_sidecar else f"{name(2)}.wav"  # nobody knows any more what was asked for
+    names = [f"{name(1)}.flac", f"{name(1)}.json", audio, f"{name(2)}.json"]
+    assert {path.name: path.stat().st_mode & 0o777 for path in left.iterdir()} == dict.fromkeys(names, 0o640)
+
+
+def test_a_sidecar_whose_file_vanished_is_left_alone_and_says_so(tmp_path: Path) -> None:
+    left = left_behind(tmp_path)
+    (left / f"{name()}.wav").unlink()
+    (finding,) = (finding for finding in recover(left).findings if finding.path.suffix == ".json")
+    assert (finding.outcome, finding.reason) == (Outcome.LEFT_ALONE, f"{name()}.wav is not there")
+    assert not document(left)["complete"]
