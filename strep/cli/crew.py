@@ -19,7 +19,8 @@ from strep.cli.errors import say
 from strep.cli.news import News
 from strep.cli.options import KEPT_RECORDINGS
 from strep.cli.output import Document
-from strep.cli.recorder import Recorder, RecorderOptions, append_lines, until
+from strep.cli.recorder import Recorder, append_lines, until
+from strep.cli.recorder_options import RecorderOptions
 from strep.cli.signals import stop_event
 from strep.cli.status import status_line
 from strep.errors import ConfigError
@@ -141,10 +142,10 @@ class Crew:
 
     def tell_removed(self, removed: Removed) -> None:
         """Write that an old recording was removed, in a file beside those of the workers."""
-        if self.options.events is None:
+        if self.options.listening.events is None:
             return
         if self._lines is None:
-            self._lines = append_lines(self.options.events)
+            self._lines = append_lines(self.options.listening.events)
         self._lines.tell("recording_removed", time.time_ns(), removed.describe())
 
     def close(self) -> None:
@@ -193,11 +194,11 @@ def bind_crew(
                 stack.callback(bound.close)
             return group
 
-        inputs = [{"target": bound} for bound in bind(target, workers, strep_only=options.strep_only)]
+        inputs = [{"target": bound} for bound in bind(target, workers, strep_only=options.reception.strep_only)]
         if rx is not None and tx is not None:
             inputs[0] |= {"rx": bind(rx)[0], "tx": bind(tx)[0]}
         Recorder(options, target, rx, tx)  # what is wrong with the options is said here, not by each worker
-        for events in filter(None, (options.of_worker(index).events for index in range(len(inputs)))):
+        for events in filter(None, (options.of_worker(index).listening.events for index in range(len(inputs)))):
             append_lines(events).close()
         if len(inputs) < workers:
             say("warning: this system cannot steer call legs to workers (Linux can): one worker receives all")

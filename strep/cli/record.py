@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -28,7 +29,8 @@ from strep.cli.options import (
 )
 from strep.cli.output import Document
 from strep.cli.plugins import EventsFile, PluginNames, PluginSettings, say_counts
-from strep.cli.recorder import STDOUT, Recorder, RecorderOptions, bind_inputs, check_addresses, until
+from strep.cli.recorder import STDOUT, Recorder, bind_inputs, check_addresses, until
+from strep.cli.recorder_options import Listening, Reception, RecorderOptions
 from strep.cli.recordings import describe_sink
 from strep.cli.recover import recovery
 from strep.cli.results import print_results
@@ -166,47 +168,57 @@ def record(
     stalls holds nothing up: audio waits in memory meanwhile.
     """
     options = RecorderOptions(
-        out,
-        layout,
-        encoding,
-        file_format,
-        tuple(pt or ()),
-        playout_delay_ms,
-        idle_timeout_s,
-        max_calls,
-        None if allow is None else tuple(allow),
-        strep_only,
-        spool,
-        spool_bytes,
-        "",
-        plugins,
-        tuple(settings or ()),
-        _events(events, out, plugins, workers, as_json=as_json),
-        FilePolicy(parse_file_mode(file_mode), large_files, parse_fsync(fsync)),
-        QueueLimits(write_queue_s, write_queue_bytes),
+        out=out,
+        layout=layout,
+        encoding=encoding,
+        file_format=file_format,
+        pt=tuple(pt or ()),
+        playout_delay_ms=playout_delay_ms,
+        idle_timeout_s=idle_timeout_s,
+        max_calls=max_calls,
+        reception=Reception(None if allow is None else tuple(allow), strep_only, spool, spool_bytes),
+        listening=Listening(plugins, tuple(settings or ()), _events(events, out, plugins, workers, as_json=as_json)),
+        files=FilePolicy(parse_file_mode(file_mode), large_files, parse_fsync(fsync)),
+        queue=QueueLimits(write_queue_s, write_queue_bytes),
+        retention=retention_limits(keep_days, keep_bytes, min_free_bytes),
     )
     check_addresses(target, rx, tx)
-    limits = retention_limits(keep_days, keep_bytes, min_free_bytes)
+    inputs = {"target": target, "rx": rx, "tx": tx}
     with no_empty_folder(out), recovery(out) if recovers else nullcontext():
         if workers > 1:
-            with (
-                bind_crew(options, workers, target, rx, tx, receive_buffer_bytes) as crew,
-                retention(out, limits, crew.tell_removed),
-            ):
-                document = asyncio.run(record_in_workers(crew, duration_s))
+            document = _record_in_workers(options, workers, inputs, receive_buffer_bytes, duration_s)
         else:
-            with bind_inputs(receive_buffer_bytes, strep_only=strep_only, target=target, rx=rx, tx=tx) as inputs:
-                recorder = Recorder(options, inputs.get("target"), inputs.get("rx"), inputs.get("tx"))
-                warn_of_receive_buffer(next(iter(inputs.values())))
-                with retention(out, limits, recorder.tell_removed):
-                    document = asyncio.run(_record(recorder, out, duration_s))
+            document = _record_here(options, inputs, receive_buffer_bytes, duration_s)
     error = document.get("error")
     if error:
         say(error)
-    if str(options.events) != STDOUT:
+    if str(options.listening.events) != STDOUT:
         print_results(document, out, as_json=as_json)
     if error:
         raise typer.Exit(1)
+
+
+def _record_in_workers(
+    options: RecorderOptions,
+    workers: int,
+    inputs: Mapping[str, str | None],
+    receive_buffer_bytes: int,
+    duration_s: float | None,
+) -> Document:
+    with (
+        bind_crew(options, workers, **inputs, receive_buffer_bytes=receive_buffer_bytes) as crew,
+        retention(options.out, options.retention, crew.tell_removed),
+    ):
+        return asyncio.run(record_in_workers(crew, duration_s))
+
+
+def _record_here(
+    options: RecorderOptions, inputs: Mapping[str, str | None], receive_buffer_bytes: int, duration_s: float | None
+) -> Document:
+    with bind_inputs(receive_buffer_bytes, strep_only=options.reception.strep_only, **inputs) as bound:
+        recorder = Recorder(options, bound.get("target"), bound.get("rx"), bound.get("tx"))
+        warn_of_receive_buffer(next(iter(bound.values())))
+        return asyncio.run(_record(recorder, options, duration_s))
 
 
 def _events(events: Path | None, out: Path, plugins: str | None, workers: int, *, as_json: bool) -> Path | None:
@@ -216,13 +228,13 @@ def _events(events: Path | None, out: Path, plugins: str | None, workers: int, *
     return out / "events.jsonl" if events is None and plugins is not None else events
 
 
-async def _record(recorder: Recorder, out: Path, duration_s: float | None) -> Document:
+async def _record(recorder: Recorder, options: RecorderOptions, duration_s: float | None) -> Document:
     receiver = recorder.receiver
     async with receiver:
         recorder.write_events()
-        with stop_event() as stopped:
+        with retention(options.out, options.retention, recorder.tell_removed), stop_event() as stopped:
             addresses = " and ".join(map(str, receiver.addresses))
-            say(f"recording what arrives at {addresses} into {out}; stop with Ctrl-C")
+            say(f"recording what arrives at {addresses} into {options.out}; stop with Ctrl-C")
             async with status_line(receiver, recorder.tally, recorder.watch):
                 try:
                     await until(stopped, receiver.wait(), duration_s)

@@ -7,7 +7,6 @@ import contextlib
 import sys
 import time
 from collections.abc import Awaitable, Iterator
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from strep.alarms import Alarm
@@ -15,88 +14,23 @@ from strep.analysis import JsonLines
 from strep.cli.alarms import AlarmWatch
 from strep.cli.compiling import compile_ahead
 from strep.cli.news import News
-from strep.cli.options import KEPT_RECORDINGS, FileFormat, new_sink, payload_types
+from strep.cli.options import KEPT_RECORDINGS, new_sink, payload_types
 from strep.cli.output import Document
 from strep.cli.plugins import plugin_runs
+from strep.cli.recorder_options import RecorderOptions
 from strep.cli.status import Tally
 from strep.engine import EngineConfig
 from strep.errors import ConfigError, SinkError
 from strep.net.address import UdpAddress
 from strep.net.source import BoundSocket
-from strep.net.spool import SPOOL_BYTES, Spool
+from strep.net.spool import Spool
 from strep.net.steering import bind_group
 from strep.receiver import Input, Receiver
-from strep.sinks.recordings import (
-    Encoding,
-    FilePolicy,
-    LargeFiles,
-    Layout,
-    QueueLimits,
-    WriterThread,
-    share_interpreter,
-)
+from strep.sinks.recordings import WriterThread, share_interpreter
 from strep.sinks.retention import Removed
 
 #: What --events takes for standard output.
 STDOUT = "-"
-
-
-@dataclass(frozen=True, slots=True)
-class RecorderOptions:
-    """Is how to record: the options of `strep record` but for where to receive."""
-
-    out: Path
-    layout: Layout
-    encoding: Encoding
-    file_format: FileFormat
-    pt: tuple[str, ...]
-    playout_delay_ms: int
-    idle_timeout_s: int
-    max_calls: int
-    allow: tuple[str, ...] | None = None
-    strep_only: bool = False
-    spool: Path | None = None
-    spool_bytes: int = SPOOL_BYTES
-    spool_name: str = ""
-    plugins: str | None = None
-    settings: tuple[str, ...] = ()
-    events: Path | None = None
-    files: FilePolicy = field(default_factory=FilePolicy)
-    queue: QueueLimits = field(default_factory=QueueLimits)
-
-    def describe(self) -> Document:
-        """Make a document of the options, for another process."""
-        paths = {"out": str(self.out), "events": self.events and str(self.events)}
-        return asdict(self) | paths | {"spool": self.spool and str(self.spool)}
-
-    @classmethod
-    def read(cls, document: Document) -> RecorderOptions:
-        """Read what `describe` made."""
-        return cls(
-            out=Path(document["out"]),
-            layout=Layout(document["layout"]),
-            encoding=Encoding(document["encoding"]),
-            file_format=FileFormat(document["file_format"]),
-            pt=tuple(document["pt"]),
-            playout_delay_ms=document["playout_delay_ms"],
-            idle_timeout_s=document["idle_timeout_s"],
-            max_calls=document["max_calls"],
-            allow=document["allow"] and tuple(document["allow"]),
-            strep_only=document["strep_only"],
-            spool=document["spool"] and Path(document["spool"]),
-            spool_bytes=document["spool_bytes"],
-            spool_name=document["spool_name"],
-            plugins=document["plugins"],
-            settings=tuple(document["settings"]),
-            events=document["events"] and Path(document["events"]),
-            files=FilePolicy(**document["files"] | {"large_files": LargeFiles(document["files"]["large_files"])}),
-            queue=QueueLimits(**document["queue"]),
-        )
-
-    def of_worker(self, index: int) -> RecorderOptions:
-        """Give a worker's own options: each writes a file of events and a series of the spool for itself."""
-        events = self.events and self.events.with_stem(f"{self.events.stem}-{index + 1}")
-        return replace(self, events=events, spool_name=f"w{index + 1}")
 
 
 class Recorder:
@@ -127,8 +61,9 @@ class Recorder:
         self.news = news or News()
         self.tally = Tally(self.sink, self.news)
         self.watch = AlarmWatch(self._totals, self._tell)
+        reception, listening = options.reception, options.listening
         self.spool = (
-            None if options.spool is None else Spool(options.spool, options.spool_bytes, name=options.spool_name)
+            Spool(reception.spool, reception.spool_bytes, name=reception.spool_name) if reception.spool else None
         )
         self.receiver = Receiver(
             target,
@@ -137,12 +72,12 @@ class Recorder:
             sinks=[self.sink, self.tally, self.watch],
             config=config,
             payload_types=told,
-            allow=options.allow,
-            strep_only=options.strep_only,
+            allow=reception.allow,
+            strep_only=reception.strep_only,
             spool=self.spool,
-            plugins=plugin_runs(options.plugins, options.settings),
+            plugins=plugin_runs(listening.plugins, listening.settings),
         )
-        self._events = options.events
+        self._events = listening.events
         self._lines: JsonLines | None = None
 
     def write_events(self) -> None:

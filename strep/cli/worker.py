@@ -17,7 +17,8 @@ from strep.cli.errors import say
 from strep.cli.news import News
 from strep.cli.output import Document
 from strep.cli.plugins import say_counts
-from strep.cli.recorder import Recorder, RecorderOptions
+from strep.cli.recorder import Recorder
+from strep.cli.recorder_options import RecorderOptions
 from strep.cli.recordings import describe_failure, describe_recording, newest
 from strep.net.source import BoundSocket
 from strep.net.steering import adopt_socket

@@ -10,7 +10,6 @@ import socket
 import sys
 import time
 import uuid
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -22,11 +21,12 @@ from strep.cli import crew as crew_module
 from strep.cli.crew import NewsLedger, bind_crew, record_in_workers
 from strep.cli.news import News
 from strep.cli.options import FileFormat
-from strep.cli.recorder import RecorderOptions
+from strep.cli.recorder_options import Listening, Reception, RecorderOptions
 from strep.cli.status import StatusLine
 from strep.net import steering
 from strep.net.steering import socket_of
 from strep.sinks.recordings import Encoding, FilePolicy, LargeFiles, Layout, QueueLimits
+from strep.sinks.retention import RetentionLimits
 from strep.stream.events import Direction
 from strep.wire.strep import StrepHeader
 from strep.workers import Counts, Entry, EntryKind, RestartPolicy, Supervisor
@@ -42,7 +42,7 @@ LOOPBACK = "udp:127.0.0.1:0"
 
 
 def options_of(out):
-    return RecorderOptions(out, Layout.STEREO, Encoding.PCM16, FileFormat.WAV, ("98=opus/48000/2",), 100, 60, 20_000)
+    return RecorderOptions(out=out, pt=("98=opus/48000/2",))
 
 
 def send(datagrams, address, sock=None):
@@ -314,14 +314,6 @@ def test_what_overflows_while_no_worker_is_there_is_counted(crew):
     assert crew.kernel_drops == 100 - waiting > 0
 
 
-def test_the_options_come_out_in_the_worker_as_they_went_in(crew):
-    listening = replace(crew.options, plugins="level", settings=("level.interval_s=5",), events=Path("x/told.jsonl"))
-    admitting = replace(crew.options, allow=("192.0.2.0/24",), strep_only=True, spool=Path("s"), spool_bytes=1 << 30)
-    for options in (crew.options, listening, admitting):
-        assert RecorderOptions.read(json.loads(json.dumps(options.describe()))) == options
-    assert listening.of_worker(1).events == Path("x/told-2.jsonl")
-
-
 def test_workers_that_take_only_strep_of_some_networks_refuse_all_else(record, tmp_path):
     legs = legs_of(0, 2) + legs_of(1, 2)
     crew = record("--strep-only", "--allow", "127.0.0.0/8", "--json")
@@ -334,10 +326,25 @@ def test_workers_that_take_only_strep_of_some_networks_refuse_all_else(record, t
     assert document["datagrams"]["accepted"] == len(sent)
 
 
-def test_options_reach_a_worker_as_they_are(tmp_path):
-    options = RecorderOptions(
-        *(tmp_path, Layout.MONO, Encoding.PCM16, FileFormat.WAV, (), 100, 60, 9),
-        files=FilePolicy(0o640, LargeFiles.RF64, 2.5),
-        queue=QueueLimits(5, 1 << 21),
-    )
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"layout": Layout.MONO, "encoding": Encoding.ALAW, "file_format": FileFormat.FLAC, "pt": ("98=opus/48000/2",)},
+        {"playout_delay_ms": 50, "idle_timeout_s": 7, "max_calls": 9},
+        {"reception": Reception(("192.0.2.0/24",), True, Path("s"), 1 << 30, "w1")},
+        {"listening": Listening("level", ("level.interval_s=5",), Path("x/told.jsonl"))},
+        {"files": FilePolicy(0o640, LargeFiles.RF64, 2.5), "queue": QueueLimits(5, 1 << 21)},
+        {"retention": RetentionLimits(30, 1 << 40, 0)},
+    ],
+)
+def test_options_reach_a_worker_as_they_are(tmp_path, given):
+    options = RecorderOptions(out=tmp_path, **given)
     assert RecorderOptions.read(json.loads(json.dumps(options.describe()))) == options
+
+
+def test_each_worker_has_events_and_a_spool_of_its_own(tmp_path):
+    options = RecorderOptions(out=tmp_path, listening=Listening(events=Path("x/told.jsonl")))
+    own = options.of_worker(1)
+    assert (own.listening.events, own.reception.spool_name) == (Path("x/told-2.jsonl"), "w2")
+    assert RecorderOptions(out=tmp_path).of_worker(1).listening.events is None
