@@ -6,7 +6,8 @@ from pathlib import Path
 
 from strep.sinks.recordings.intervals import Intervals
 from strep.sinks.recordings.recording import Recording
-from strep.sinks.recordings.take import Studio, Take
+from strep.sinks.recordings.studio import Studio
+from strep.sinks.recordings.take import Take
 from strep.sinks.sidecar import MAX_LISTED, SIDECAR_VERSION, Document, utc_text
 from strep.sinks.sndfile import Container
 from strep.sinks.wav_file import WavFormat, WavParts

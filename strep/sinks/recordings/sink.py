@@ -22,7 +22,8 @@ from strep.sinks.recordings.finishing import Finishing
 from strep.sinks.recordings.recording import Failure, Layout, Recording
 from strep.sinks.recordings.rings import Rings
 from strep.sinks.recordings.schedule import Schedule
-from strep.sinks.recordings.take import Studio, Take
+from strep.sinks.recordings.studio import Studio
+from strep.sinks.recordings.take import Take
 from strep.sinks.recordings.track import Track
 from strep.sinks.sidecar import Document, write_sidecar
 from strep.sinks.sndfile import Container

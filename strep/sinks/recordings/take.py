@@ -19,28 +19,23 @@ The rules:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from strep.audio.block import is_silence
-from strep.sinks.descriptors import DescriptorCache
-from strep.sinks.file_policy import FilePolicy
-from strep.sinks.locks import RecorderLock
 from strep.sinks.recordings.about import CallAbout
 from strep.sinks.recordings.dropped import Missing
 from strep.sinks.recordings.intervals import Intervals
 from strep.sinks.recordings.naming import create_recording, safe_stem
 from strep.sinks.recordings.recording import Failure, Layout
 from strep.sinks.recordings.rings import RING_MS, Rings
+from strep.sinks.recordings.studio import Studio
 from strep.sinks.recordings.track import Track
 from strep.sinks.recordings.upkeep import Upkeep
 from strep.sinks.sidecar import MAX_LISTED
-from strep.sinks.sndfile import Container
 from strep.sinks.wav_file import Encoding, WavFormat, WavParts
-from strep.stream.events import StreamClosed, StreamIdentity, StreamOpened
+from strep.stream.events import StreamClosed, StreamOpened
 
 #: By now the least delayed of 45 packets has told where the stream lies, and a file that may lack the last second may
 #: still be missing altogether.
@@ -62,24 +57,6 @@ _MOST_TRACKS = 100
 #: Silence is written over sound in pieces of this many samples, so that it takes little memory.
 _PIECE_SAMPLES = 65_536
 _G711 = frozenset({"PCMU", "PCMA"})
-
-
-@dataclass(frozen=True, slots=True)
-class Studio:
-    """Is what all takes of a sink share."""
-
-    directory: Path
-    layout: Layout
-    encoding: Encoding
-    container: Container
-    max_part_bytes: int
-    max_gaps: int
-    files: FilePolicy
-    descriptors: DescriptorCache
-    lock: RecorderLock
-    rings_for: Callable[[int], Rings]
-    failed: Callable[[Failure], None]
-    about: Callable[[StreamIdentity], CallAbout | None] | None = None
 
 
 class Take:
