@@ -308,7 +308,7 @@ class Engine:
             _, packets = self._identify(batch)
         else:
             packets = self._identify_straight(self._straight_path, batch)
-        if not self._admission.are_all_taken:
+        if (packets.row >= self._sources.capacity).any():
             packets = packets.select(self._admission.taken(packets.row))
         if not len(packets.row):
             return

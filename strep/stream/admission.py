@@ -90,11 +90,6 @@ class Admission:
         return 0 if self._asks_again else len(self._left_out[Fate.REJECTED_LEG])
 
     @property
-    def are_all_taken(self) -> bool:
-        """Tell whether every source in the index is one that is taken."""
-        return not any(self._left_out.values())
-
-    @property
     def is_waiting(self) -> bool:
         """Tell whether anything waits for the next whole second."""
         return bool(len(self._probation) or self._short_of_slots or self._left_out[Fate.REJECTED_SOURCE])

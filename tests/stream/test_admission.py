@@ -159,6 +159,18 @@ def test_of_more_new_legs_in_one_batch_than_can_be_remembered_none_begins_and_al
     assert traffic.engine.open_calls == 0
 
 
+def test_a_refusal_that_makes_way_within_a_batch_holds_for_its_packets_in_that_batch() -> None:
+    """One more new packet than can be remembered, all of a wanted leg, forgets all refusals: none is left to look at."""
+    traffic = traffic_of(Doorkeeper(1), max_streams=1)
+    wanted, refused = legs(2)
+    traffic.send([refused], 1)
+    packets = [refused.packet(), *wanted.packets(66)]
+    traffic.outputs += feed(traffic.engine, [(20 + n, packet) for n, packet in enumerate(packets)])
+    assert traffic.engine.counts()["rejected_leg"] == 2
+    assert traffic.engine.counts()["accepted"] == 66
+    assert traffic.engine.faults == 0
+
+
 def test_many_packets_of_a_refused_leg_do_not_crowd_others_out() -> None:
     doorkeeper = Doorkeeper(1)
     traffic, (wanted, refused) = traffic_of(doorkeeper, max_streams=1), legs(2)
