@@ -379,12 +379,12 @@ def load_config(path: Path | str) -> ServiceConfig:
 def read_config(text: str, name: str = "configuration") -> ServiceConfig:
     """Read a configuration from TOML. Raises ConfigError, a line for each thing that is wrong with it."""
     try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        # As JSON: there text is the strict form of paths and enumerations too.
+        document = json.dumps(tomllib.loads(text), default=str)
+    except (ValueError, RecursionError) as error:  # of numbers of thousands of digits, too, and of keys as deep
         raise ConfigError(f"{name}: expected TOML, found otherwise: {error}") from None
     try:
-        # As JSON: there text is the strict form of paths and enumerations too.
-        return ServiceConfig.model_validate_json(json.dumps(document, default=str))
+        return ServiceConfig.model_validate_json(document)
     except ValidationError as error:
         lines = [line.removeprefix("configuration: ") for line in problems(error, ServiceConfig)]
         raise ConfigError("\n".join(f"{name}: {line}" for line in lines)) from None

@@ -143,6 +143,8 @@ def test_every_kind_of_value_is_read():
         ("[api]\nkey_env = 'A'\nkey_file = 'b'", "", "api: expected key_env or key_file, found both"),
         ("", "[[rules]]", "rules: expected a value, found none"),
         ("]", "", "expected TOML, found otherwise"),
+        ("x = " + "9" * 5000, "", "expected TOML, found otherwise: Exceeds the limit"),
+        ("[" + "a." * 5000 + "a]\nb = 1", "", "expected TOML, found otherwise: maximum recursion depth"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_its_key(line, replacing, message):
