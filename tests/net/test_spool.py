@@ -218,6 +218,8 @@ def test_a_description_comes_out_as_it_went_in() -> None:
     assert (config.playout_delay_ms, config.idle_timeout_s) == (7, 3)
     wrong = described.serialize().replace('"playout_delay_ms":7', '"playout_delay_ms":7000')
     assert SpoolDescription.parse(wrong) is None
+    endless = described.serialize().replace('"playout_delay_ms":7', '"playout_delay_ms":1e999')
+    assert SpoolDescription.parse(endless) is None
 
 
 def test_senders_of_every_kind_are_described_as_they_were(tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ class SpoolDescription:
                 {str(number): str(text) for number, text in document["payload_types"].items()},
             )
             described.configure(EngineConfig())
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # anybody can write a comment
+        except (ArithmeticError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            # Anybody can write a comment.
             return None
         return described
 
