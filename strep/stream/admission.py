@@ -185,14 +185,19 @@ class Admission:
             for one in (*held, packet):
                 if one.key not in added and self._legs.has_room_for(self._legs.by_key(stream_key(one.key))):
                     added[one.key] = self._legs.open(NewSource(one.key, endpoint, one.arrival_ns))
+            if key not in added:  # what was held back before it took the last place
+                self._hold(packet, Fate.OVER_LIMIT_STREAMS)
             return held
         if fate in self._left_out:
             self._fates[fate] += len(self._release(key))
             self._leave_out(packet, endpoint, fate, added)
         else:
-            self._fates[fate] += 1
-            self._probation.hold(packet if fate is packet.fate else packet._replace(fate=fate))
+            self._hold(packet, fate)
         return []
+
+    def _hold(self, packet: HeldPacket, fate: Fate) -> None:
+        self._fates[fate] += 1
+        self._probation.hold(packet if fate is packet.fate else packet._replace(fate=fate))
 
     def _of_open_leg(self, packet: HeldPacket, endpoint: Endpoint, leg: Sequence[StreamState]) -> Fate | None:
         """Give what becomes of a source that sends to an open leg; None: it begins."""

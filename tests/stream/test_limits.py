@@ -39,6 +39,18 @@ def test_a_place_that_was_given_back_serves_again_and_what_waited_for_it_is_whol
     assert outcome.audio(outcome.of(StreamOpened)[0].slot).tolist() == pcmu([*waited, *packets]).tolist()
 
 
+@pytest.mark.parametrize("streams", [1, 2, 3])
+def test_a_call_of_which_one_direction_only_finds_a_place_is_counted_to_the_last_packet(streams: int) -> None:
+    """What was held back of the other direction takes the last place before the direction that proves the leg."""
+    first, inbound = senders(2)
+    outbound = Sender(call_leg_id=inbound.call_leg_id, direction=1, ssrc=2)
+    packets = [*first.packets(2), inbound.packet(), *outbound.packets(2), inbound.packet()]
+    outcome = run(every(packets), EngineConfig(max_streams=streams))
+    refused = {1: 4, 2: 2, 3: 0}[streams]
+    assert outcome.counts["over_limit_streams"] + outcome.counts["rejected_probation"] == refused
+    assert outcome.counts["accepted"] == len(packets) - refused
+
+
 def test_three_times_as_many_calls_as_there_is_room_for_pass_through_one_after_the_other() -> None:
     engine = Engine(EngineConfig(probation=False, max_streams=4))
     for n, sender in enumerate(senders(12 * 3)):
