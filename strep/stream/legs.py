@@ -123,7 +123,7 @@ class Legs:
     def heard_ns(self) -> NDArray[np.int64]:
         """Give when each source was heard last, int64[sources that are open]."""
         heard_ns: NDArray[np.int64] = self._sources.intake[:, t.LATEST_ARRIVAL_NS]
-        open_ns: NDArray[np.int64] = heard_ns[heard_ns != 0]
+        open_ns: NDArray[np.int64] = heard_ns[heard_ns != t.LONG_AGO_NS]
         return open_ns
 
     def has_room_for(self, stream: StreamState | None) -> bool:

@@ -40,7 +40,7 @@ LATE_CELL = -1
 #: In CELL_SEQUENCE: nothing since its row was taken. Below any sequence number: those may go below 0, where a
 #: packet numbered 65535 was overtaken by the first one, numbered 0.
 EMPTY_CELL = -(1 << 62)
-#: In LAST_ARRIVAL_NS: no packet yet to hold the next one against.
+#: In LAST_ARRIVAL_NS: no packet yet to hold the next one against. In LATEST_ARRIVAL_NS: the row is not in use.
 LONG_AGO_NS = -(1 << 62)
 # Columns of Streams.release.
 END_POSITION, ANCHOR_NS, PUBLISHED_ANCHOR_NS, WINDOW_ANCHOR_NS, COLUMNAR_TYPE, NS_PER_SAMPLE, LAW = range(7)
@@ -64,6 +64,7 @@ class Sources:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.intake = np.zeros((capacity, INTAKE_COLUMNS), np.int64)
+        self.intake[:, LATEST_ARRIVAL_NS] = LONG_AGO_NS
         self.intake_f = self.intake.view(np.float64)
         self.release = np.zeros((capacity, RELEASE_COLUMNS), np.int64)
         # The system hands out zeroed pages when they are touched, so an empty table costs address space only.
@@ -121,13 +122,13 @@ class Sources:
     def silent_since(self, before_ns: int) -> NDArray[np.int64]:
         """Give the rows in use of which nothing was heard after a time."""
         latest_ns = self.intake[:, LATEST_ARRIVAL_NS]
-        return np.flatnonzero((latest_ns <= before_ns) & (latest_ns != 0))
+        return np.flatnonzero((latest_ns <= before_ns) & (latest_ns != LONG_AGO_NS))
 
     def give_back(self, row: int) -> None:
         """Let a row serve again."""
         self.payloads.forget(row)
         self.state[row] = None
-        self.intake[row, LATEST_ARRIVAL_NS] = 0
+        self.intake[row, LATEST_ARRIVAL_NS] = LONG_AGO_NS
         self._free.append(row)
 
 

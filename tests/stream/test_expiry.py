@@ -6,7 +6,8 @@ import pytest
 
 from strep.engine import Engine, EngineConfig
 from strep.stream.events import CloseReason, StreamClosed, StreamOpened
-from tests.traffic import MS, SMALL, START_NS, Sender, every, feed, play, result, run
+from strep.wire.batch import DatagramBatch
+from tests.traffic import HERE, MS, SMALL, START_NS, Sender, every, feed, play, result, run
 
 SECONDS_5 = EngineConfig(probation=False, max_streams=8, idle_timeout_s=5)
 
@@ -23,6 +24,14 @@ def test_it_closes_at_the_first_whole_second_that_is_late_enough(last_ms: int, c
     arrivals = [(last_ms, Sender().packet())]
     (closed,) = play(arrivals, SECONDS_5, until_ms=20_000).of(StreamClosed)
     assert closed.time_ns == START_NS + closes_ms * MS
+
+
+def test_a_leg_that_was_heard_at_time_0_closes_as_any_other() -> None:
+    """Clocks of captures may begin there."""
+    engine = Engine(SECONDS_5)
+    engine.feed(DatagramBatch.from_datagrams([Sender().packet()], [0], endpoints=HERE))
+    (closed,) = [output for output in engine.advance(20_000 * MS) if isinstance(output, StreamClosed)]
+    assert (closed.time_ns, closed.reason) == (5000 * MS, CloseReason.IDLE)
 
 
 def test_it_does_not_close_before() -> None:
