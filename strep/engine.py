@@ -393,11 +393,9 @@ class Engine:
 
     def _pass_seconds(self, second: int) -> None:
         """Do at each whole second up to `second` what is periodic."""
-        if self._second is None or not self.open_streams:
-            if second > (self._second or 0):
-                self._admission.pass_second(second * _SECOND_NS)
-            self._second = max(second, self._second or 0)
-        while self._second < second and self.open_streams:
+        if self._second is None:
+            self._second = second
+        while self._second < second and (self.open_streams or self._admission.is_waiting):
             self._second = min(second, self._next_second())
             now_ns = self._second * _SECOND_NS
             self._timeline.advance(now_ns, exactly=True)

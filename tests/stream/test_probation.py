@@ -72,6 +72,12 @@ def test_who_is_not_heard_for_long_is_forgotten() -> None:
     assert (outcome.counts["accepted"], outcome.counts["rejected_probation"]) == (2, 1)
 
 
+def test_who_is_not_heard_for_long_is_forgotten_also_when_the_last_call_ends_meanwhile() -> None:
+    call, stray = Sender(), Sender(call_leg_id=uuid.UUID(int=5), ssrc=5)
+    arrivals = [*every(call.packets(2)), (4000, stray.packet()), (600_000, stray.packet())]
+    assert run(arrivals, EngineConfig(idle_timeout_s=5)).counts["rejected_probation"] == 2
+
+
 def test_what_is_held_back_has_a_bound_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probation, "MOST_SENDERS", 100)
     first, last = (stray.packets(2) for stray in STRAYS[:2])
