@@ -45,22 +45,21 @@ class Ownership:
         host, sender = host_of(endpoint.source), sender_of(packet.key)
         if stream is not None and stream.owner == sender:
             return Verdict.ADMITTED
-        leg_silent_ns = packet.arrival_ns - self._legs.last_heard_ns(leg)
         if stream is None:
             told = leg[0].identity.call_leg_id is None  # a port that is one direction of one call: the caller said so
             known = told or self._may_move or any(state.owner_host == host for state in leg)
+            leg_silent_ns = packet.arrival_ns - self._legs.last_heard_ns(leg)
             return Verdict.ADMITTED if known or leg_silent_ns >= HOST_SILENT_NS else Verdict.REFUSED
         waiting = self._waiting.get(stream.key)
         if waiting is not None and waiting.key == packet.key:
             return Verdict.LATER
+        new = NewSource(packet.key, endpoint, packet.arrival_ns)
         if sender not in stream.earlier_owners:
             if waiting is not None:
                 return Verdict.REFUSED
-            stream_silent_ns = packet.arrival_ns - self._legs.last_heard_ns([stream])
-            left = was_left(host, stream.owner_host, stream_silent_ns, leg_silent_ns)
-            if not left and not self._goes_on(packet, stream):
+            if not self._was_left(stream, new, leg) and not self._goes_on(packet, stream):
                 return Verdict.REFUSED
-        self._waiting[stream.key] = NewSource(packet.key, endpoint, packet.arrival_ns)
+        self._waiting[stream.key] = new
         return Verdict.LATER
 
     def change_owners(self, is_proven: Callable[[Key], bool]) -> list[Key]:
@@ -71,8 +70,7 @@ class Ownership:
             stream = self._legs.by_key(key)
             if stream is None or not is_proven(new.key):
                 continue
-            was_owner = sender_of(new.key) in stream.earlier_owners
-            if was_owner or self._legs.last_heard_ns([stream]) <= new.arrival_ns:
+            if sender_of(new.key) in stream.earlier_owners or self._is_still_left(stream, new):
                 self._change_owner(stream, new)
                 changed.append(new.key)
         return changed
@@ -95,6 +93,19 @@ class Ownership:
                 named = source in stream.refused_senders or len(stream.refused_senders) < MOST_NAMED
                 name = source if named else OTHERS
                 stream.refused_senders[name] = stream.refused_senders.get(name, 0) + packets
+
+    def _is_still_left(self, stream: StreamState, new: NewSource) -> bool:
+        """Tell whether a stream's owner has not been heard since, nor in the batch before."""
+        if self._may_move:
+            return self._legs.last_heard_ns([stream]) <= new.arrival_ns
+        return self._was_left(stream, new, self._legs.of_leg(stream.leg))
+
+    def _was_left(self, stream: StreamState, new: NewSource, leg: Sequence[StreamState]) -> bool:
+        host = host_of(new.endpoint.source)
+        others = [state for state in leg if state.owner_host != host]  # what it sends itself is no sign of the owner
+        stream_silent_ns = new.arrival_ns - self._legs.last_heard_ns([stream])
+        leg_silent_ns = new.arrival_ns - self._legs.last_heard_ns(others or leg)
+        return was_left(host, stream.owner_host, stream_silent_ns, leg_silent_ns)
 
     def _goes_on(self, packet: HeldPacket, stream: StreamState) -> bool:
         """Tell whether a packet of another address goes on from one of the stream, where that is enough (rule 4)."""

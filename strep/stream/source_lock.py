@@ -3,8 +3,9 @@
 1. A stream belongs to the address and port that opened it, a leg to the host that opened its first stream.
 2. The leg's other direction may come from another port of that host; from another host as in rule 3.
 3. Another address takes a stream over when its owner has been silent: 1 s for another port of the same host (a sender
-   that was restarted, or whose NAT forgot it), 3 s of the whole leg for another host. It must prove itself by two
-   packets in sequence first, see strep.stream.probation.
+   that was restarted, or whose NAT forgot it), 3 s of the whole leg for another host, but for what that host itself
+   sends to it. It must prove itself by two packets in sequence first, see strep.stream.probation, and the owner must
+   still be silent then.
 4. Where only networks that are allowed are heard (`senders_may_move`), an address may take over at once with a packet
    that goes on from the one before in sequence number and timestamp.
 5. Who opened a stream takes it back at once: so whoever used a pause of his has it only until he speaks again.

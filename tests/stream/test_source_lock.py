@@ -96,6 +96,17 @@ def test_another_host_waits_for_both_directions_to_be_silent() -> None:
     assert (outcome.counts["accepted"], outcome.counts["rejected_source"]) == (520, 100)
 
 
+def test_another_host_takes_over_also_when_it_begins_with_the_other_direction() -> None:
+    """That it is heard itself by then does not say that the owner is there."""
+    owner, inbound = Sender().packets(10), Sender(ssrc=2)
+    outbound = Sender(direction=1, ssrc=3)
+    arrivals = (
+        sent(owner, OWNER) + sent(outbound.packets(100), ELSEWHERE, 4001) + sent(inbound.packets(100), ELSEWHERE, 4010)
+    )
+    outcome = play(sorted(arrivals), endpoints=ENDPOINTS)
+    assert outcome.counts["accepted"] == 210
+
+
 def test_one_packet_takes_nothing_over() -> None:
     packets = Sender().packets(60)
     outcome = play(
@@ -155,6 +166,19 @@ def test_batches_change_nothing_in_who_owns_what() -> None:
         assert per_stream(run(arrivals, SMALL, endpoints=ENDPOINTS, portions=portions, step_ms=None)) == per_stream(
             one_by_one
         )
+
+
+@pytest.mark.parametrize(("source", "silent_ms"), [(SAME_HOST, PORT_MS), (ELSEWHERE, HOST_MS)])
+@pytest.mark.parametrize("portion", [1, 100])
+def test_an_owner_that_spoke_in_the_same_batch_was_not_silent(source: int, silent_ms: int, portion: int) -> None:
+    """So nobody takes a call over by sending right behind the packet that ends its pause."""
+    owner, attacker = Sender(), Sender(seed=9)
+    packets = owner.packets(3)
+    arrivals = sent(packets, OWNER) + sent(owner.packets(1), OWNER, silent_ms + 100)
+    arrivals += sent(attacker.packets(3), source, silent_ms + 101)
+    outcome = run(arrivals, SMALL, endpoints=ENDPOINTS, portions=[3, *[portion] * 10], until_ms=silent_ms + 3000)
+    assert outcome.counts["accepted"] == 4
+    assert outcome.counts["rejected_source"] + outcome.counts["rejected_probation"] == 3
 
 
 def test_a_conversation_of_plain_rtp_is_its_senders_own() -> None:
