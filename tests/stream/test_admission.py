@@ -160,7 +160,7 @@ def test_of_more_new_legs_in_one_batch_than_can_be_remembered_none_begins_and_al
 
 
 def test_a_refusal_that_makes_way_within_a_batch_holds_for_its_packets_in_that_batch() -> None:
-    """One more new packet than can be remembered, all of a wanted leg, forgets all refusals: none is left to look at."""
+    """One new packet more than can be remembered, all of a wanted leg, makes all refusals forgotten."""
     traffic = traffic_of(Doorkeeper(1), max_streams=1)
     wanted, refused = legs(2)
     traffic.send([refused], 1)

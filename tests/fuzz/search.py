@@ -1,0 +1,26 @@
+"""Search one target with atheris: `python -m tests.fuzz.search TARGET [what libFuzzer takes]`.
+
+A process of its own, because strep must be imported for the first time while it is being instrumented, and because
+libFuzzer ends the process when it has found something.
+"""
+
+import importlib
+import sys
+import warnings
+
+import atheris
+
+
+def main() -> None:
+    """Run until libFuzzer ends the process."""
+    target = sys.argv[1]
+    # numba reads bytecode, too, and does not know what instrumentation adds to it.
+    with atheris.instrument_imports(include=["strep"], exclude=["strep.stream.compiled"]):
+        run = importlib.import_module(f"tests.fuzz.{target}").run
+    warnings.simplefilter("error")
+    atheris.Setup([sys.argv[0], *sys.argv[2:]], run)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

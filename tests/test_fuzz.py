@@ -1,0 +1,26 @@
+"""What the fuzzers' inputs reach holds still: their corpora and seeds, replayed without searching."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fuzz import CORPUS, TARGETS, inputs_of, load
+
+#: Inputs that one test replays, so that several processes share them.
+PORTION = 40
+
+
+def portions() -> Iterator[tuple[str, int]]:
+    for target in TARGETS:
+        for start in range(0, len(inputs_of(target)), PORTION):
+            yield target, start
+
+
+@pytest.mark.parametrize(("target", "start"), list(portions()))
+def test_no_input_of_the_corpora_breaks_a_promise(target: str, start: int) -> None:
+    for data in inputs_of(target)[start : start + PORTION]:
+        load(target).run(data)
+
+
+def test_the_corpora_are_small() -> None:
+    assert sum(path.stat().st_size for path in CORPUS.rglob("*") if path.is_file()) < 1 << 20
