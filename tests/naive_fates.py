@@ -279,7 +279,8 @@ class NaiveFates:
     def _begin(self, key: Key, now_ns: int) -> None:
         leg = self.legs.get(key.call)
         stream = leg.get(key.direction) if leg else None
-        if (stream and key in stream.known) or not self._has_room(stream):
+        is_others = stream is not None and stream.owner != key.sender
+        if is_others or (stream and key in stream.known) or not self._has_room(stream):
             return
         if stream is None:
             stream = self.legs.setdefault(key.call, {})[key.direction] = Stream(key.sender)
@@ -315,7 +316,7 @@ class NaiveFates:
         held = self.held.pop((key.call, key.sender), Held()).packets
         for packet in held:
             self.counts[packet.fate] -= 1
-        return held
+        return sorted(held, key=lambda packet: packet.arrival_ns)
 
     # What is done at whole seconds.
 

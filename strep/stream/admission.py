@@ -183,8 +183,7 @@ class Admission:
         if fate is None:
             held = self._release(key)
             for one in (*held, packet):
-                if one.key not in added and self._legs.has_room_for(self._legs.by_key(stream_key(one.key))):
-                    added[one.key] = self._legs.open(NewSource(one.key, endpoint, one.arrival_ns))
+                self._begin(NewSource(one.key, endpoint, one.arrival_ns), added)
             if key not in added:  # what was held back before it took the last place
                 self._hold(packet, Fate.OVER_LIMIT_STREAMS)
             return held
@@ -233,6 +232,12 @@ class Admission:
             self._pace.popitem(last=False)
         pace.refill(now_ns)
         return pace.use()
+
+    def _begin(self, new: NewSource, added: dict[Key, int]) -> None:
+        stream = self._legs.by_key(stream_key(new.key))
+        is_own = stream is None or stream.owner == sender_of(new.key)  # or it is judged like any packet
+        if new.key not in added and is_own and self._legs.has_room_for(stream):
+            added[new.key] = self._legs.open(new)
 
     def _leave_out(self, packet: HeldPacket, endpoint: Endpoint, fate: Fate, added: dict[Key, int]) -> None:
         """Leave a source out; where there is no room to remember it, count its packet."""

@@ -39,6 +39,10 @@ class HeldPacket(NamedTuple):
     fate: Fate
 
 
+def _arrival_ns(packet: HeldPacket) -> int:
+    return packet.arrival_ns
+
+
 class Probation:
     """A bounded store of packets that are held back, by leg and sender."""
 
@@ -77,7 +81,8 @@ class Probation:
     def release(self, key: Key) -> list[HeldPacket]:
         """Give what was held back of a source's leg and sender, in order of arrival, and forget it."""
         whose = leg_and_sender(key)
-        return self._pop(whose) if whose in self._held else []
+        packets = self._pop(whose) if whose in self._held else []
+        return sorted(packets, key=_arrival_ns)  # what was taken, found no place and is held again came late
 
     def expire(self, now_ns: int) -> None:
         """Forget those that have not been heard for HOLD_NS."""

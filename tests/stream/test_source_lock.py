@@ -107,6 +107,24 @@ def test_another_host_takes_over_also_when_it_begins_with_the_other_direction() 
     assert outcome.counts["accepted"] == 210
 
 
+@pytest.mark.parametrize("source", [SAME_HOST, ELSEWHERE])
+def test_what_was_held_back_before_the_leg_began_takes_no_part_of_it_over(source: int) -> None:
+    """Nor does it when its sender may begin the other direction, here because of its host or because all is silent."""
+    owner, intruder, outbound = Sender(), Sender(ssrc=9, seed=9), Sender(ssrc=8, direction=1)
+    owned = owner.packets(5)
+    wait_ms = 200 if source == SAME_HOST else 3100
+    arrivals = [(0, intruder.packet(), source), *sent(owned, OWNER, 10), *sent(outbound.packets(2), source, wait_ms)]
+    arrivals += sent(owner.packets(1), OWNER, wait_ms + 50) + sent(intruder.packets(20), source, wait_ms + 60)
+    outcome = run(arrivals, EngineConfig(max_streams=8), endpoints=ENDPOINTS)
+    assert outcome.counts["accepted"] == 8
+    assert [
+        report.source
+        for event in outcome.of(StreamClosed)
+        if event.report.identity.direction == 0
+        for report in event.report.sources
+    ] == [ENDPOINTS[OWNER].source]
+
+
 def test_one_packet_takes_nothing_over() -> None:
     packets = Sender().packets(60)
     outcome = play(
