@@ -8,17 +8,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from strep.audio.lavc import LavcCodec, Piece
+from strep.audio.lavc import MOST_PACKET_SAMPLES, LavcCodec, Piece
 
 _FRAME_SAMPLES = 240
 #: By the two least significant bits of a frame's first byte: 6.3 kbit/s, 5.3 kbit/s, comfort noise, none.
 _FRAME_BYTES = (24, 20, 4, 0)
 _NOISE = 2
+_MOST_FRAMES = MOST_PACKET_SAMPLES // _FRAME_SAMPLES
 
 
 def _pieces(payload: bytes) -> list[Piece]:
     pieces, start, noise = list[Piece](), 0, False
-    while start < len(payload) and not noise:
+    while start < len(payload) and not noise and len(pieces) < _MOST_FRAMES:
         size = _FRAME_BYTES[payload[start] & 3]
         if not 0 < size <= len(payload) - start:
             break
@@ -37,7 +38,7 @@ def _measure(payload: NDArray[np.uint8], length: NDArray[np.int64]) -> NDArray[n
         going &= (size > 0) & (size <= length - start)
         frames += going
         start += np.where(going, size, 0)
-        going &= (kind != _NOISE) & (start < length)
+        going &= (kind != _NOISE) & (start < length) & (frames < _MOST_FRAMES)
     return frames * _FRAME_SAMPLES
 
 

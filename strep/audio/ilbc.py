@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from strep.audio.lavc import LavcCodec, Piece
+from strep.audio.lavc import MOST_PACKET_SAMPLES, LavcCodec, Piece
 
-#: RFC 3951 section 1: bytes and samples of a frame; what both divide (950 bytes, half a second) is the first kind.
+#: RFC 3951 section 1: bytes and samples of a frame; what both divide (950 bytes) is longer than a packet either way.
 _FRAMES = ((50, 240), (38, 160))
 
 
@@ -19,14 +19,15 @@ def _pieces(payload: bytes) -> list[Piece]:
     for size, samples in _FRAMES:
         if len(payload) % size == 0:
             options = (("block_align", str(size)),)  # so libavcodec knows the mode
-            starts = range(0, len(payload), size)
-            return [Piece(payload[start : start + size], samples, options=options) for start in starts]
+            end = min(len(payload), MOST_PACKET_SAMPLES // samples * size)
+            pieces = [Piece(payload[at : at + size], samples, options=options) for at in range(0, end, size)]
+            return [*pieces, Piece(payload[end:], 0)] if end < len(payload) else pieces
     return [Piece(payload, 0)]
 
 
 def _measure(_: NDArray[np.uint8], length: NDArray[np.int64]) -> NDArray[np.int64]:
     frames = [np.where(length % size == 0, length // size * samples, 0) for size, samples in _FRAMES]
-    return np.where(frames[0] > 0, frames[0], frames[1])
+    return np.minimum(np.where(frames[0] > 0, frames[0], frames[1]), MOST_PACKET_SAMPLES)
 
 
 ILBC = LavcCodec("ilbc", 8000, 8000, 1, _pieces, _measure)

@@ -65,6 +65,10 @@ _OPUS_FRAME_SAMPLES = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 4
 #: RFC 6716 section 3.4 requirement 5: a packet is at most 120 ms.
 _OPUS_PACKET_SAMPLES_LIMIT = 5760
 _GSM_FRAME_BYTES, _GSM_FRAME_SAMPLES = 33, 160  # RFC 3551 section 4.5.8.1
+#: RFC 3551 section 4.2 has receivers take packets of up to 200 ms; this is a whole number of every codec's frames, and
+#: what AMR and Speex are held to. A datagram of 2,000 bytes would be 2 s of G.729 (200 calls of libavcodec, 4 ms of
+#: ours) or 3 s of G.723.1. What lies behind is no frame.
+MOST_PACKET_SAMPLES = 240 * 8
 _G729_FRAME_BYTES, _G729_SID_BYTES, _G729_FRAME_SAMPLES = 10, 2, 80  # RFC 3551 section 4.5.6
 
 
@@ -74,8 +78,9 @@ def _g722_pieces(payload: bytes) -> list[Piece]:
 
 
 def _frames(payload: bytes, frame_bytes: int, frame_samples: int) -> list[Piece]:
-    """Cut out every whole frame. One at a time, because a frame that is refused would take its followers with it."""
-    starts = range(0, len(payload) - frame_bytes + 1, frame_bytes)
+    """Cut out whole frames. One at a time, because a frame that is refused would take its followers with it."""
+    most_bytes = MOST_PACKET_SAMPLES // frame_samples * frame_bytes
+    starts = range(0, min(len(payload), most_bytes) - frame_bytes + 1, frame_bytes)
     pieces = [Piece(payload[start : start + frame_bytes], frame_samples) for start in starts]
     rest = payload[len(pieces) * frame_bytes :]
     return [*pieces, Piece(rest, 0)] if rest else pieces
@@ -88,7 +93,7 @@ def _gsm_pieces(payload: bytes) -> list[Piece]:
 def _g729_pieces(payload: bytes) -> list[Piece]:
     """Cut out frames, and a comfort noise frame if one ends the packet: libavcodec knows no such frame."""
     pieces = _frames(payload, _G729_FRAME_BYTES, _G729_FRAME_SAMPLES)
-    if len(payload) % _G729_FRAME_BYTES == _G729_SID_BYTES:
+    if pieces and len(pieces[-1].data) == _G729_SID_BYTES:
         pieces[-1] = Piece(pieces[-1].data, _G729_FRAME_SAMPLES, silent=True)
     return pieces
 
@@ -111,12 +116,14 @@ def _g722_measure(_: NDArray[np.uint8], length: NDArray[np.int64]) -> NDArray[np
 
 
 def _gsm_measure(_: NDArray[np.uint8], length: NDArray[np.int64]) -> NDArray[np.int64]:
-    return length // _GSM_FRAME_BYTES * _GSM_FRAME_SAMPLES
+    return np.minimum(length // _GSM_FRAME_BYTES * _GSM_FRAME_SAMPLES, MOST_PACKET_SAMPLES)
 
 
 def _g729_measure(_: NDArray[np.uint8], length: NDArray[np.int64]) -> NDArray[np.int64]:
     frames, rest = np.divmod(length, _G729_FRAME_BYTES)
-    samples: NDArray[np.int64] = (frames + (rest == _G729_SID_BYTES)) * _G729_FRAME_SAMPLES
+    most = MOST_PACKET_SAMPLES // _G729_FRAME_SAMPLES
+    noise = (rest == _G729_SID_BYTES) & (frames <= most)
+    samples: NDArray[np.int64] = (np.minimum(frames, most) + noise) * _G729_FRAME_SAMPLES
     return samples
 
 

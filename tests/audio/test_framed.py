@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from strep.audio.decoders import measure_payloads, new_decoder, packet_samples
 from strep.audio.formats import parse_format
+from strep.audio.lavc import MOST_PACKET_SAMPLES
 from strep.audio.speex import _FRAME_BITS, _LAYER_BITS, MOST_FRAMES
 from tests.audio.amr_payloads import packed
 
@@ -130,3 +131,17 @@ def test_many_g723_payloads_measure_as_each_does(payloads: list[bytes]) -> None:
         row[: len(payload)] = np.frombuffer(payload, np.uint8)
     measured = measure_payloads(format, rows, np.array([len(payload) for payload in payloads]))
     assert measured.tolist() == [packet_samples(format, payload) for payload in payloads]
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [("G729", bytes(2000)), ("G729", bytes(2002)), ("GSM", bytes(33 * 60)), ("G723", bytes(24 * 80))]
+    + [("iLBC", bytes(size)) for size in (38 * 50, 50 * 40)],
+)
+def test_no_packet_of_many_frames_holds_more_than_240_ms(name: str, payload: bytes) -> None:
+    format = parse_format(name)
+    decoder = new_decoder(format)
+    assert len(decoder.decode(payload)) == packet_samples(format, payload) == MOST_PACKET_SAMPLES
+    assert decoder.errors == 1, "what lies behind is no frame"
+    rows = np.frombuffer(payload, np.uint8)[np.newaxis]
+    assert measure_payloads(format, rows, np.array([len(payload)])).tolist() == [MOST_PACKET_SAMPLES]
