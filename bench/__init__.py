@@ -25,6 +25,7 @@ BENCHES: Mapping[str, str] = MappingProxyType(
         "memory": "What memory does a stream take, and is it given back?",
         "analysis": "How well do the analysers hear, and what does it cost?",
         "scaling": "What does a packet cost as streams grow, and what does a second worker bring?",
+        "fortress": "Does anything that arrives, fills up or dies cost a call?",
     }
 )
 

@@ -16,17 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from rich.table import Table
 
+from bench.claims import Claim
 from strep.control.client import AsyncClient
 from strep.control.webhooks import sign, webhook_app, write_public_key
 from strep.emulator import Platform, PlatformServer
 from strep.emulator.call import Call
 from strep.emulator.faults import Faults
 from strep.service import Service, read_config
-
-#: A claim: what it is of, what was found, what is promised, and whether that was kept.
-Row = tuple[str, str, str, bool]
 
 _KEY = "KEY-OF-THE-BENCH-0123456789"
 #: What a fork command has: after that nobody tries any more.
@@ -69,18 +66,18 @@ def measure(
     return asyncio.run(all_of_them())
 
 
-def rows(report: dict[str, Any]) -> list[Row]:
+def rows(report: dict[str, Any]) -> list[Claim]:
     """Say of a report what was promised, and whether it was kept."""
     late, limited, flood = report["late"], report["limited"], report["flood"]
     least = limited["calls"] * 29 // 30
     found = [
-        (
+        Claim(
             f"calls forked, webhooks up to {late['late_s']:g} s late, half of them twice",
             f"{late['forked']} of {late['calls']}, the last after {late['last_s']:.1f} s",
             "all",
             late["forked"] == late["calls"],
         ),
-        (
+        Claim(
             f"calls forked within {_WITHIN_S:g} s, {limited['refused']:.0%} of commands refused (429)",
             f"{limited['forked']} of {limited['calls']}, the last after {limited['last_s']:.1f} s",
             f"{least} of {limited['calls']}",
@@ -89,7 +86,7 @@ def rows(report: dict[str, Any]) -> list[Row]:
     ]
     for where, one in flood["from"].items():
         found.append(
-            (
+            Claim(
                 f"webhooks taken beside {flood['half_open']} half-open connections, from {where}",
                 f"{one['taken']} of {one['sent']}, the slowest in {one['slowest_s'] * 1e3:.0f} ms",
                 f"all, in {_PLATFORM_WAITS_S:g} s",
@@ -97,14 +94,6 @@ def rows(report: dict[str, Any]) -> list[Row]:
             )
         )
     return found
-
-
-def tables(report: dict[str, Any]) -> list[Table]:
-    """Show a report."""
-    table = Table("webhooks", "found", "bound", "kept", title="webhooks", title_justify="left")
-    for name, figure, bound, is_kept in rows(report):
-        table.add_row(name, figure, bound, "yes" if is_kept else "NO")
-    return [table]
 
 
 async def measure_forks(calls: int, faults: Faults, within_s: float) -> dict[str, Any]:

@@ -74,8 +74,8 @@ class Report:
 class Sender:
     """Sends packets that lie in `rows`, uint8[BATCH_PACKETS, packet_bytes], from one port to one address.
 
-    ports: 0, or to how many ports, every other one from the target's on; `send` is then told which. Raises ConfigError
-    for what cannot be.
+    ports: 0, or to how many ports, every other one from the target's on; `send` is then told which. sock: what to send
+    by, connected, in place of a socket of its own; `close` closes it. Raises ConfigError for what cannot be.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class Sender:
         gso: bool = False,
         packet_bytes: int = PACKET_BYTES,
         ports: int = 0,
+        sock: socket.socket | None = None,
     ) -> None:
         if not target.is_destination:
             raise ConfigError(f"expected an address and a port to send to, found {target}")
@@ -101,8 +102,8 @@ class Sender:
         self._sendmmsg = ctypes.CDLL(None, use_errno=True).sendmmsg
         self._sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
         family = socket.AF_INET6 if ":" in target.host else socket.AF_INET
-        self.socket = socket.socket(family, socket.SOCK_DGRAM)
-        if not ports:
+        self.socket = sock or socket.socket(family, socket.SOCK_DGRAM)
+        if not ports and sock is None:
             self.socket.connect((target.host, target.port))  # saves the kernel looking up the way for each packet
         if gso:
             self.socket.setsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT, packet_bytes)

@@ -1,6 +1,6 @@
 import pytest
 
-from bench.fortress_webhooks import measure, rows, tables
+from bench.fortress_webhooks import measure, rows
 
 
 def report(*, late=50, limited=290, taken=100, slowest_s=0.1):
@@ -30,8 +30,6 @@ def test_each_claim_is_held_against_its_bound(found, kept):
         f"{found.get('limited', 290)} of 300, the last after 50.0 s",
         "290 of 300",
     )
-    (table,) = tables(report(**found))
-    assert table.row_count == 4
 
 
 def test_what_is_measured_is_what_the_claims_are_of():
