@@ -1,8 +1,7 @@
 """Hold back what comes of a leg that is not open, until its sender proves that it is RTP (RFC 3550 A.1).
 
-1. The proof is two packets of one source whose sequence numbers follow each other, with no more than a few others of
-   the leg between them. It holds for all that this sender sent to the leg: that was held back until then, and is taken
-   now, at its own time. Waiting for it loses nothing.
+1. The proof is a packet whose sequence number follows that of the last one of its source. It holds for all that this
+   sender sent to the leg: that was held back until then, and is taken now, at its own time. Waiting loses nothing.
 2. What is held back is bounded in time (HOLD_NS since the sender's last packet), in packets each, in senders and in
    bytes; the oldest goes first. Random datagrams of 100,000 a second leave a call 160 ms for its second packet.
 3. Who was proven but may not begin yet, because there is no slot, goes on to be held back.
@@ -24,8 +23,6 @@ MOST_PACKETS = 128
 #: Each takes 0.6 KB with its first packet.
 MOST_SENDERS = 16_384
 MOST_BYTES = 8 << 20
-#: Packets that the one before is looked for in: two directions, and some that were overtaken.
-_LOOKED_AT = 8
 
 
 class HeldPacket(NamedTuple):
@@ -48,20 +45,16 @@ class Probation:
 
     def __init__(self) -> None:
         self._held: OrderedDict[bytes, list[HeldPacket]] = OrderedDict()  # who was heard last is the last
+        self._proven: set[bytes] = set()
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._held)
 
     def is_proven(self, key: Key, sequence_number: int | None = None) -> bool:
-        """Tell whether a source's sender is proven: by a packet of this number, or without it, by what is held."""
-        held = self._held.get(leg_and_sender(key))
-        if held is None:
-            return False
-        if sequence_number is None:
-            return any(self.is_proven(packet.key, packet.sequence_number) for packet in held)
-        before = (sequence_number - 1) & 0xFFFF
-        return any(packet.sequence_number == before and packet.key == key for packet in held[-_LOOKED_AT:])
+        """Tell whether a source's sender has proven itself, or does so by the packet of this number."""
+        whose = leg_and_sender(key)
+        return whose in self._proven or self._proves(whose, key, sequence_number)
 
     def hold(self, packet: HeldPacket) -> None:
         """Hold a packet back."""
@@ -70,6 +63,8 @@ class Probation:
         if held is None:
             self._held[whose] = [packet]
         else:
+            if self._proves(whose, packet.key, packet.sequence_number):
+                self._proven.add(whose)
             held.append(packet)
             self._held.move_to_end(whose)
             if len(held) > MOST_PACKETS:
@@ -96,7 +91,12 @@ class Probation:
         """Give the numbers of all whose packets are held back."""
         return {sender_of(held[-1].key) for held in self._held.values()}
 
+    def _proves(self, whose: bytes, key: Key, sequence_number: int | None) -> bool:
+        last = next((packet for packet in reversed(self._held.get(whose, ())) if packet.key == key), None)
+        return last is not None and (last.sequence_number + 1) & 0xFFFF == sequence_number
+
     def _pop(self, whose: bytes) -> list[HeldPacket]:
+        self._proven.discard(whose)
         held = self._held.pop(whose)
         self._bytes -= sum(len(packet.datagram) for packet in held)
         return held
