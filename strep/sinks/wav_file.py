@@ -37,6 +37,8 @@ _FILL_FRAMES = 524_288
 _DS64 = struct.Struct("<4sIQQQI")
 _MOST_UINT32 = 2**32 - 1
 _BEYOND_ANY_FILE_BYTES = 2**62
+#: A second of telephone speech is 32,000 bytes, and written as it is. Of more (a pause at 48 kHz) parts may be silence.
+_PLAIN_BYTES, _PART_BYTES = 32_768, 16_384
 
 #: Samples as they lie in the file: little-endian int16, or uint8.
 Encoded = NDArray[Any]
@@ -150,7 +152,10 @@ class WavFile:
         descriptor = self._descriptor()
         if frame > self.frames:
             self._fill(descriptor, frame)
-        _pwrite_all(descriptor, data.data, self.format.header_bytes + frame * self.format.frame_bytes)
+        if data.nbytes > _PLAIN_BYTES and self.format.encoding is Encoding.PCM16:
+            self._write_sound(descriptor, frame, data)
+        else:
+            _pwrite_all(descriptor, data.data, self.format.header_bytes + frame * self.format.frame_bytes)
         if frame + len(data) > self.frames:
             self._count(descriptor, frame + len(data))
 
@@ -197,6 +202,17 @@ class WavFile:
             self._descriptors.close(self._key)
             raise FileNotFoundError(errno.ENOENT, "another file has its name", self._key)
         return descriptor
+
+    def _write_sound(self, descriptor: int, frame: int, data: Encoded) -> None:
+        """Write all but silence over what is silent already: that may be a hole of the file, and stays one."""
+        if frame + len(data) > self.frames:
+            self._fill(descriptor, frame + len(data))
+        frames = _PART_BYTES // self.format.frame_bytes
+        for begin in range(0, len(data), frames):
+            part = data[begin : begin + frames]
+            position = self.format.header_bytes + (frame + begin) * self.format.frame_bytes
+            if part.any() or os.pread(descriptor, part.nbytes, position) != bytes(part.nbytes):
+                _pwrite_all(descriptor, part.data, position)
 
     def _fill(self, descriptor: int, frames: int) -> None:
         """Make silence up to a frame. In PCM a hole of the file is silence, and takes no space on disk.

@@ -286,3 +286,30 @@ def test_only_the_parts_that_are_gone_are_begun_again(tmp_path: Path) -> None:
     assert np.array_equal(found[:400], data[:400])
     assert not found[400:900].any()
     assert np.array_equal(found[900:], data[900:])
+
+
+def test_silence_in_what_is_written_takes_no_room_and_silences_what_was_there(tmp_path: Path) -> None:
+    path, sound = tmp_path / "x.wav", samples(1000)
+    silence = np.zeros((100_000, 2), np.int16)
+    file = make(path)
+    file.write(0, sound)
+    file.write(1000, np.concatenate((silence, sound)))
+    assert file.frames == 102_000
+    assert path.stat().st_blocks * 512 < 100_000, "the silence is a hole"
+    file.write(500, silence)
+    file.write(1000, np.concatenate((silence, sound)))
+    file.close()
+    content = np.frombuffer(path.read_bytes()[44:], "<i2").reshape(-1, 2)
+    assert (content == np.concatenate((sound[:500], np.zeros((100_500, 2), np.int16), sound))).all()
+
+
+def test_a_large_piece_that_begins_and_ends_with_sound_is_written_whole(tmp_path: Path) -> None:
+    data = samples(50_000, seed=2)
+    data[20_000:25_000] = 0
+    file = make(tmp_path / "x.wav")
+    file.write(10, data)
+    file.write(40, data)
+    file.close()
+    content = np.frombuffer((tmp_path / "x.wav").read_bytes()[44:], "<i2").reshape(-1, 2)
+    assert (content[40:] == data).all()
+    assert (content[10:40] == data[:30]).all()
