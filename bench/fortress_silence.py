@@ -55,7 +55,7 @@ def rows(report: dict[str, Any]) -> list[Claim]:
         claims += [
             Claim(
                 f"{what}: longest turn, until 5 s after it is back",
-                f"{one['longest_turn_ms']:.1f} ms",
+                f"{one['longest_turn_ms']:.1f} ms ({one['longest_turn_by_clock_ms']:.1f} by the clock)",
                 f"{_MOST_TURN_MS:g} ms",
                 one["longest_turn_ms"] <= _MOST_TURN_MS,
             ),
@@ -73,15 +73,16 @@ def measure_one(silent_s: int, *, noise_every_s: int | None) -> dict[str, Any]:
     """Record a call of which inbound is silent for so long, and outbound, too, or noisy."""
     with tempfile.TemporaryDirectory(prefix="strep-fortress-") as folder:
         pipeline = Pipeline(Engine(EngineConfig(idle_timeout_s=_DAY_S)), [RecordingSink(folder)])
-        turns_ms = list(_turns_ms(pipeline, list(_script(silent_s, noise_every_s))))
+        turns = list(_turns_ms(pipeline, list(_script(silent_s, noise_every_s))))
         began_s = time.perf_counter()
         pipeline.close()
         closing_ms = (time.perf_counter() - began_s) * 1000
         files = [path.stat() for path in Path(folder).glob("*.wav")]
     return {
         "silent_s": silent_s,
-        "turns": len(turns_ms),
-        "longest_turn_ms": max(turns_ms),
+        "turns": len(turns),
+        "longest_turn_ms": max(spent_ms for spent_ms, _ in turns),
+        "longest_turn_by_clock_ms": max(elapsed_ms for _, elapsed_ms in turns),
         "closing_ms": closing_ms,
         "files": len(files),
         "size_bytes": sum(file.st_size for file in files),
@@ -107,15 +108,17 @@ def _script(silent_s: int, noise_every_s: int | None) -> Iterator[_Sent]:
         yield back_ms + more * _PTIME_MS, 1, outbound + 1 + more, 0
 
 
-def _turns_ms(pipeline: Pipeline, script: list[_Sent]) -> Iterator[float]:
+def _turns_ms(pipeline: Pipeline, script: list[_Sent]) -> Iterator[tuple[float, float]]:
     """Play a script, with a turn every 10 ms, and every 20 s in the silence; gives how long each was.
+
+    In processor time, as others use the machine, too, and by the clock.
 
     The first turns are not measured: what they find cold is no matter of silence.
     """
     now_ms, place = 0, 0
     last_ms, back_ms = script[-1][0] + 1000, script[-1][0] - _SPEECH_S * 1000
     while now_ms < last_ms:
-        began_s = time.perf_counter()
+        began_s, spent_s = time.perf_counter(), time.process_time()
         datagrams = list[tuple[bytes, int]]()
         while place < len(script) and script[place][0] <= now_ms:
             datagrams.append((_packet(*script[place]), _START_NS + script[place][0] * 1_000_000))
@@ -124,9 +127,10 @@ def _turns_ms(pipeline: Pipeline, script: list[_Sent]) -> Iterator[float]:
             packets, arrival_ns = zip(*datagrams, strict=True)
             pipeline.feed(DatagramBatch.from_datagrams(packets, arrival_ns, endpoints=_HERE))
         pipeline.advance(_START_NS + now_ms * 1_000_000)
-        spent_ms = (time.perf_counter() - began_s) * 1000
+        spent_ms = (time.process_time() - spent_s) * 1000
+        elapsed_ms = (time.perf_counter() - began_s) * 1000
         if now_ms >= _SPEECH_S * 1000:
-            yield spent_ms
+            yield spent_ms, elapsed_ms
         is_quiet = _SPEECH_S * 1000 + 1000 <= now_ms < back_ms
         next_ms = script[place][0] if place < len(script) else last_ms
         now_ms += max(1, min(next_ms - now_ms, _QUIET_TICK_MS)) if is_quiet else _TICK_MS

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import BenchError
 from bench.claims import Claim
 from bench.completeness import check_recordings
 from bench.load import Load, Sending
@@ -42,7 +43,11 @@ _FORGERS = (1, 2)
 _SEQUENCE, _TIMESTAMP, _SSRC = slice(26, 28), slice(28, 32), slice(32, 36)
 #: Turns of the forgers' socket, in life.
 _TURN_S = 0.02
-_FIRST_TURN_S = 1.0
+#: A call has a file so long after its first packet.
+_FILE_AFTER_S = 0.9
+#: Who speaks when a caller has been silent for 3 s is heard, by rule: that is to be nobody.
+_ENDS_BEFORE_S = 1.5
+_PATIENCE_S = 60.0
 _SHOWN_FAULTS = 3
 
 
@@ -163,6 +168,7 @@ def measure_live(calls: int, seconds: int, *, pinned: bool) -> dict[str, Any]:
         directory = Path(folder) / "calls"
         with RecorderCommand(directory, cpu=receiver_cpu) as recorder:
             with Sending(load, recorder.address, cpu=sender_cpu) as sending:
+                _wait_for_files(directory, calls)  # whoever speaks first has a leg: that is to be its caller
                 forged = sum(1 for _ in _forge_live(load.traffic(), recorder, seconds))
                 sending.finish()
             told = recorder.stop()
@@ -176,6 +182,14 @@ def measure_live(calls: int, seconds: int, *, pinned: bool) -> dict[str, Any]:
     }
 
 
+def _wait_for_files(directory: Path, calls: int) -> None:
+    deadline_s = time.monotonic() + _PATIENCE_S
+    while len(list(directory.glob("*.wav"))) < calls:
+        if time.monotonic() > deadline_s:
+            raise BenchError(f"expected {calls} recordings to begin within {_PATIENCE_S:g} s, found fewer")
+        time.sleep(_TURN_S)
+
+
 def _forge_live(traffic: Traffic, recorder: RecorderCommand, seconds: int) -> Iterator[None]:
     """Send forged packets of all streams once a turn, from where the calls are by then until they end."""
     forgers = [Forger(np.random.default_rng(number)) for number in _FORGERS]
@@ -184,10 +198,9 @@ def _forge_live(traffic: Traffic, recorder: RecorderCommand, seconds: int) -> It
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as port,
     ):
         host.bind(("127.0.0.2", 0))
-        began_s, number = time.monotonic(), 0
-        time.sleep(_FIRST_TURN_S)
-        while (elapsed_s := time.monotonic() - began_s) < seconds - _FIRST_TURN_S:
-            # The sender takes some time to start, so these are a little ahead: a guess such as a forger has.
+        began_s, number = time.monotonic() - _FILE_AFTER_S, 0
+        while (elapsed_s := time.monotonic() - began_s) < seconds - _ENDS_BEFORE_S:
+            # A little ahead or behind: a guess such as a forger has.
             first = int(elapsed_s * 1000) // PERIOD_MS * traffic.streams
             for row in _packets(traffic, first, first + traffic.streams):
                 for forger, sock in zip(forgers, (host, port), strict=True):

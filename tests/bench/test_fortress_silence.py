@@ -4,7 +4,13 @@ from bench.fortress_silence import measure, rows
 
 
 def one(**changes):
-    found = {"silent_s": 7200, "longest_turn_ms": 50.0, "duration_s": 7210.0, "size_bytes": 1}
+    found = {
+        "silent_s": 7200,
+        "longest_turn_ms": 50.0,
+        "longest_turn_by_clock_ms": 60.0,
+        "duration_s": 7210.0,
+        "size_bytes": 1,
+    }
     return {"one direction": found | {"disk_bytes": 1 << 20} | changes}
 
 
