@@ -43,19 +43,18 @@ class Outcome(NamedTuple):
     output: str
 
 
-def search(target: str, seconds: int, *, grow: bool) -> Outcome:
+def search(target: str, seconds: int, *, grow: bool, seed: int | None = None) -> Outcome:
     """Search one target."""
     FOUND.mkdir(exist_ok=True)
     before = set(FOUND.glob(f"{target}-*"))
     with tempfile.TemporaryDirectory(prefix="strep-fuzz-") as folder:
         for data in inputs_of(target):
             (Path(folder) / hashlib.sha1(data).hexdigest()).write_bytes(data)
-        prefix = f"-artifact_prefix={FOUND / target}-"
+        options = [f"-artifact_prefix={FOUND / target}-", "-print_final_stats=1"]
+        options += [] if seed is None else [f"-seed={seed}"]
         executions, output, left_s = 0, "", seconds
         while left_s > 0:
-            output = _libfuzzer(
-                target, folder, prefix, f"-max_total_time={min(left_s, _LONGEST_S)}", "-print_final_stats=1"
-            )
+            output = _libfuzzer(target, folder, f"-max_total_time={min(left_s, _LONGEST_S)}", *options)
             units = _EXECUTIONS.search(output)
             executions, left_s = executions + (int(units[1]) if units else 0), left_s - _LONGEST_S
             found = sorted(set(FOUND.glob(f"{target}-*")) - before)
@@ -106,6 +105,7 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=int, default=60, help="for each target (%(default)s)")
     parser.add_argument("--target", action="append", choices=TARGETS, help="repeatable; all of them when not given")
+    parser.add_argument("--seed", type=int, help="search in the order of this number; in another one each time without")
     parser.add_argument("--jobs", type=int, default=1, help="targets at one time (%(default)s)")
     parser.add_argument("--grow", action="store_true", help="keep what was reached anew in the corpus")
     parser.add_argument(
@@ -120,7 +120,7 @@ def main() -> int:
     names = options.target or list(TARGETS)
     failed = False
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        outcomes = pool.map(lambda name: search(name, options.seconds, grow=options.grow), names)
+        outcomes = pool.map(lambda name: search(name, options.seconds, grow=options.grow, seed=options.seed), names)
         for name, outcome in zip(names, outcomes, strict=True):
             failed |= _tell(name, outcome)
     return int(failed)
