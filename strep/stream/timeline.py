@@ -9,7 +9,6 @@ strep.stream.gaps; any other goes through strep.stream.placing.
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -82,14 +81,33 @@ class Timeline:
             return
         stream = self._state[int(self._sources.release[row, t.STREAM])]
         assert stream is not None
-        if len(stream.rows) > 1:
-            siblings = np.array(stream.rows)
-            for accepted in itertools.chain(*self._waiting):
-                for n in np.flatnonzero(np.isin(accepted.row, siblings)).tolist():
-                    if self._sources.release[row, t.CURSOR] <= sequence:
-                        self.placer.walk(int(accepted.row[n]), int(accepted.sequence[n]))
-        else:
+        if len(stream.rows) == 1:
             self.placer.walk(row, sequence)
+            return
+        siblings = set(stream.rows)
+        for batch in self._waiting:
+            for n, accepted in enumerate(batch):
+                batch[n] = self._hand_on_before(accepted, siblings, row, sequence)
+            batch[:] = [accepted for accepted in batch if len(accepted.row)]
+            if self._sources.release[row, t.CURSOR] > sequence:
+                return
+
+    def _hand_on_before(self, accepted: Accepted, siblings: set[int], row: int, sequence: int) -> Accepted:
+        """Hand on what some sources hold, until one of them has come beyond `sequence`; give what still waits.
+
+        What is handed on must not be looked at again, or whoever fills rings makes each packet cost all that wait.
+        """
+        if len(accepted.row) == 1:
+            mine = [0] if int(accepted.row[0]) in siblings else []
+        else:
+            mine = np.flatnonzero(np.isin(accepted.row, list(siblings))).tolist()
+        handed_on = []
+        for n in mine:
+            if self._sources.release[row, t.CURSOR] > sequence:
+                break
+            self.placer.walk(int(accepted.row[n]), int(accepted.sequence[n]))
+            handed_on.append(n)
+        return accepted.select(np.delete(np.arange(len(accepted.row)), handed_on)) if handed_on else accepted
 
     def drain(self, rows: set[int]) -> None:
         """Hand on all that is held back of some sources, in order of arrival."""

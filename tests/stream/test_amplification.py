@@ -9,6 +9,7 @@ from strep.audio.block import SampleState
 from strep.audio.formats import parse_format
 from strep.engine import EngineConfig
 from strep.stream.clock import AHEAD_NS, AHEAD_PPM
+from strep.stream.placing import Placer
 from tests.traffic import Sender, every, pcmu, play, run
 
 CONFIG = EngineConfig(max_streams=8, probation=False).with_payload_types({108: parse_format("L16/8000")})
@@ -96,3 +97,17 @@ def test_a_sender_whose_clock_runs_fast_for_a_day_keeps_its_place_over_a_loss() 
     outcome = run(arrivals, CONFIG)
     lost = [state for state in outcome.states() if state[0] is SampleState.CONCEALED]
     assert lost == [(SampleState.CONCEALED, 160)]
+
+
+def test_filling_rings_makes_no_packet_cost_all_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sources of one stream, each packet a ring further: what one hands on before its time is handed on once."""
+    walked = []
+    walk = Placer.walk
+    monkeypatch.setattr(Placer, "walk", lambda self, row, target: (walked.append(row), walk(self, row, target)))
+    senders, arrivals = (Sender(ssrc=1), Sender(ssrc=2)), []
+    for n in range(400):
+        senders[n % 2].sequence_number += 63
+        arrivals.append((n / 100, senders[n % 2].packet()))
+    outcome = run(arrivals, EngineConfig(max_streams=8, probation=False), portions=[400])
+    assert outcome.counts["accepted"] == 400
+    assert len(walked) <= 3 * 400, "not 400 for each"
