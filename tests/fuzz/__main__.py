@@ -2,7 +2,7 @@
 
 Each target is searched in a process of its own, from its corpus and its seeds. An input that breaks a promise goes to
 found/, with a line that says how to repeat it; the exit code is 1 then. `--grow` keeps in the corpus what was reached
-anew, the smallest inputs first.
+anew.
 """
 
 from __future__ import annotations
@@ -73,18 +73,18 @@ def _libfuzzer(target: str, *options: str) -> str:
 
 
 def _grow(target: str, folder: str) -> None:
-    """Keep a smallest set of inputs that reach what those in the folder reach, as far as there is room."""
-    with tempfile.TemporaryDirectory(prefix="strep-fuzz-") as merged:
-        _libfuzzer(target, "-merge=1", merged, folder)
-        smallest = sorted(Path(merged).iterdir(), key=lambda path: (path.stat().st_size, path.name))
-        corpus, left_bytes = CORPUS / target, _CORPUS_BYTES
-        corpus.mkdir(parents=True, exist_ok=True)
-        for old in corpus.iterdir():
-            old.unlink()
-        for path in smallest[:: max(1, len(smallest) // _CORPUS_FILES)]:
-            left_bytes -= path.stat().st_size
-            if left_bytes >= 0:
-                (corpus / path.name[:12]).write_bytes(path.read_bytes())
+    """Keep inputs that reached something new, of all sizes, as far as there is room."""
+    seeds = set(load(target).seeds())
+    reached = [data for path in Path(folder).iterdir() if (data := path.read_bytes()) not in seeds]
+    reached.sort(key=lambda data: (len(data), data))
+    corpus, left_bytes = CORPUS / target, _CORPUS_BYTES
+    corpus.mkdir(parents=True, exist_ok=True)
+    for old in corpus.iterdir():
+        old.unlink()
+    for data in reached[:: max(1, len(reached) // _CORPUS_FILES)]:
+        left_bytes -= len(data)
+        if left_bytes >= 0:
+            (corpus / hashlib.sha1(data).hexdigest()[:12]).write_bytes(data)
 
 
 def repeat(paths: list[Path]) -> None:
