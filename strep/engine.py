@@ -3,11 +3,14 @@
     feed(batch)                                 advance(watermark_ns)
       parse_headers      bytes -> columns          release what is a playout delay old:
       KeyIndex.look_up   columns -> source rows      Timeline   goes on from the packet before: columns
-      Intake             account; lay payloads       Placer     anything else: one by one
-                         into the sources' rings     -> AudioBlocks and Events
+      Admission          unknown ones: begin,        Placer     anything else: one by one
+                         refuse, or hold back        -> AudioBlocks and Events
+      Intake             account; lay payloads
+                         into the sources' rings
 
 One datagram's way: recvmmsg writes it into the batch's buffer. Its 36 header bytes are gathered into a row of a table;
-its fate is either decided there (not RTP, malformed), or its call_leg_id, L, D and SSRC find the row of its source.
+its fate is either decided there (not RTP, malformed), or its call_leg_id, L, D, SSRC and sender find the row of its
+source; a source that nobody knows yet begins, is refused or waits for a proof (strep.stream.admission).
 Intake makes its sequence number and timestamp unbounded, judges it (duplicate, late, wild), takes the jitter, and
 copies its payload, still encoded, into the source's ring. When the watermark has passed its arrival by the playout
 delay, Timeline takes it out, places it behind what came before, decodes it together with all others that are due, and
