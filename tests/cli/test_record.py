@@ -18,6 +18,11 @@ from tests.live import BOUND_S
 from tests.traffic import pcmu
 
 
+def _hear_hang_ups():
+    """Undo what nohup did to the tests: a program that they start would ignore hang-ups, too."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Recording:
     """Is `strep record` in a process of its own, once it listens; `addresses` are where."""
 
@@ -25,7 +30,13 @@ class Recording:
         command = [sys.executable, "-m", "strep", "record", "--out", str(folder / "calls"), *args]
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "FORCE_COLOR")}
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=folder, env=environment | {"TERM": "xterm"}
+            command,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            cwd=folder,
+            env=environment | {"TERM": "xterm"},
+            preexec_fn=_hear_hang_ups,
         )
         self._watchdog = threading.Timer(BOUND_S, self.process.kill)
         self._watchdog.start()
