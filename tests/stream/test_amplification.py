@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strep.audio.block import SampleState
+from strep.audio.block import AudioBlock, SampleState
 from strep.audio.formats import parse_format
-from strep.engine import EngineConfig
+from strep.engine import Engine, EngineConfig
 from strep.stream.clock import AHEAD_NS, AHEAD_PPM
 from strep.stream.placing import Placer
-from tests.traffic import Sender, every, pcmu, play, run
+from tests.traffic import Sender, every, feed, pcmu, play, run
 
 CONFIG = EngineConfig(max_streams=8, probation=False).with_payload_types({108: parse_format("L16/8000")})
 AHEAD = AHEAD_NS * 8000 // 10**9
@@ -59,18 +59,20 @@ def test_no_packets_make_more_than_the_time_their_bytes_and_5_s(steps) -> None:
 
 
 def test_a_pause_of_a_day_is_one_piece_that_takes_no_memory() -> None:
-    sender, other = Sender(), Sender(direction=1, seed=2)
+    sender, other, engine = Sender(), Sender(direction=1, seed=2), Engine(CONFIG)
     before = sender.packets(10)
     sender.timestamp += 24 * 3600 * 8000
     after = sender.packets(10)
     keeps_open = every(other.packets(24 * 60 * 2, ticks=30 * 8000), step_ms=30_000)
-    arrivals = sorted(every(before) + keeps_open + every(after, start_ms=24 * 3_600_000 + 200))
-    outcome = run(arrivals, CONFIG)
-    blocks = [block for block in outcome.blocks if block.samples.shape[1] == 24 * 3600 * 8000]
-    assert [(block.samples.strides[-1], block.state.tolist()) for block in blocks] == [(0, [SampleState.SILENCE])]
-    (slot,) = blocks[0].slots.tolist()
-    last = b"".join(data for _, _, _, data in outcome.pieces[slot][-10:])
-    assert last == pcmu(after).tobytes()
+    outputs = []
+    for arrival in sorted(every(before) + keeps_open + every(after, start_ms=24 * 3_600_000 + 200)):
+        outputs += feed(engine, [arrival])
+    outputs += engine.close()
+    blocks = [output for output in outputs if isinstance(output, AudioBlock)]
+    (pause,) = [block for block in blocks if block.samples.shape[1] == 24 * 3600 * 8000]
+    assert (pause.samples.strides[-1], pause.state.tolist()) == (0, [SampleState.SILENCE])
+    last = [block for block in blocks if pause.slots[0] in block.slots][-10:]
+    assert np.concatenate([block.samples.ravel() for block in last]).tolist() == pcmu(after).tolist()
 
 
 def test_streams_that_pause_together_share_a_block_that_takes_no_memory() -> None:
