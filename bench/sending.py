@@ -97,7 +97,10 @@ class _Flow:
         if target != self._target:
             self._next = (int(self._elapsed_ms()) // PERIOD_MS + 1) * self._traffic.streams
         if target not in self._senders:
-            self._senders[target] = Sender(address, Report(self._traffic.calls), gso=gso)
+            other = self._senders.get((address, not gso))  # a call comes from one port, however it is sent
+            sock = other.socket if other else None
+            self._senders[target] = Sender(address, Report(self._traffic.calls), gso=gso, sock=sock)
+        self._senders[target].resume()
         self._target, self._paced = target, paced
 
     def send(self, periods: int) -> int:

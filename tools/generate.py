@@ -105,9 +105,9 @@ class Sender:
         self.socket = sock or socket.socket(family, socket.SOCK_DGRAM)
         if not ports and sock is None:
             self.socket.connect((target.host, target.port))  # saves the kernel looking up the way for each packet
-        if gso:
-            self.socket.setsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT, packet_bytes)
         self._packets_a_message = GSO_PACKETS if gso else 1
+        if gso:
+            self.resume()
         messages = BATCH_PACKETS // self._packets_a_message
         index = np.arange(messages, dtype=np.uint64)
         self._vectors = np.zeros(messages, IOVEC)
@@ -118,6 +118,11 @@ class Sender:
         self._headers["iov"] = self._vectors.ctypes.data + index * np.uint64(IOVEC.itemsize)
         self._headers["iovlen"] = 1
         self._addresses = _addresses(target, ports)
+
+    def resume(self) -> None:
+        """Let the socket send as this sender does, after another one that shares it."""
+        segment_bytes = self._packet_bytes if self._packets_a_message > 1 else 0
+        self.socket.setsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT, segment_bytes)
 
     def send(self, packets: int, port: NDArray[np.int64] | None = None) -> None:
         """Send the first rows. port: int64[packets], which of the ports each is for; None where there is but one."""
