@@ -15,7 +15,8 @@ from tests import compiling
 # Each run tries the same examples: to look for new ones is what tests/fuzz is for.
 settings.register_profile("strep", derandomize=True, deadline=None, max_examples=10)
 settings.register_profile("thorough", derandomize=True, deadline=None, max_examples=100)
-settings.load_profile(os.environ.get("STREP_TEST_PROFILE", "strep"))
+PROFILE = os.environ.get("STREP_TEST_PROFILE", "strep")
+settings.load_profile(PROFILE)
 
 # Thousands of tests are made while they are collected, and next to nothing is given up: to look through all of it for
 # what might be, again and again, was half of the time that this took. What is there when it ends stays to the end.
@@ -48,13 +49,17 @@ CAPTURES = Path(__file__).resolve().parents[2] / "shared" / "captures"
 
 
 #: Tests that are run only when they are asked for by name of their marker, and why.
-LEFT_OUT = {"soak": "takes tens of seconds", "bench": "wants the machine for itself"}
+LEFT_OUT = {
+    "soak": "takes tens of seconds",
+    "bench": "wants the machine for itself",
+    "thorough": "takes seconds, and is near to another that is run",
+}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not for every run, unless it is asked for by -m."""
+    """Leave out what is not for every run, unless it is asked for by -m, or by the thorough profile."""
     for marker, reason in LEFT_OUT.items():
-        if marker not in config.getoption("-m"):
+        if marker not in (PROFILE, *config.getoption("-m").split()):
             skip = pytest.mark.skip(reason=f"{reason}: ask for it by -m {marker}")
             for item in items:
                 if item.get_closest_marker(marker):

@@ -13,7 +13,8 @@ PORTION = 40
 def portions() -> Iterator[tuple[str, int]]:
     for target in TARGETS:
         for start in range(0, len(inputs_of(target)), PORTION):
-            yield target, start
+            marks = [pytest.mark.thorough] if start else []  # CI begins its searches with all of them anyway
+            yield pytest.param(target, start, marks=marks)
 
 
 @pytest.mark.parametrize(("target", "start"), list(portions()))

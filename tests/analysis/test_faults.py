@@ -199,6 +199,7 @@ def test_what_a_plugin_prints_in_its_process_goes_to_stderr(tmp_path, capfd):
     assert capfd.readouterr() == ("", "hello from a plugin\n")
 
 
+@pytest.mark.thorough
 def test_a_process_ends_with_us_though_its_plugin_is_busy(tmp_path):
     config = FaultConfig(marker=str(tmp_path / "busy"))
     runner = ProcessRunner(Spins(config), PluginRun(Spins, config), lambda: 0)
@@ -277,6 +278,7 @@ def test_a_plugin_that_leaks_leaves_the_recording_alone_and_it_can_be_seen(way, 
     assert counts["leaks"].memory_bytes > before + 20_000_000
 
 
+@pytest.mark.thorough
 def test_a_process_that_leaks_is_started_again(tmp_path, undisturbed, caplog):
     run = PluginRun(Leaks, {"after_hops": 20}, Way.PROCESS, most_restarts=1, most_memory_bytes=400_000_000)
     files, counts, _ = record(tmp_path, [run, Sound], live=False)
@@ -300,6 +302,7 @@ def test_a_process_that_is_killed_is_started_again_and_goes_on(tmp_path, undistu
     assert "ended with -9" in caplog.text
 
 
+@pytest.mark.thorough
 def test_a_process_that_keeps_dying_is_switched_off(tmp_path, undisturbed, caplog):
     dies = PluginRun(Dies, {"after_hops": 4}, Way.PROCESS, most_restarts=2, queue_hops=20)
     files, counts, notices = record(tmp_path, [dies, Sound], live=False)

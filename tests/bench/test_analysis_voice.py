@@ -61,6 +61,7 @@ def test_bridging_fills_short_pauses_between_speech_only():
 @pytest.mark.peer
 @needs_silero
 @pytest.mark.parametrize("noise", ["white", "pink", "babble"])
+@pytest.mark.thorough
 def test_silero_reaches_95_per_cent_of_both_at_20_db_where_recordings_of_sounds_are_left_out(prompts, noise):
     calls = [make_call(seed, 60, noise, 20.0, half=1) for seed in range(8)]
     found = analysis_voice.detect(calls, SileroPlugin())

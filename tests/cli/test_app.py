@@ -86,6 +86,7 @@ WITH_RESULTS = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", WITH_RESULTS, ids=" ".join)
 def test_a_closed_pipe_ends_a_command_quietly(capture, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)

@@ -193,6 +193,7 @@ def test_workers_finish_their_files_and_end_when_their_supervisor_is_killed(reco
         assert json.loads(path.with_suffix(".json").read_bytes())["complete"] is True
 
 
+@pytest.mark.thorough
 def test_an_unknown_payload_type_is_told_while_it_is_heard_and_sigterm_prints_the_table_of_all_workers(
     record, tmp_path
 ):
@@ -209,6 +210,7 @@ def test_an_unknown_payload_type_is_told_while_it_is_heard_and_sigterm_prints_th
     assert out.splitlines()[-1] == f"{5 * HALF} datagrams: {5 * HALF} accepted; the kernel dropped 0"
 
 
+@pytest.mark.thorough
 def test_workers_that_never_work_end_the_command_with_an_error(strep, tmp_path, monkeypatch):
     monkeypatch.setattr(crew_module, "WORKER_MODULE", "strep.cli.no_such_worker")
     impatient = partial(Supervisor, policy=RestartPolicy(delays_s=(0.0,)))
@@ -222,6 +224,7 @@ def test_workers_that_never_work_end_the_command_with_an_error(strep, tmp_path, 
     assert not (tmp_path / "calls").exists()
 
 
+@pytest.mark.thorough
 def test_where_nothing_can_be_steered_one_worker_receives_all_and_it_is_said(strep, monkeypatch):
     monkeypatch.setattr(steering, "_SO_ATTACH_REUSEPORT_CBPF", 0x7FFF)
     outcome = strep(
@@ -314,6 +317,7 @@ def test_what_overflows_while_no_worker_is_there_is_counted(crew):
     assert crew.kernel_drops == 100 - waiting > 0
 
 
+@pytest.mark.thorough
 def test_workers_that_take_only_strep_of_some_networks_refuse_all_else(record, tmp_path):
     legs = legs_of(0, 2) + legs_of(1, 2)
     crew = record("--strep-only", "--allow", "127.0.0.0/8", "--json")

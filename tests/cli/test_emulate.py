@@ -94,6 +94,7 @@ def test_a_session_over_http_until_it_is_interrupted():
     assert len(said["calls"]) == 2 and said["public_key"] and said["webhook_url"] is None
 
 
+@pytest.mark.thorough
 def test_what_it_says_can_be_copied_to_another_terminal():
     with running("--seed", "1") as process:
         said = [process.stdout.readline().rstrip("\n") for _ in range(9)]

@@ -93,7 +93,10 @@ def holds(heard, sent):
     return np.array_equal(heard[start : start + len(sent)], sent)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, *(pytest.param(one, marks=pytest.mark.thorough) for one in (signal.SIGTERM, signal.SIGHUP))],
+)
 def test_a_signal_finishes_the_files_and_prints_the_document(record, tmp_path, number):
     recording = record("--target", "udp:127.0.0.1:0", "--json")
     recording.send(datagrams())
@@ -109,6 +112,7 @@ def test_a_signal_finishes_the_files_and_prints_the_document(record, tmp_path, n
     assert json.loads((tmp_path / recorded["sidecar"]).read_bytes())["complete"] is True
 
 
+@pytest.mark.thorough
 def test_rx_and_tx_are_the_two_directions_of_one_call(record, tmp_path):
     recording = record("--rx", "udp:127.0.0.1:0", "--tx", "udp:127.0.0.1:0", "--idle-timeout-s", "5")
     plain = datagrams(strep=False)
@@ -212,6 +216,7 @@ def test_a_file_in_the_way_of_the_folder_is_one_line(strep, tmp_path):
     assert (outcome.exit_code, outcome.error) == (1, "cannot record into file/calls: Not a directory")
 
 
+@pytest.mark.thorough
 def test_files_are_kept_as_the_options_say(record, tmp_path):
     options = ("--file-mode", "640", "--large-files", "rf64", "--fsync", "end", "--write-queue-s", "5")
     recording = record("--target", "udp:127.0.0.1:0", "--json", *options)
@@ -271,7 +276,7 @@ def names_and_bytes(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.thorough)])
 def test_what_was_spooled_is_decoded_to_the_very_files_that_were_recorded(record, strep, tmp_path, workers):
     recording = record("--target", "udp:127.0.0.1:0", "--spool", "spool", "--json", "--workers", workers)
     recording.send(datagrams())
@@ -287,6 +292,7 @@ def test_what_was_spooled_is_decoded_to_the_very_files_that_were_recorded(record
     assert names_and_bytes(tmp_path / "again") == names_and_bytes(tmp_path / "calls")
 
 
+@pytest.mark.thorough
 def test_the_spool_of_a_killed_recorder_is_decoded_up_to_its_end_and_that_of_the_next_one_by_itself(
     record, strep, tmp_path
 ):

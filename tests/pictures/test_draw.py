@@ -35,6 +35,7 @@ def test_a_lost_interval_is_seen(tmp_path):
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, 255, 256, 100_000])
+@pytest.mark.thorough
 def test_any_length_can_be_drawn(tmp_path, length):
     of_length = side(samples=np.ones(length, np.int16))
     draw(Sheet("x", "y", [of_length]), tmp_path / "x.png")
@@ -58,7 +59,7 @@ def test_what_cannot_be_written_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["$x^{$", "100 $ or 200 $", "電話", "bell\x07 and \x00", "<&>"])
-@pytest.mark.parametrize("ending", ["png", "svg"])
+@pytest.mark.parametrize("ending", [pytest.param("png", marks=pytest.mark.thorough), "svg"])
 def test_a_name_is_drawn_as_it_is_whatever_is_in_it(tmp_path, name, ending):
     draw(Sheet(name, name, [side(0.1, name=name, marks=[Mark(0.05, name)])]), tmp_path / f"x.{ending}")
     if ending == "svg":

@@ -38,6 +38,7 @@ def listen(path: Path) -> list[Digit]:
 
 
 @pytest.mark.parametrize("path", CALLS, ids=lambda path: path.name)
+@pytest.mark.thorough
 def test_the_digits_of_a_call_are_those_that_were_pressed(path: Path) -> None:
     digits = listen(path)
     assert "".join(digit.digit for digit in digits) == DIGITS.get(path.name, "")

@@ -47,6 +47,7 @@ def pulses(row, on_ms, off_ms, count):
     return np.concatenate([QUIET, *([sound[: on_ms * 8], np.zeros(off_ms * 8, np.int16)] * count)])
 
 
+@pytest.mark.thorough
 def test_every_row_is_found_a_little_off_and_under_noise():
     cases = [(row, deviation) for row in TONES for deviation in (-0.015, 0.0, 0.015)]
     found = listen([record(row, deviation, 3).samples for row, deviation in cases])
@@ -57,6 +58,7 @@ def test_every_row_is_found_a_little_off_and_under_noise():
 
 
 @pytest.mark.parametrize("number", range(len(TONES)))
+@pytest.mark.thorough
 def test_a_rows_own_country_names_it_as_what_it_is(number):
     row = TONES[number]
     told = hear(record(row, 0.0, 5).samples, countries=row.countries[:1])
@@ -237,6 +239,7 @@ def test_the_plugin_conforms():
 
 
 @pytest.mark.peer
+@pytest.mark.thorough
 def test_nothing_is_heard_in_prompts_but_in_those_that_beep(need):
     if not PROMPTS.is_dir():
         need("asterisk-core-sounds-en-wav")

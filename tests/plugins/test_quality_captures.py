@@ -41,6 +41,7 @@ def rated(path, payload_types):
 
 
 @pytest.mark.parametrize(("name", "payload_types", "events", "doubled"), CALLS, ids=lambda value: Path(str(value)).stem)
+@pytest.mark.thorough
 def test_a_captured_call_has_the_packets_and_the_jitter_that_the_engine_counts(
     name, payload_types, events, doubled, captures
 ):
@@ -52,6 +53,7 @@ def test_a_captured_call_has_the_packets_and_the_jitter_that_the_engine_counts(
         assert source.mean_jitter_ms / 2 <= quality.jitter_ms <= min(3 * source.mean_jitter_ms, source.max_jitter_ms)
 
 
+@pytest.mark.thorough
 def test_the_jitter_of_a_stream_whose_clock_nobody_knows_is_a_jitter(captures):
     path = captures / "mediastreamer2/rtp-534late-24loss-7000total.pcapng"
     (((quality,), _),) = rated(path, {})

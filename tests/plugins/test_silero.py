@@ -92,6 +92,7 @@ def test_bursts_of_noise_and_tones_are_no_speech_although_voice_hears_them():
 
 
 @needs_silero
+@pytest.mark.thorough
 def test_segments_among_many_legs_are_those_of_a_leg_alone():
     legs = np.stack([pair(4, start_s) for start_s in (0, 3, 6, 9)])
     rows = np.array([0, 30, 64, 69])
@@ -127,6 +128,7 @@ def test_it_runs_in_every_way(way, tmp_path):
 
 
 @needs_silero
+@pytest.mark.thorough
 def test_it_keeps_what_plugins_promise():
     samples = pair(3).reshape(2, -1, HOP_SAMPLES).swapaxes(0, 1)
     said = conformance.Signal("speech", samples, np.zeros(samples.shape[:2], np.uint8))

@@ -82,6 +82,7 @@ def assert_is_part_of(part, whole):
     return start // 2
 
 
+@pytest.mark.thorough
 async def test_calls_that_go_on_after_a_kill_are_recorded_on_and_the_earlier_part_is_intact(tmp_path):
     out = tmp_path / "calls"
     async with platform_and_configuration(tmp_path, service='events = "jsonl"') as (platform, config):

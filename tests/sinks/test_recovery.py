@@ -299,7 +299,10 @@ def snapshots(monkeypatch: pytest.MonkeyPatch, folder: Path, copies: Path) -> li
     return taken
 
 
-@pytest.mark.parametrize("container", [Container.WAV, Container.FLAC, Container.OGG_OPUS])
+@pytest.mark.parametrize(
+    "container",
+    [Container.WAV, *(pytest.param(one, marks=pytest.mark.thorough) for one in (Container.FLAC, Container.OGG_OPUS))],
+)
 def test_a_recovery_that_is_killed_at_any_system_call_is_finished_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: Container
 ) -> None:
@@ -321,6 +324,7 @@ def test_a_recovery_that_is_killed_at_any_system_call_is_finished_by_the_next(
         assert not recover(killed).findings
 
 
+@pytest.mark.thorough
 def test_a_killed_recorder_can_be_recovered_while_another_kill_comes(tmp_path: Path) -> None:
     """Two recorders, one killed after the other, in one folder."""
     for _ in range(2):

@@ -58,6 +58,7 @@ def test_no_packets_make_more_than_the_time_their_bytes_and_5_s(steps) -> None:
     assert seconds <= ms / 1000 * (1 + AHEAD_PPM / 1e6) + AHEAD_NS / 1e9 + 3 * payload / 8000 + concealed_s
 
 
+@pytest.mark.thorough
 def test_a_pause_of_a_day_is_one_piece_that_takes_no_memory() -> None:
     sender, other, engine = Sender(), Sender(direction=1, seed=2), Engine(CONFIG)
     before = sender.packets(10)
@@ -87,6 +88,7 @@ def test_streams_that_pause_together_share_a_block_that_takes_no_memory() -> Non
     assert np.count_nonzero(block.samples[:, :10]) == 0
 
 
+@pytest.mark.thorough
 def test_a_sender_whose_clock_runs_fast_for_a_day_keeps_its_place_over_a_loss() -> None:
     """500 ppm fast: after 4 hours, its timestamps are 7 s ahead of the time since it began."""
     sender, arrivals = Sender(), []
