@@ -14,7 +14,8 @@ from tools.traffic import call_leg_id
 def report(*, early=None, met=None, told=3, recorded=1000, dropped=0):
     some = {"calls": 10, "exact": 10, "final": 10, "unwritten_s": 0.0}
     full = {"early": some | (early or {}), "met": some | {"unwritten_s": 2.0} | (met or {}), "told": told}
-    return {"stalled": {"calls": 1000, "calls_recorded": recorded, "dropped": dropped}, "full": full}
+    stalled = {"calls": 1000, "calls_recorded": recorded, "dropped": dropped, "unwritten_s": 0.0}
+    return {"stalled": stalled, "full": full}
 
 
 @pytest.mark.parametrize(

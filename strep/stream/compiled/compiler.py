@@ -10,6 +10,7 @@ from pickle import UnpicklingError
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import numpy as np
+import numpy.ma  # numba wants it at its first call: with the first datagrams, for 50 ms
 from numba import njit, types
 from numba.core.event import Listener, install_listener
 from numpy.typing import NDArray
