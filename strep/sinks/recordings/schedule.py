@@ -6,8 +6,8 @@ The rules:
   every interval. The golden section spreads recordings that began together over the interval.
 - Creating files is what takes long, so first turns have an allowance, and what is overdue waits, the oldest first.
   Nothing is lost by that: the rings hold more than twice as much, and a full one goes to disk out of turn.
-- So when 4,000 calls begin at once, the last of them has its first sound on disk 1.9 s after it began, the first one
-  after 0.9 s, and from then on none lacks more than an interval. Calls that begin by hundreds a second do not wait.
+- So when 4,000 calls begin at once, the last of them has its first sound on disk 1.8 s after it began, the first one
+  after 0.8 s, and from then on none lacks more than an interval. Calls that begin by hundreds a second do not wait.
 - All other turns are taken when they are due: they make up a fifth of the time at 4,000 calls, so a loop that was late
   has caught up soon.
 """

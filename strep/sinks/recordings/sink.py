@@ -32,7 +32,7 @@ from strep.stream.allowance import Allowance
 from strep.stream.events import Event, FormatChanged, StreamClosed, StreamIdentity, StreamOpened
 
 #: With the engine's own delay and a late tick, this keeps what a kill can cost below 1 s; the ring bounds it above.
-FLUSH_INTERVAL_MS = 750
+FLUSH_INTERVAL_MS = 600
 _FLUSH_LIMITS_MS = (50, 1000)
 #: A second and at once. The sidecar of a recording that has begun takes 0.13 ms, finishing a recording 0.2 to 0.4 ms.
 _SIDECARS = (1500, 30)

@@ -2,7 +2,7 @@
 
 The rules:
 
-- Nothing is written for the first 0.9 s. Then the first flush (`schedule` says when) fixes the file: its rate is the
+- Nothing is written for the first 0.8 s. Then the first flush (`schedule` says when) fixes the file: its rate is the
   highest that was heard, its frame 0 the earliest sample 0 of the streams that are open. A stream that opens later is
   placed in the same way, at the first flush that finds it open for half a second. Where a stream lies never changes
   after that.
@@ -39,7 +39,7 @@ from strep.stream.events import StreamClosed, StreamOpened
 
 #: By now the least delayed of 45 packets has told where the stream lies, and a file that may lack the last second may
 #: still be missing altogether.
-FIRST_FLUSH_NS = 900_000_000
+FIRST_FLUSH_NS = 800_000_000
 #: A stream that opened shortly before a flush is not judged by a handful of packets; the next one comes in time.
 _ALIGN_AFTER_NS = 500_000_000
 #: A ring holds RING_MS; a stream that has filled it to here before its first flush is aligned at once.

@@ -62,11 +62,11 @@ def counts(folder: Path) -> tuple[int, int]:
 
 def test_files_of_calls_that_begin_together_are_created_some_at_a_time(tmp_path: Path) -> None:
     crowd = Crowd(RecordingSink(tmp_path), 400)
-    while crowd.now_ms < 880:
+    while crowd.now_ms < 780:
         crowd.turn()
     assert counts(tmp_path) == (0, 0)
     found = []
-    while crowd.now_ms < 1160:
+    while crowd.now_ms < 1060:
         crowd.turn()
         found.append(counts(tmp_path))
     files, sidecars = (np.array(column) for column in zip(*found, strict=True))
@@ -75,7 +75,7 @@ def test_files_of_calls_that_begin_together_are_created_some_at_a_time(tmp_path:
     assert sidecars[:13].tolist() == list(range(30, 400, 30))
     assert sidecars[-1] == 400
     crowd.sink.close()
-    check(tmp_path, 400, 1160 * 8)
+    check(tmp_path, 400, 1060 * 8)
 
 
 def test_calls_that_end_together_are_finished_some_at_a_time_and_in_order(tmp_path: Path) -> None:
