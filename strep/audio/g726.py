@@ -13,23 +13,28 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from strep.audio.lavc import LavcCodec, Piece
+from strep.audio.lavc import MOST_PACKET_SAMPLES, LavcCodec, Piece
 
 
 def _codec(library_name: str, bits: int) -> LavcCodec:
-    """Make a codec of so many bits a sample; what is taken of a payload are whole bytes that are whole samples."""
+    """Make a codec of so many bits a sample; what is taken of a payload are whole bytes that are whole samples.
+
+    2,000 bytes would be up to a second: no more is taken than of codecs that have frames.
+    """
     unit_bytes = bits if bits % 2 else 1
     unit_samples = 8 * unit_bytes // bits
+    most_units = MOST_PACKET_SAMPLES // unit_samples
     options = (("bits_per_coded_sample", str(bits)),)
 
     def pieces(payload: bytes) -> list[Piece]:
-        units = len(payload) // unit_bytes
+        units = min(len(payload) // unit_bytes, most_units)
         whole, rest = payload[: units * unit_bytes], payload[units * unit_bytes :]
         found = [Piece(whole, units * unit_samples, options=options), Piece(rest, 0)]
         return [piece for piece in found if piece.data]
 
     def measure(_: NDArray[np.uint8], length: NDArray[np.int64]) -> NDArray[np.int64]:
-        return length // unit_bytes * unit_samples
+        units: NDArray[np.int64] = np.minimum(length // unit_bytes, most_units)
+        return units * unit_samples
 
     return LavcCodec(library_name, 8000, 8000, 1, pieces, measure)
 

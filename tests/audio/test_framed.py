@@ -136,7 +136,8 @@ def test_many_g723_payloads_measure_as_each_does(payloads: list[bytes]) -> None:
 @pytest.mark.parametrize(
     ("name", "payload"),
     [("G729", bytes(2000)), ("G729", bytes(2002)), ("GSM", bytes(33 * 60)), ("G723", bytes(24 * 80))]
-    + [("iLBC", bytes(size)) for size in (38 * 50, 50 * 40)],
+    + [("iLBC", bytes(size)) for size in (38 * 50, 50 * 40)]
+    + [(f"{order}G726-{8 * bits}", bytes(2000)) for order in ("", "AAL2-") for bits in (2, 3, 4, 5)],
 )
 def test_no_packet_of_many_frames_holds_more_than_240_ms(name: str, payload: bytes) -> None:
     format = parse_format(name)
