@@ -18,7 +18,7 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +37,8 @@ _FILL_FRAMES = 524_288
 _DS64 = struct.Struct("<4sIQQQI")
 _MOST_UINT32 = 2**32 - 1
 _BEYOND_ANY_FILE_BYTES = 2**62
-#: A second of telephone speech is 32,000 bytes, and written as it is. Of more (a pause at 48 kHz) parts may be silence.
-_PLAIN_BYTES, _PART_BYTES = 32_768, 16_384
+#: What file systems keep a file in: a page of it takes room as a whole or not at all.
+_PAGE_BYTES = 4096
 
 #: Samples as they lie in the file: little-endian int16, or uint8.
 Encoded = NDArray[Any]
@@ -152,10 +152,12 @@ class WavFile:
         descriptor = self._descriptor()
         if frame > self.frames:
             self._fill(descriptor, frame)
-        if data.nbytes > _PLAIN_BYTES and self.format.encoding is Encoding.PCM16:
-            self._write_sound(descriptor, frame, data)
+        position = self.format.header_bytes + frame * self.format.frame_bytes
+        runs = _runs(data, position) if self.format.encoding is Encoding.PCM16 else []
+        if runs:
+            self._write_sound(descriptor, frame, data, runs)
         else:
-            _pwrite_all(descriptor, data.data, self.format.header_bytes + frame * self.format.frame_bytes)
+            _pwrite_all(descriptor, data.data, position)
         if frame + len(data) > self.frames:
             self._count(descriptor, frame + len(data))
 
@@ -203,16 +205,17 @@ class WavFile:
             raise FileNotFoundError(errno.ENOENT, "another file has its name", self._key)
         return descriptor
 
-    def _write_sound(self, descriptor: int, frame: int, data: Encoded) -> None:
+    def _write_sound(self, descriptor: int, frame: int, data: Encoded, runs: list[_Run]) -> None:
         """Write all but silence over what is silent already: that may be a hole of the file, and stays one."""
+        content = data.data.cast("B")
+        position = self.format.header_bytes + frame * self.format.frame_bytes
+        counted_bytes = (self.frames - frame) * self.format.frame_bytes
         if frame + len(data) > self.frames:
             self._fill(descriptor, frame + len(data))
-        frames = _PART_BYTES // self.format.frame_bytes
-        for begin in range(0, len(data), frames):
-            part = data[begin : begin + frames]
-            position = self.format.header_bytes + (frame + begin) * self.format.frame_bytes
-            if part.any() or os.pread(descriptor, part.nbytes, position) != bytes(part.nbytes):
-                _pwrite_all(descriptor, part.data, position)
+        for begin, end, sounds in runs:
+            old_bytes = 0 if sounds else max(min(end, counted_bytes) - begin, 0)
+            if sounds or os.pread(descriptor, old_bytes, position + begin) != bytes(old_bytes):
+                _pwrite_all(descriptor, content[begin:end], position + begin)
 
     def _fill(self, descriptor: int, frames: int) -> None:
         """Make silence up to a frame. In PCM a hole of the file is silence, and takes no space on disk.
@@ -350,6 +353,31 @@ class WavParts:
 
 def _identity_of(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
+
+
+class _Run(NamedTuple):
+    """Is some pages of what is written: from which byte of it, up to but without, and whether they are heard."""
+
+    begin: int
+    end: int
+    sounds: bool
+
+
+def _runs(data: Encoded, position: int) -> list[_Run]:
+    """Cut int16 samples, for a position of the file, where pages that are silent begin and end; no run: none is."""
+    samples, item_bytes = data.reshape(-1), data.itemsize
+    page = _PAGE_BYTES // item_bytes
+    head = -position % _PAGE_BYTES // item_bytes
+    starts = np.arange(head, len(samples), page)
+    if len(starts) and np.bitwise_or.reduceat(samples, starts).all():  # nearly always: a page is 128 ms of telephony
+        return []
+    starts = np.concatenate((np.zeros(min(head, len(samples), 1), np.int64), starts))
+    if not len(starts):
+        return []
+    sounds = np.bitwise_or.reduceat(samples, starts) != 0
+    first = np.flatnonzero(np.diff(sounds, prepend=~sounds[0]))
+    begins = (starts[first] * item_bytes).tolist()
+    return list(map(_Run, begins, [*begins[1:], data.nbytes], sounds[first].tolist()))
 
 
 def _pwrite_all(descriptor: int, content: bytes | memoryview, position: int) -> None:

@@ -1,5 +1,6 @@
 import errno
 import os
+import tempfile
 import wave
 from pathlib import Path
 from subprocess import check_output
@@ -7,6 +8,8 @@ from subprocess import check_output
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from strep.audio import g711
 from strep.sinks.descriptors import DescriptorCache
@@ -313,3 +316,29 @@ def test_a_large_piece_that_begins_and_ends_with_sound_is_written_whole(tmp_path
     content = np.frombuffer((tmp_path / "x.wav").read_bytes()[44:], "<i2").reshape(-1, 2)
     assert (content[40:] == data).all()
     assert (content[10:40] == data[:30]).all()
+
+
+def test_pages_that_are_silent_take_no_room_however_little_is_written(tmp_path: Path) -> None:
+    """A word of 20 ms in each second: what is on disk is the word, not the second."""
+    path, expected = tmp_path / "x.wav", np.zeros((20 * 8000, 2), np.int16)
+    expected[4000::8000, 1] = 99
+    file = make(path)
+    for frame in range(0, len(expected), 8000):
+        file.write(frame, expected[frame : frame + 8000])
+    file.close()
+    assert path.stat().st_blocks * 512 <= (20 + 1) * 4096
+    assert (np.frombuffer(path.read_bytes()[44:], "<i2").reshape(-1, 2) == expected).all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 9000), st.integers(0, 6000), st.integers(0, 6000)), max_size=8))
+def test_what_was_written_last_is_what_is_heard(pieces: list[tuple[int, int, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file, expected = make(Path(folder) / "x.wav"), np.zeros((21_000, 2), np.int16)
+        for frame, silent, sounding in pieces:
+            data = np.concatenate((np.zeros((silent, 2), np.int16), samples(sounding, seed=frame)))
+            expected[frame : frame + len(data)] = data
+            file.write(frame, data)
+        file.close()
+        content = np.frombuffer(file.path.read_bytes()[44:], "<i2").reshape(-1, 2)
+    assert len(content) == file.frames == max([0, *(sum(piece) for piece in pieces)])
+    assert (content == expected[: len(content)]).all()
