@@ -33,6 +33,7 @@ class Resampler:
         self._ratio = Fraction(to_hz, from_hz)
         self._soxr = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
         self._taken = self._given = 0
+        self._has_finished = False
 
     def process(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
         """Take int16[m]; return what is ready, int16[any number], perhaps none yet."""
@@ -40,6 +41,9 @@ class Resampler:
             raise ConfigError(f"the resampler takes int16[m], got {samples.dtype} with {samples.ndim} dimensions")
         if self._ratio == 1:
             return samples
+        if self._has_finished:  # which takes as long as a new one, and most are not needed any more
+            self._soxr.clear()
+            self._has_finished = False
         self._taken += len(samples)
         ready = _to_int16(self._soxr.resample_chunk(samples.astype(np.float32)))
         self._given += len(ready)
@@ -47,10 +51,12 @@ class Resampler:
 
     def finish(self) -> NDArray[np.int16]:
         """Return the rest of the stream, int16[any number], and be as new."""
+        if not self._taken:
+            return np.zeros(0, np.int16)
         rest = _to_int16(self._soxr.resample_chunk(np.zeros(0, np.float32), last=True))
         due = round(self._taken * self._ratio) - self._given
-        self._soxr.clear()
         self._taken = self._given = 0
+        self._has_finished = True
         return rest[:due]
 
 

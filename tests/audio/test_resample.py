@@ -89,6 +89,14 @@ def test_after_the_end_a_new_stream_may_begin() -> None:
     assert first.tolist() == second.tolist()
 
 
+def test_an_end_without_a_stream_is_empty() -> None:
+    resampler, speech = Resampler(16000, 8000), speech_like(0.2, 16000)
+    assert len(resampler.finish()) == 0
+    first = np.concatenate([resampler.process(speech), resampler.finish()])
+    assert len(resampler.finish()) == 0
+    assert first.tolist() == resample(speech, 16000, 8000).tolist()
+
+
 @pytest.mark.parametrize(("from_hz", "to_hz"), [(0, 8000), (8000, 0), (-8000, 8000)])
 def test_rates_that_cannot_be_are_refused(from_hz: int, to_hz: int) -> None:
     with pytest.raises(ConfigError, match=f"got {from_hz} and {to_hz} Hz"):

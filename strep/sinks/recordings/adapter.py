@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from strep.audio.block import is_silence, silence
 from strep.audio.resample import Resampler
+
+#: When rounded to int16, soxr's filter rings for up to 92 samples of the slower rate before and after full scale,
+#: whatever the two rates are (measured for pairs from 1 to 192 kHz).
+_RINGING_SAMPLES = 256
 
 Piece = tuple[int, NDArray[np.int16]]
 
@@ -15,8 +21,8 @@ class RateAdapter:
     """Resamples one stream's rows, and keeps them where they lie in time.
 
     Rows that go on from the one before are one sound; after a gap or a step back, the resampler begins anew. So it does
-    within a silence of more than 3 s in one row, of which only the first and the last second are resampled: no filter
-    rings longer, and none begins to ring earlier.
+    within a silence in one row, of which only some ms at both ends are resampled: no filter rings longer, and none
+    begins to ring earlier.
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
@@ -25,31 +31,53 @@ class RateAdapter:
         self._resampler = Resampler(from_hz, to_hz)
         self._next_position: int | None = None
         self._next_output = 0
+        self._lead = 0  # samples of silence, the last ones so far, that wait for the sound that they lead to
+        # Whole steps of it are whole samples at both rates.
+        step = from_hz // math.gcd(from_hz, to_hz)
+        ringing = _RINGING_SAMPLES * from_hz // min(from_hz, to_hz)
+        self._step, self._ringing = step, -(-ringing // step) * step
 
     def feed(self, position: int, samples: NDArray[np.int16]) -> list[Piece]:
         """Take int16[m] at a position of the stream; give what is ready, with positions at the recording's rate."""
-        if len(samples) > 3 * self.from_hz and is_silence(samples):
+        if len(samples) > 3 * self._ringing and is_silence(samples):
             return self._feed_silence(position, samples)
-        pieces: list[Piece] = []
-        if position != self._next_position:
-            pieces = self.finish()
-            self._next_output = (position * self._to_hz + self.from_hz // 2) // self.from_hz
+        pieces = self._begin_anew(position)
+        if self._lead:
+            samples = np.concatenate((np.zeros(self._lead, np.int16), samples))
+            position, self._lead = position - self._lead, 0
         self._next_position = position + len(samples)
         return pieces + self._placed(self._resampler.process(samples))
 
     def _feed_silence(self, position: int, samples: NDArray[np.int16]) -> list[Piece]:
-        """Let what was heard fade away, and begin anew at a whole second, where the samples of both rates coincide."""
-        pieces = self.feed(position, samples[: self.from_hz]) + self.finish()
-        anew_s = (position + len(samples)) // self.from_hz - 1
-        pieces.append((self._next_output, silence(anew_s * self._to_hz - self._next_output)))
-        return pieces + self.feed(anew_s * self.from_hz, samples[anew_s * self.from_hz - position :])
+        """Let what was heard fade away, and begin anew where samples of both rates coincide."""
+        rings = position == self._next_position and not self._lead
+        pieces = self._begin_anew(position)
+        if rings:
+            pieces += self._placed(self._resampler.process(samples[: self._ringing]))
+            pieces += self._placed(self._resampler.finish())
+        end = position + len(samples)
+        anew = (end - self._ringing) // self._step * self._step
+        pieces += self._placed(silence(anew * self._to_hz // self.from_hz - self._next_output))
+        self._next_position, self._lead = end, end - anew
+        return pieces
 
     def finish(self) -> list[Piece]:
         """Give what the resampler still holds."""
         if self._next_position is None:
             return []
-        self._next_position = None
-        return self._placed(self._resampler.finish())
+        lead, self._lead, self._next_position = self._lead, 0, None
+        return self._placed(silence(self._output_at(lead)) if lead else self._resampler.finish())
+
+    def _begin_anew(self, position: int) -> list[Piece]:
+        """Give what came before, unless what comes now goes on from it."""
+        if position == self._next_position:
+            return []
+        pieces = self.finish()
+        self._next_output = self._output_at(position)
+        return pieces
+
+    def _output_at(self, position: int) -> int:
+        return (position * self._to_hz + self.from_hz // 2) // self.from_hz
 
     def _placed(self, samples: NDArray[np.int16]) -> list[Piece]:
         if not len(samples):

@@ -142,7 +142,7 @@ class RecordingSink:
             return
         track.note(event)
         if isinstance(event, FormatChanged):
-            take.finish_adapter(track)
+            take.change_format(track, event.format)
         elif isinstance(event, StreamClosed):
             self._close(event.slot, event)
 

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.audio.block import is_silence
+from strep.audio.formats import AudioFormat
 from strep.sinks.recordings.about import CallAbout
 from strep.sinks.recordings.dropped import Missing
 from strep.sinks.recordings.intervals import Intervals
@@ -156,9 +157,9 @@ class Take:
         end = -(-missing.end * rate_hz // missing.sample_rate_hz)
         self.unwritten.add(max(offset + begin, 0), offset + end)
 
-    def finish_adapter(self, track: Track) -> None:
-        """Bring what is being resampled to its place: the stream goes on at another rate."""
-        for piece in track.finish_adapter():
+    def change_format(self, track: Track, format: AudioFormat | None) -> None:
+        """Bring what is being resampled to its place, if the stream goes on at another rate."""
+        for piece in track.change_format(format):
             self._place(track, *piece)
 
     def flush(self, now_ns: int) -> None:
@@ -187,7 +188,8 @@ class Take:
             self._close_track(track, closed, now_ns)
 
     def _close_track(self, track: Track, closed: StreamClosed | None, now_ns: int) -> None:
-        self.finish_adapter(track)
+        for piece in track.finish_adapter():
+            self._place(track, *piece)
         self._align_all(now_ns, hurry=True)
         assert self._rings is not None
         assert track.offset is not None
@@ -323,9 +325,12 @@ class Take:
     def _make_room(self, track: Track, position: int) -> None:
         """Move on until the stream's ring covers a position: a stalled loop catches up, or a stream has jumped."""
         assert track.offset is not None
-        self._flush()
+        assert track.rings is not None
+        frame = position + track.offset
+        if frame < self._end() + track.rings.capacity:
+            self._flush()
         if position >= track.window[1]:
-            self._flush(settle=position + track.offset)
+            self._flush(settle=frame)
 
     def _overlay(self, track: Track, position: int, samples: NDArray[np.int16]) -> None:
         """Write samples over their settled place in the file."""

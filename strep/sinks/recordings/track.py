@@ -7,6 +7,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from strep.audio.formats import AudioFormat
 from strep.sinks.recordings.adapter import Piece, RateAdapter
 from strep.sinks.recordings.dropped import Missing
 from strep.sinks.recordings.rings import Rings
@@ -91,6 +92,11 @@ class Track:
             if sample_rate_hz != self.rings.sample_rate_hz:
                 self._adapter = RateAdapter(sample_rate_hz, self.rings.sample_rate_hz)
         return pieces + (self._adapter.feed(position, samples) if self._adapter else [(position, samples)])
+
+    def change_format(self, format: AudioFormat | None) -> list[Piece]:
+        """Give what is still being resampled, if the stream goes on at another rate; an unknown format has none."""
+        goes_on = format is None or (self._adapter and format.sample_rate_hz == self._adapter.from_hz)
+        return [] if goes_on else self.finish_adapter()
 
     def finish_adapter(self) -> list[Piece]:
         """Give what is still being resampled, when the stream goes on at another rate or ends."""

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strep.audio.block import AudioBlock, is_silence, silence
+from strep.audio.resample import resample
 from strep.sinks.recordings import Encoding, RecordingSink
 from strep.sinks.recordings.adapter import RateAdapter
 from strep.sinks.wav_file import WavParts
@@ -219,3 +220,51 @@ def test_silence_is_told_from_zeros_that_take_memory() -> None:
     assert not is_silence(np.zeros(100, np.int16))
     assert not is_silence(np.broadcast_to(np.int16(7), 100))
     assert not is_silence(silence(0))
+
+
+@pytest.mark.parametrize("heard_hz", [8000, 16_000, 44_100, 48_000])
+def test_what_is_heard_between_pauses_takes_its_own_room_whatever_the_formats_are(
+    tmp_path: Path, heard_hz: int
+) -> None:
+    """A word of 20 ms after every 30 s, in a file of another rate: that, and what the filter rings, in whole pages."""
+    sink = RecordingSink(tmp_path)
+    for slot in (0, 1):
+        sink.event(opened(slot, slot))
+    sink.block(row(0, 0, tone(48_000), 48_000))
+    sink.flush(T0 + SECOND)
+    path, word = tmp_path / f"{name()}.wav", tone(heard_hz // 50)
+    before_bytes, end = path.stat().st_blocks * 512, heard_hz
+    for n in range(1, 11):
+        sink.block(row(0, end, silence((30 * n + 1) * heard_hz - end), heard_hz))
+        sink.block(row(0, (30 * n + 1) * heard_hz, word, heard_hz))
+        end = (30 * n + 1) * heard_hz + len(word)
+        sink.flush(T0 + (30 * n + 2) * SECOND)
+    sink.close()
+    assert path.stat().st_blocks * 512 - before_bytes <= 10 * (192_000 // 20 + 2 * 4096)
+    frames, _ = load(path)
+    for n in range(1, 11):
+        at = (30 * n + 1) * 48_000
+        assert np.abs(frames[at : at + 960, 0].astype(int)).max() > 1000
+        assert not frames[at + 2 * 960 : at + 29 * 48_000].any()
+
+
+SHORT_AND_LONG = st.tuples(st.booleans(), st.integers(1, 24_000))
+
+
+@given(st.sampled_from([8000, 11_025, 16_000, 44_100, 48_000]), st.lists(SHORT_AND_LONG, min_size=1, max_size=8))
+def test_a_silence_is_resampled_as_if_it_had_been_written(to_hz: int, rows: list[tuple[bool, int]]) -> None:
+    from_hz, position, whole, pieces = 32_000, 3 * 32_000, list[Samples](), list[tuple[int, Samples]]()
+    adapter, random = RateAdapter(from_hz, to_hz), np.random.default_rng(len(rows))
+    for is_silent, length in rows:
+        loud = random.integers(-32_768, 32_768, length).astype(np.int16)
+        whole.append(silence(4 * length) if is_silent else loud)
+        pieces += adapter.feed(position, whole[-1])
+        position += len(whole[-1])
+    pieces += adapter.finish()
+    expected = resample(np.concatenate(whole), from_hz, to_hz)
+    got = np.concatenate([np.zeros(0, np.int16), *(samples for _, samples in pieces)])
+    starts = [place for place, _ in pieces]
+    assert starts == [3 * to_hz + sum(len(s) for _, s in pieces[:n]) for n in range(len(pieces))]
+    assert abs(len(got) - len(expected)) <= 1
+    common = min(len(got), len(expected))
+    assert np.abs(got[:common].astype(int) - expected[:common]).max(initial=0) <= 1, "rounding"
