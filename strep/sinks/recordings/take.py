@@ -188,9 +188,9 @@ class Take:
             self._close_track(track, closed, now_ns)
 
     def _close_track(self, track: Track, closed: StreamClosed | None, now_ns: int) -> None:
+        self._align_all(now_ns, hurry=True)  # which may be what brings it to another rate
         for piece in track.finish_adapter():
             self._place(track, *piece)
-        self._align_all(now_ns, hurry=True)
         assert self._rings is not None
         assert track.offset is not None
         end = track.offset + track.head

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from strep.audio.formats import AudioFormat
+from strep.audio.resample import resample
 from strep.sinks.recordings import Container, Encoding, RecordingSink
 from strep.sinks.recordings.adapter import RateAdapter
-from tests.sinks.recordings.calls import T0, block, closed, format_changed, load, name, opened, tone
+from tests.sinks.recordings.calls import PCMU, T0, block, closed, format_changed, load, name, opened, tone
 
 MS = 1_000_000
-G722 = AudioFormat("G722", 8000, 16_000)
+G722, GSM = AudioFormat("G722", 8000, 16_000), AudioFormat("GSM", 8000, 8000)
 
 
 def sine(rate_hz: int, seconds: float, at_s: float = 0, hz: float = 440) -> np.ndarray:
@@ -156,3 +157,27 @@ def test_resampling_does_not_depend_on_noise(tmp_path: Path) -> None:
     frames, rate_hz = load(tmp_path / f"{name()}.wav")
     assert rate_hz == 16_000
     assert not frames[:, 0].any()
+
+
+def test_another_format_of_the_same_rate_leaves_no_seam(tmp_path: Path) -> None:
+    sink, voice = RecordingSink(tmp_path), sine(8000, 1)
+    sink.event(opened(0, 0))
+    sink.event(opened(1, 1))
+    speak(sink, 1, 16_000, tone(1600))
+    for number, at in enumerate(range(0, 8000, 1000)):
+        sink.event(format_changed(0, GSM if number % 2 else PCMU))
+        sink.block(block([(0, at, voice[at : at + 1000])]))
+    sink.close()
+    frames, _ = load(tmp_path / f"{name()}.wav")
+    assert frames[:16_000, 0].tolist() == resample(voice, 8000, 16_000).tolist()
+
+
+def test_a_call_too_short_for_a_file_before_it_ends_is_resampled_to_its_end(tmp_path: Path) -> None:
+    sink, voice = RecordingSink(tmp_path), sine(8000, 0.5)
+    sink.event(opened(0, 0))
+    sink.event(opened(1, 1))
+    sink.block(block([(1, 0, tone(1600))], 16_000))
+    sink.block(block([(0, 0, voice)]))
+    sink.close()
+    frames, _ = load(tmp_path / f"{name()}.wav")
+    assert frames[:, 0].tolist() == resample(voice, 8000, 16_000).tolist()
