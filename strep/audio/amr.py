@@ -22,8 +22,8 @@ from strep.audio.bits import cut_bits, read_bit_columns, read_bits
 from strep.audio.formats import AudioFormat
 from strep.audio.lavc import LavcCodec, Piece
 
-#: So that not every byte of a table of contents becomes 20 ms, as those of frames without data could: 240 ms.
-MOST_FRAMES = 12
+#: So that not every byte of a table of contents becomes 20 ms, as those of frames without data could: 200 ms.
+MOST_FRAMES = 10
 
 #: RFC 4867 section 4.3.2 wants a packet with a frame of this type discarded.
 _RESERVED = -1

@@ -26,8 +26,11 @@ def _pieces(payload: bytes) -> list[Piece]:
 
 
 def _measure(_: NDArray[np.uint8], length: NDArray[np.int64]) -> NDArray[np.int64]:
-    frames = [np.where(length % size == 0, length // size * samples, 0) for size, samples in _FRAMES]
-    return np.minimum(np.where(frames[0] > 0, frames[0], frames[1]), MOST_PACKET_SAMPLES)
+    found = [
+        np.where(length % size == 0, np.minimum(length // size, MOST_PACKET_SAMPLES // samples) * samples, 0)
+        for size, samples in _FRAMES
+    ]
+    return np.where(found[0] > 0, found[0], found[1])
 
 
 ILBC = LavcCodec("ilbc", 8000, 8000, 1, _pieces, _measure)

@@ -15,8 +15,8 @@ from strep.audio.bits import cut_bits, read_bit_columns, read_bits
 from strep.audio.formats import AudioFormat
 from strep.audio.lavc import LavcCodec, Piece
 
-#: So that not every few bits of a datagram of zeros become 20 ms of sound: 240 ms, twice what Opus allows.
-MOST_FRAMES = 12
+#: So that not every few bits of a datagram of zeros become 20 ms of sound: 200 ms.
+MOST_FRAMES = 10
 
 _HEADER_BITS = 5
 #: By mode: how many bits, the header's included. What has no size here ends the frames.

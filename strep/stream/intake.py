@@ -49,8 +49,11 @@ from strep.wire.rtp import RTP_BYTES
 
 #: Packets with a header claim that must fit before the claim is taken for granted.
 CLAIM_PROOFS = 8
+#: RFC 3551 section 4.2: no packet is longer than 200 ms, which are so many bytes of a codec that has 8,000 a second.
+_LONGEST_BYTES = 1600
 #: Payload bytes of 10 ms, for codecs of which every packet holds a whole number of those.
-_BYTES_PER_10_MS = {"PCMU": 80, "PCMA": 80, "G722": 80, "G729": 10}
+_BYTES_OF_8_KHZ = 80
+_BYTES_PER_10_MS = {"PCMU": _BYTES_OF_8_KHZ, "PCMA": _BYTES_OF_8_KHZ, "G722": _BYTES_OF_8_KHZ, "G729": 10}
 #: RFC 3551 table 4 with 4.5: these carry no audio of their own and no measure of jitter.
 EVENT, NOISE = "TELEPHONE-EVENT", "CN"
 #: RFC 2198: this one wraps payloads of other types.
@@ -109,6 +112,12 @@ class Accepted(NamedTuple):
         )
 
 
+def _longest_bytes(meaning: AudioFormat | None) -> int:
+    """Say how much of a payload is audio at most; codecs that have frames count those (strep.audio)."""
+    is_limited = meaning is not None and _BYTES_PER_10_MS.get(meaning.encoding) == _BYTES_OF_8_KHZ
+    return _LONGEST_BYTES if is_limited else 0xFFFF
+
+
 def _gather_payloads(packets: Packets) -> NDArray[np.uint8]:
     """Copy all payloads at the length of the longest, uint8[n, longest]: what lies behind a shorter one is harmless."""
     width = max(1, int(packets.payload_length.max()))
@@ -165,6 +174,7 @@ class Intake:
         delta_ns = packets.arrival_ns - before[:, t.LAST_ARRIVAL_NS]
         difference_ns = np.abs(delta_ns - ticks * before.view(np.float64)[:, t.NS_PER_TICK])
         straight &= difference_ns <= STALL_NS
+        straight &= packets.payload_length <= before[:, t.LONGEST_BYTES]
         if packets.claim.any():
             straight &= _apply_claims(packets, before[:, t.CLAIM_MODE])
         if straight.all():
@@ -281,16 +291,17 @@ class Intake:
         intake[t.PAYLOAD_BYTES] += payload_bytes
 
     def _unpack(self, row: int, packets: Packets, n: int, start: int, length: int) -> tuple[int, int]:
-        """Give where the audio of redundant audio lies, and the packet the type of that; of all else, the payload."""
-        meaning = self._payload_types_of(row)[int(packets.payload_type[n])]
-        if meaning is None or meaning.encoding != REDUNDANT:
-            return start, length
-        try:
-            audio = parse_red(packets.flat[start : start + length].tobytes())[-1]
-        except WireError:
-            return start, length
-        packets.payload_type[n] = audio.payload_type
-        return start + audio.start, audio.length
+        """Give where the audio lies: of redundant audio that of its own packet, whose type it has then."""
+        payload_types = self._payload_types_of(row)
+        meaning = payload_types[int(packets.payload_type[n])]
+        if meaning is not None and meaning.encoding == REDUNDANT:
+            try:
+                audio = parse_red(packets.flat[start : start + length].tobytes())[-1]
+            except WireError:
+                return start, length
+            packets.payload_type[n], meaning = audio.payload_type, payload_types[audio.payload_type]
+            start, length = start + audio.start, audio.length
+        return start, min(length, _longest_bytes(meaning))
 
     def _judge(self, state: t.SourceState, packets: Packets, n: int) -> tuple[int | None, Fate]:
         sources, row = self._sources, state.row
@@ -379,6 +390,7 @@ class Intake:
         intake[t.STRAIGHT_PAYLOAD_TYPE] = payload_type if straight else -1
         clock_hz = meaning.rtp_clock_hz if meaning else UNKNOWN_CLOCK_HZ
         self._sources.intake_f[state.row, t.NS_PER_TICK] = 1e9 / clock_hz
+        intake[t.LONGEST_BYTES] = _longest_bytes(meaning)
 
     def _lay(self, state: t.SourceState, packets: Packets, n: int, place: int, start: int, length: int) -> None:
         """Put one accepted packet into its cell."""

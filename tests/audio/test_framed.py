@@ -139,10 +139,11 @@ def test_many_g723_payloads_measure_as_each_does(payloads: list[bytes]) -> None:
     + [("iLBC", bytes(size)) for size in (38 * 50, 50 * 40)]
     + [(f"{order}G726-{8 * bits}", bytes(2000)) for order in ("", "AAL2-") for bits in (2, 3, 4, 5)],
 )
-def test_no_packet_of_many_frames_holds_more_than_240_ms(name: str, payload: bytes) -> None:
+def test_no_packet_of_many_frames_holds_more_than_200_ms(name: str, payload: bytes) -> None:
+    most = 1440 if name in ("G723", "iLBC") else MOST_PACKET_SAMPLES  # whole frames of 30 ms
     format = parse_format(name)
     decoder = new_decoder(format)
-    assert len(decoder.decode(payload)) == packet_samples(format, payload) == MOST_PACKET_SAMPLES
+    assert len(decoder.decode(payload)) == packet_samples(format, payload) == most
     assert decoder.errors == 1, "what lies behind is no frame"
     rows = np.frombuffer(payload, np.uint8)[np.newaxis]
-    assert measure_payloads(format, rows, np.array([len(payload)])).tolist() == [MOST_PACKET_SAMPLES]
+    assert measure_payloads(format, rows, np.array([len(payload)])).tolist() == [most]

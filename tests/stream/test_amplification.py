@@ -115,3 +115,13 @@ def test_filling_rings_makes_no_packet_cost_all_that_wait(monkeypatch: pytest.Mo
     outcome = run(arrivals, EngineConfig(max_streams=8, probation=False), portions=[400])
     assert outcome.counts["accepted"] == 400
     assert len(walked) <= 3 * 400, "not 400 for each"
+
+
+@pytest.mark.parametrize("payload_type", [0, 8, 9])
+def test_of_a_packet_longer_than_200_ms_so_much_is_heard(payload_type: int) -> None:
+    sender = Sender(payload_type=payload_type)
+    packets = [sender.packet(), *sender.packets(9, samples=2000, ticks=1600), sender.packet()]
+    outcome = play(every(packets, step_ms=200), CONFIG)
+    rate_hz = 16_000 if payload_type == 9 else 8000
+    assert outcome.report.length_samples == (2 * 160 + 9 * 1600) * rate_hz // 8000
+    assert outcome.report.samples_by_state["received"] == outcome.report.length_samples

@@ -78,6 +78,7 @@ def account(
             or not 0 < step <= MAX_DROPOUT
             or ticks < 0
             or difference_ns > STALL_NS
+            or payload_length[n] > before[t.LONGEST_BYTES]
             or sequence - release[source, t.CURSOR] >= t.CELLS - t.HISTORY_CELLS
         ):
             seen[stream] = _LEFT_ALONE
