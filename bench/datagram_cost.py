@@ -17,7 +17,7 @@ import os
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -94,11 +94,15 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Is what a sequence cost. disk: bytes in the end; all_ms: of those that were handed on together, in order."""
+    """Is what a sequence cost. disk: bytes in the end; all_ms: of those that were handed on together, in order.
+
+    held_back: datagrams that nothing came of so far.
+    """
 
     disk: int
     all_ms: tuple[float, ...]
     ahead_s: float
+    held_back: int = 0
 
     @property
     def ms(self) -> float:
@@ -107,7 +111,11 @@ class Cost:
 
     def least(self, other: Cost) -> Cost:
         """Take of another time that the same was played what took less: the machine is others', too."""
-        return Cost(self.disk, tuple(map(min, self.all_ms, other.all_ms)), self.ahead_s)
+        return replace(self, all_ms=tuple(map(min, self.all_ms, other.all_ms)))
+
+    def disk_beyond(self, earlier: Cost) -> int:
+        """Give the bytes of the last datagram, by the cost without it: those that it freed have a share of them."""
+        return (self.disk - earlier.disk) // (1 + max(0, earlier.held_back - self.held_back))
 
 
 def opening(payload_type: int) -> tuple[Step, ...]:
@@ -168,7 +176,7 @@ class Play:
         self._pipeline.close()
         disk = sum(entry.stat().st_blocks * 512 for entry in os.scandir(self._directory))
         believed_s = max(elapsed_s, max(self._audio_s) * 9 / 8)
-        return Cost(disk, tuple(self._all_ms), self._longest_s() - believed_s)
+        return Cost(disk, tuple(self._all_ms), self._longest_s() - believed_s, self._held_back)
 
     def _turn_ms(self, datagram: bytes | None = None) -> float:
         """Let a turn be, and give its time."""

@@ -106,7 +106,7 @@ class _Search:
             self._keep(kind, cost, self._bytes(cost, sequence), sequence)
 
     def _bytes(self, cost: Cost, sequence: Sequence) -> int:
-        return cost.disk - self.play(replace(sequence, steps=sequence.steps[:-1])).disk
+        return cost.disk_beyond(self.play(replace(sequence, steps=sequence.steps[:-1])))
 
     def _keep(self, kind: str, cost: Cost, figure: float, sequence: Sequence) -> None:
         elite = self._elite[kind]
