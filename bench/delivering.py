@@ -16,6 +16,7 @@ from bench.histogram import Histogram
 from bench.machine import pin
 from bench.recording import ReceivingProcess, Recorded, receive
 from strep.audio.block import AudioBlock, SampleState
+from strep.cli.collecting import spare_collector
 from strep.engine import EngineConfig
 from strep.sinks.base import Sink
 from strep.sinks.recordings import RecordingSink, WriterThread, share_interpreter
@@ -135,6 +136,7 @@ class DeliveringProcess(ReceivingProcess):
 def _serve(connection: Connection, directory: Path | None, opening_s: float, cpu: int | None) -> None:
     """Deliver until told to stop or left alone. The meter comes last: it waits for the recording, as a plugin would."""
     pin(cpu)
+    spare_collector()
     share_interpreter()
     meter = LatencyMeter(opening_s)
     sink = None if directory is None else WriterThread(RecordingSink(directory))

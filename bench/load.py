@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -61,7 +63,10 @@ class Sending:
         words += ["--seed", load.seed, *["--gso"] * load.gso, *["--plain"] * load.plain, "--json"]
         words += [] if cpu is None else ["--cpu", cpu]
         command = [sys.executable, "-m", "tools.generate", *map(str, words)]
-        self._process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        begin = None if cpu is None else functools.partial(os.sched_setaffinity, 0, {cpu})  # its imports are work, too
+        self._process = subprocess.Popen(
+            command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=begin
+        )
 
     def __enter__(self) -> Sending:
         return self

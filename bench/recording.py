@@ -19,6 +19,7 @@ from bench.machine import pin
 from bench.stalling import StallingDisk
 from strep.analysis import PluginCounts
 from strep.audio.block import AudioBlock
+from strep.cli.collecting import spare_collector
 from strep.net.address import UdpAddress
 from strep.net.source import RECEIVE_BUFFER_BYTES
 from strep.receiver import Receiver
@@ -199,6 +200,7 @@ def _serve(connection: Connection, directory: Path, cpu: int | None, stall_s: fl
 
 async def _record(connection: Connection, directory: Path, buffer_bytes: int) -> None:
     """Record until told to stop or left alone."""
+    spare_collector()
     share_interpreter()
     sink = WriterThread(RecordingSink(directory))
     watch = QueueWatch(sink)

@@ -12,6 +12,7 @@ from pathlib import Path
 from strep.alarms import Alarm
 from strep.analysis import JsonLines
 from strep.cli.alarms import AlarmWatch
+from strep.cli.collecting import spare_collector
 from strep.cli.compiling import compile_ahead
 from strep.cli.news import News
 from strep.cli.options import KEPT_RECORDINGS, new_sink, payload_types
@@ -50,6 +51,7 @@ class Recorder:
     ) -> None:
         told = payload_types(options.pt)
         compile_ahead()
+        spare_collector()
         share_interpreter()
         config = EngineConfig(
             playout_delay_ms=options.playout_delay_ms,

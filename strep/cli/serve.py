@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from strep.cli.collecting import spare_collector
 from strep.cli.compiling import compile_ahead
 from strep.cli.errors import fail_as_wrong_use, say
 from strep.cli.output import counted
@@ -50,6 +51,7 @@ def serve(
         say(f"{config}: {counted(len(given.rules), 'rule')}, nothing wrong")
         return
     compile_ahead()
+    spare_collector()
     asyncio.run(_serve(given))
 
 
