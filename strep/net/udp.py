@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import mmap
 import socket
 import sys
 from collections.abc import Callable
@@ -47,7 +48,7 @@ MESSAGES_A_CALL = 1024
 LANE_BYTES = 2048 + 128
 #: Together with its lanes, an odd number of cache lines: so rooms do not begin in the same sets of the caches, and fill
 #: as fast as slots of 2 KB beside each other (within 10 ns a datagram). 1,024 rooms are 75 MB of addresses; of a deep
-#: queue of audio a sixth of that becomes memory, or all of it where the system gives out huge pages.
+#: queue of audio a sixth of that becomes memory.
 _ROOM_BYTES = LONGEST_DATAGRAM_BYTES + 64
 
 # struct mmsghdr of a 64-bit Linux (recvmmsg(2), recvmsg(2)): 64 bytes.
@@ -147,7 +148,8 @@ class RecvmmsgSource(SocketSource):
         rooms = min(rows, MESSAGES_A_CALL)
         lane, room = np.divmod(np.arange(rows), rooms)
         stride = _ROOM_BYTES + int(lane[-1]) * LANE_BYTES
-        self._flat = np.zeros(rooms * stride + LONGEST_DATAGRAM_BYTES, np.uint8)
+        # numpy would ask for huge pages, and all 75 MB would become memory when the queue is deep once.
+        self._flat = np.frombuffer(mmap.mmap(-1, rooms * stride + LONGEST_DATAGRAM_BYTES), np.uint8)
         self._offset = room * stride + lane * LANE_BYTES
 
     def _lay_out_tables(self, rows: int, sockaddr_bytes: int) -> None:
