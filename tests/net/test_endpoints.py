@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from strep.errors import ConfigError
+from strep.net import endpoints as endpoints_module
 from strep.net.address import UdpAddress
 from strep.net.endpoints import SECRET_BYTES, EndpointTable, Input, displayed_host, plain_conversation
 from strep.net.networks import Networks
@@ -255,3 +256,13 @@ def test_batches_and_spelled_names_and_the_plain_model_agree(host: str, senders:
             assert table.endpoints[known].source == model.sources[known]
 
     agree()
+
+
+def test_of_many_senders_each_is_described_though_few_descriptions_are_kept(monkeypatch):
+    monkeypatch.setattr(endpoints_module, "_MOST_DESCRIBED", 3)
+    table = EndpointTable()
+    an_input = table.add_input(UdpAddress("192.0.2.1", 9000))
+    numbers = an_input.numbers(an_input.spelled([("203.0.113.5", 40_000 + n, 0) for n in range(10)]))
+    for _ in range(2):
+        described = [table.endpoints[number].source for number in numbers.tolist()]
+        assert described == [f"203.0.113.5:{40_000 + n}" for n in range(10)]
