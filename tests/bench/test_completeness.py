@@ -124,6 +124,7 @@ def test_samples_before_the_exact_part_are_not_looked_at(folder: Path) -> None:
     assert found == {1: "expected other samples in channel 0: 1, the first at 400"}
 
 
+@pytest.mark.thorough
 def test_several_processes_find_the_same(folder: Path) -> None:
     calls = 101
     findings = check_recordings(folder, Traffic(calls, seed=7), PACKETS, processes=2)

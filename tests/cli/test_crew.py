@@ -126,6 +126,7 @@ def record(tmp_path):
         yield start
 
 
+@pytest.mark.thorough
 async def test_a_killed_worker_is_replaced_loses_nothing_that_comes_after_and_disturbs_no_other(tmp_path, capfd):
     options, said = options_of(tmp_path / "calls"), []
     lasting, struck, plain = legs_of(0, 2), legs_of(1, 2), Leg(5000, strep=False)
@@ -178,6 +179,7 @@ async def test_a_killed_worker_is_replaced_loses_nothing_that_comes_after_and_di
     assert holds_both(path, plain.whole, header=12)
 
 
+@pytest.mark.thorough
 def test_workers_finish_their_files_and_end_when_their_supervisor_is_killed(record, tmp_path):
     recording = record()
     legs = legs_of(0, 1) + legs_of(1, 1)

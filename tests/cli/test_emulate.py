@@ -76,6 +76,7 @@ def running(*args):
     assert (process.returncode, error) == (0, "")
 
 
+@pytest.mark.thorough
 def test_a_session_over_http_until_it_is_interrupted():
     with running("--seed", "1", "--calls", "2", "--codec", "opus", "--json") as process:
         said = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")

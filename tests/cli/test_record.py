@@ -256,6 +256,7 @@ def test_a_terminal_that_is_closed_costs_no_recording(tmp_path):
     assert json.loads((tmp_path / recorded["sidecar"]).read_bytes())["complete"] is True
 
 
+@pytest.mark.thorough
 def test_datagrams_from_elsewhere_and_what_is_no_strep_are_counted_and_nothing_else(record, tmp_path):
     elsewhere = record("--target", "udp:127.0.0.1:0", "--json", "--allow", "192.0.2.0/24", "--allow", "2001:db8::/32")
     elsewhere.send(datagrams())

@@ -58,7 +58,8 @@ def _g726(order: str, bits: int) -> Line:
     """Let ffmpeg read the one order that GStreamer can encode; its payloader turns that into the other."""
     bitrate = 8000 * bits
     caps = f"audio/x-adpcm,layout=g726,channels=1,rate=8000,bitrate={bitrate}"
-    payloader = f"capssetter join=false replace=true caps={caps} ! rtpg726pay force-aal2={'true' if order else 'false'}"
+    pay = f"rtpg726pay max-ptime=200000000 force-aal2={'true' if order else 'false'}"  # RFC 3551 section 4.2: 200 ms
+    payloader = f"capssetter join=false replace=true caps={caps} ! {pay}"
     reader = f"-f g726 -code_size {bits} -ar 8000"
     return Line(f"{order}G726-{8 * bits}", f"avenc_g726 bitrate={bitrate}", payloader, reader)
 

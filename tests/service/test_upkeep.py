@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from strep.service.config import Recordings
 from strep.service.upkeep import Upkeep
 from strep.sinks.recordings import Container
@@ -21,6 +23,7 @@ class Told:
         self.events.append((kind, detail))
 
 
+@pytest.mark.thorough
 async def test_what_was_left_is_finished_before_and_converted_after_the_start(tmp_path):
     left = left_behind(tmp_path, calls=2, container=Container.FLAC)
     told = Told()

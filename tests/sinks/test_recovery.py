@@ -105,6 +105,7 @@ def test_a_recording_under_way_is_not_touched(tmp_path: Path) -> None:
     assert document(tmp_path, 2)["recovered"]
 
 
+@pytest.mark.thorough
 def test_what_a_dead_recorder_left_is_finished_beside_one_that_lives(tmp_path: Path) -> None:
     left = left_behind(tmp_path)
     with_live = RecordingSink(left)

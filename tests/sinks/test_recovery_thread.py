@@ -26,6 +26,7 @@ def test_what_waits_to_be_converted_is_converted_beside(tmp_path: Path) -> None:
     assert reports[0].counts[Outcome.CONVERTED] == 2
 
 
+@pytest.mark.thorough
 def test_when_it_is_stopped_the_rest_is_left_to_the_next_run(tmp_path: Path) -> None:
     left = left_behind(tmp_path, calls=3, ended=3, container=Container.FLAC)
     thread = ConversionThread(left, pytest.fail)

@@ -53,6 +53,7 @@ def test_a_call_that_is_heard_and_one_on_hold_are_never_displaced() -> None:
     assert (outcome.counts["over_limit_streams"], outcome.counts["rejected_probation"]) == (245, 5)
 
 
+@pytest.mark.thorough
 def test_thousands_of_short_legs_do_not_keep_a_call_out() -> None:
     flood = [(20 * n + k * 20, p) for n, leg in enumerate(senders(1000)) for k, p in enumerate(leg.packets(2))]
     (caller,) = senders(1, 5000)
