@@ -10,6 +10,8 @@ import warnings
 
 import atheris
 
+from tests.fuzz import inputs_of
+
 
 def main() -> None:
     """Run until libFuzzer ends the process."""
@@ -17,6 +19,7 @@ def main() -> None:
     # numba reads bytecode, too, and does not know what instrumentation adds to it.
     with atheris.instrument_imports(include=["strep"], exclude=["strep.stream.compiled"]):
         run = importlib.import_module(f"tests.fuzz.{target}").run
+    run(inputs_of(target)[0])  # compiles what has to be compiled, which is no time of an input
     warnings.simplefilter("error")
     atheris.Setup([sys.argv[0], *sys.argv[2:]], run)
     atheris.Fuzz()
