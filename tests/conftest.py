@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -31,7 +32,11 @@ def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile while tests are collected."""
+    """Hear signals, and compile while tests are collected."""
+    # In the background of a shell or under nohup, some are ignored, and would be by the programs that the tests start.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     if config.option.collectonly:
         return
     process = compiling.begin()

@@ -131,7 +131,7 @@ class Gaps:
         for back in range(1, t.HISTORY_CELLS + 1):
             length, number = self._before(row, source, stream, back)
             frame = np.where(back == 1, length, frame)
-            wanted = (frames == back - 1) & (frames * frame < _HISTORY) & (length > 0)
+            wanted = (frames == back - 1) & (frames * frame < _HISTORY) & (length != 0)
             frames += wanted & (length == frame)
             frame[wanted & ((length != frame) | (number == LOOSE))] = 0  # not for the columns
         return frame, frames
@@ -139,8 +139,10 @@ class Gaps:
     def _before(
         self, row: NDArray[np.int64], source: NDArray[np.int64], stream: NDArray[np.int64], back: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Give the length of a packet before a loss (0: there is none of its stream's type), and its payload's number.
+        """Give the length of a packet before a loss, and its payload's number.
 
+        length: 0 where there is none of its stream's type; -1 where it is empty, or kept apart since a later one has
+        its cell.
         back: 1 for the last one before it.
         """
         sequence = source[:, t.CURSOR] - back
@@ -150,7 +152,9 @@ class Gaps:
         there &= length_and_type >> t.TYPE_SHIFT == stream[:, t.COLUMNAR_TYPE]
         number = cells[:, t.CELL_PAYLOAD]
         there &= (number >= self._sources.payloads.oldest_number) | (number == LOOSE)
-        return np.where(there, length_and_type & t.LENGTH_MASK, 0), number
+        length = np.where(there, length_and_type & t.LENGTH_MASK, 0)
+        odd = (cells[:, t.CELL_SEQUENCE] > sequence) | (there & (length == 0))
+        return np.where(odd, -1, length), number
 
     def _is_plain(self, behind: _Behind) -> NDArray[np.bool_]:
         """Tell by the columns where nothing but a loss lies before a packet, and its stream has no earlier one here."""

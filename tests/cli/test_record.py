@@ -18,11 +18,6 @@ from tests.live import BOUND_S
 from tests.traffic import pcmu
 
 
-def _hear_hang_ups():
-    """Undo what nohup did to the tests: a program that they start would ignore hang-ups, too."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
 class Recording:
     """Is `strep record` in a process of its own, once it listens; `addresses` are where."""
 
@@ -36,7 +31,6 @@ class Recording:
             text=True,
             cwd=folder,
             env=environment | {"TERM": "xterm"},
-            preexec_fn=_hear_hang_ups,
         )
         self._watchdog = threading.Timer(BOUND_S, self.process.kill)
         self._watchdog.start()
