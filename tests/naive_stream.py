@@ -1,8 +1,9 @@
 """A naive model of one stream: one packet at a time, dictionaries, unbounded integers, no tricks.
 
 It says what the docstrings of strep.wire.headers, strep.stream.intake, timeline, clock and placing say, and shares no
-code with them; decoders and concealment are those of strep.audio, which has oracles of its own. It gives what a stream
-puts out (samples with their labels, events, the numbers of its report), whatever portions its packets came in.
+code with them; decoders, concealment and the parsers of RED and telephone events are ours, which have oracles of their
+own. It gives what a stream puts out (samples with their labels, events, the numbers of its report), whatever portions
+its packets came in.
 
 One sender, STREP or not, any number of SSRCs; who may send at all is what tests/naive_fates.py says.
 """
@@ -133,7 +134,7 @@ class NaiveStream:
         payload = self._payload(source, rtp, first, payload_type)
         source.packets += 1
         source.payload_bytes += len(payload)
-        payload_type, payload = self._unpack(payload_type, payload)
+        payload_type, payload = self._unpack(source, payload_type, payload)
         if fate is not Fate.REJECTED_SEQUENCE:
             self._measure(source, payload_type, timestamp, arrival_ns, marker, place == source.highest)
         self.fates[fate] += 1
@@ -197,7 +198,7 @@ class NaiveStream:
             source.claims = "believed"
         return rtp[12 if source.claims == "disbelieved" else start : end]
 
-    def _unpack(self, payload_type: int, payload: bytes) -> tuple[int, bytes]:
+    def _unpack(self, source: Source, payload_type: int, payload: bytes) -> tuple[int, bytes]:
         meaning = self.payload_types[payload_type]
         if meaning is not None and meaning.encoding == "RED":
             try:
@@ -207,6 +208,7 @@ class NaiveStream:
             payload_type, payload = audio.payload_type, payload[audio.start : audio.start + audio.length]
             meaning = self.payload_types[payload_type]
         if meaning is not None and meaning.encoding in ("PCMU", "PCMA", "G722"):
+            source.counts["undecoded"] += len(payload) > 1600
             payload = payload[:1600]
         return payload_type, payload
 

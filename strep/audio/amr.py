@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.audio.bits import cut_bits, read_bit_columns, read_bits
-from strep.audio.formats import AudioFormat
+from strep.audio.formats import LONGEST_PACKET_MS, AudioFormat
 from strep.audio.lavc import LavcCodec, Piece
 
-#: So that not every byte of a table of contents becomes 20 ms, as those of frames without data could: 200 ms.
-MOST_FRAMES = 10
+#: So that not every byte of a table of contents becomes 20 ms, as those of frames without data could.
+MOST_FRAMES = LONGEST_PACKET_MS // 20
 
 #: RFC 4867 section 4.3.2 wants a packet with a frame of this type discarded.
 _RESERVED = -1

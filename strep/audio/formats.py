@@ -39,6 +39,8 @@ class AudioFormat:
         return replace(self, parameters=tuple(sorted({**dict(self.parameters), **read}.items())))
 
 
+#: RFC 3551 section 4.2: receivers take packets of up to 200 ms. What lies behind is not heard, whatever the codec.
+LONGEST_PACKET_MS = 200
 _PCMU = AudioFormat("PCMU", 8000, 8000)
 #: Static payload types of RFC 3551 table 4 that carry audio.
 STATIC_PAYLOAD_TYPES: Mapping[int, AudioFormat] = MappingProxyType(

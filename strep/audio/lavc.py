@@ -25,6 +25,8 @@ from av.error import FFmpegError
 from av.packet import Packet
 from numpy.typing import NDArray
 
+from strep.audio.formats import LONGEST_PACKET_MS
+
 
 class Piece(NamedTuple):
     """Is a part of a payload that is decoded in one go, and how many samples it is. Silent ones are not decoded.
@@ -65,10 +67,8 @@ _OPUS_FRAME_SAMPLES = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 4
 #: RFC 6716 section 3.4 requirement 5: a packet is at most 120 ms.
 _OPUS_PACKET_SAMPLES_LIMIT = 5760
 _GSM_FRAME_BYTES, _GSM_FRAME_SAMPLES = 33, 160  # RFC 3551 section 4.5.8.1
-#: RFC 3551 section 4.2 has receivers take packets of up to 200 ms; AMR, Speex and G.711 are held to it, too. A datagram
-#: of 2,000 bytes would be 2 s of G.729 (200 calls of libavcodec, 4 ms of ours) or 3 s of G.723.1. What lies behind is
-#: no frame.
-MOST_PACKET_SAMPLES = 200 * 8
+#: A datagram of 2,000 bytes would be 2 s of G.729 (200 calls of libavcodec, 4 ms of ours) or 3 s of G.723.1. At 8 kHz.
+MOST_PACKET_SAMPLES = LONGEST_PACKET_MS * 8
 _G729_FRAME_BYTES, _G729_SID_BYTES, _G729_FRAME_SAMPLES = 10, 2, 80  # RFC 3551 section 4.5.6
 
 

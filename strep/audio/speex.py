@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.audio.bits import cut_bits, read_bit_columns, read_bits
-from strep.audio.formats import AudioFormat
+from strep.audio.formats import LONGEST_PACKET_MS, AudioFormat
 from strep.audio.lavc import LavcCodec, Piece
 
-#: So that not every few bits of a datagram of zeros become 20 ms of sound: 200 ms.
-MOST_FRAMES = 10
+#: So that not every few bits of a datagram of zeros become 20 ms of sound.
+MOST_FRAMES = LONGEST_PACKET_MS // 20
 
 _HEADER_BITS = 5
 #: By mode: how many bits, the header's included. What has no size here ends the frames.

@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from strep.audio.formats import AudioFormat, PayloadTypeMap
+from strep.audio.formats import LONGEST_PACKET_MS, AudioFormat, PayloadTypeMap
 from strep.errors import WireError
 from strep.stream import table as t
 from strep.stream.clock import STALL_NS
@@ -49,11 +49,10 @@ from strep.wire.rtp import RTP_BYTES
 
 #: Packets with a header claim that must fit before the claim is taken for granted.
 CLAIM_PROOFS = 8
-#: RFC 3551 section 4.2: no packet is longer than 200 ms, which are so many bytes of a codec that has 8,000 a second.
-_LONGEST_BYTES = 1600
 #: Payload bytes of 10 ms, for codecs of which every packet holds a whole number of those.
 _BYTES_OF_8_KHZ = 80
 _BYTES_PER_10_MS = {"PCMU": _BYTES_OF_8_KHZ, "PCMA": _BYTES_OF_8_KHZ, "G722": _BYTES_OF_8_KHZ, "G729": 10}
+_LONGEST_BYTES = LONGEST_PACKET_MS // 10 * _BYTES_OF_8_KHZ
 #: RFC 3551 table 4 with 4.5: these carry no audio of their own and no measure of jitter.
 EVENT, NOISE = "TELEPHONE-EVENT", "CN"
 #: RFC 2198: this one wraps payloads of other types.
@@ -276,7 +275,7 @@ class Intake:
         place, fate = self._judge(state, packets, n)
         start, length = self._payload_of(state, packets, n)
         self._count(row, int(packets.arrival_ns[n]), length)
-        start, length = self._unpack(row, packets, n, start, length)
+        start, length = self._unpack(state, packets, n, start, length)
         if fate is not Fate.REJECTED_SEQUENCE:
             self._measure(state, packets, n, newest=place == self._sources.intake[row, t.HIGHEST_SEQUENCE])
         if place is not None:
@@ -290,9 +289,9 @@ class Intake:
         intake[t.PACKETS] += 1
         intake[t.PAYLOAD_BYTES] += payload_bytes
 
-    def _unpack(self, row: int, packets: Packets, n: int, start: int, length: int) -> tuple[int, int]:
+    def _unpack(self, state: t.SourceState, packets: Packets, n: int, start: int, length: int) -> tuple[int, int]:
         """Give where the audio lies: of redundant audio that of its own packet, whose type it has then."""
-        payload_types = self._payload_types_of(row)
+        payload_types = self._payload_types_of(state.row)
         meaning = payload_types[int(packets.payload_type[n])]
         if meaning is not None and meaning.encoding == REDUNDANT:
             try:
@@ -301,7 +300,9 @@ class Intake:
                 return start, length
             packets.payload_type[n], meaning = audio.payload_type, payload_types[audio.payload_type]
             start, length = start + audio.start, audio.length
-        return start, min(length, _longest_bytes(meaning))
+        longest = _longest_bytes(meaning)
+        state.undecoded += length > longest
+        return start, min(length, longest)
 
     def _judge(self, state: t.SourceState, packets: Packets, n: int) -> tuple[int | None, Fate]:
         sources, row = self._sources, state.row

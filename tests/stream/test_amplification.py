@@ -125,3 +125,4 @@ def test_of_a_packet_longer_than_200_ms_so_much_is_heard(payload_type: int) -> N
     rate_hz = 16_000 if payload_type == 9 else 8000
     assert outcome.report.length_samples == (2 * 160 + 9 * 1600) * rate_hz // 8000
     assert outcome.report.samples_by_state["received"] == outcome.report.length_samples
+    assert outcome.report.sources[0].undecoded == 9, "what is not heard is told"
