@@ -78,6 +78,14 @@ def _load_recvmmsg() -> Callable[[int, int, int, int, None], int] | None:
 _recvmmsg = _load_recvmmsg()
 
 
+def _pages(size_bytes: int) -> mmap.mmap:
+    """Take memory in small pages: with huge ones, which numpy asks for, a queue that was deep once keeps all of it."""
+    pages = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with contextlib.suppress(OSError):  # a kernel that has no huge pages
+        pages.madvise(mmap.MADV_NOHUGEPAGE)
+    return pages
+
+
 def open_udp(
     address: UdpAddress | BoundSocket,
     *,
@@ -148,8 +156,7 @@ class RecvmmsgSource(SocketSource):
         rooms = min(rows, MESSAGES_A_CALL)
         lane, room = np.divmod(np.arange(rows), rooms)
         stride = _ROOM_BYTES + int(lane[-1]) * LANE_BYTES
-        # numpy would ask for huge pages, and all 75 MB would become memory when the queue is deep once.
-        self._flat = np.frombuffer(mmap.mmap(-1, rooms * stride + LONGEST_DATAGRAM_BYTES), np.uint8)
+        self._flat = np.frombuffer(_pages(rooms * stride + LONGEST_DATAGRAM_BYTES), np.uint8)
         self._offset = room * stride + lane * LANE_BYTES
 
     def _lay_out_tables(self, rows: int, sockaddr_bytes: int) -> None:
