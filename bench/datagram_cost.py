@@ -60,14 +60,14 @@ DYNAMIC: Mapping[int, AudioFormat] = MappingProxyType(
 PAYLOAD_TYPES = PayloadTypeMap(DYNAMIC)
 #: What fixes the rate of the file (8, 16, 44.1, 48 kHz): payload types, and bytes of 20 ms.
 OPENINGS: Mapping[int, int] = MappingProxyType({0: 160, 104: 640, 11: 1764, 105: 1920})
-#: When a packet has been handed on (100 ms later), and written (0.75 s after that at most).
+#: When a packet has been handed on (100 ms later), and written (0.6 s after that at most, 0.8 s the first time).
 _RELEASED_MS, _WRITTEN_MS, _SETTLED_MS = 101, 900, 1000
 _HELD_BACK = (Fate.REJECTED_PROBATION, Fate.OVER_LIMIT_STREAMS)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Is one datagram: how long after the one before, and how its fields go on from those of its direction's last.
+    """A datagram: how long after the one before, and how its fields go on from those of its direction's last.
 
     fill: of the payload, by a byte; None: random, by `seed`.
     """
@@ -86,7 +86,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """Is datagrams behind an opening in one payload type."""
+    """Datagrams behind an opening in one payload type."""
 
     steps: tuple[Step, ...]
     opening: int = 0
@@ -94,7 +94,7 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Is what a sequence cost. disk: bytes in the end; all_ms: of those that were handed on together, in order.
+    """What a sequence cost. disk: bytes in the end; all_ms: of those that were handed on together, in order.
 
     held_back: datagrams that nothing came of so far.
     """
@@ -129,7 +129,7 @@ def opening(payload_type: int) -> tuple[Step, ...]:
 
 
 class _Group:
-    """Is the datagrams whose time cannot be told apart, and that time."""
+    """Datagrams whose time cannot be told apart, and that time."""
 
     def __init__(self, held: int = 0) -> None:
         self.ms, self._held, self._came = 0.0, held, 0
