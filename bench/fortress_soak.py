@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ import numpy as np
 
 from bench.claims import Claim
 from bench.completeness import check_recordings
-from bench.load import Load, Sending
+from bench.groups import GroupSender
+from bench.load import Load
 from bench.machine import RECEIVER_CPU, SENDER_CPU
 from bench.recorder_command import RecorderCommand
 
@@ -34,9 +34,9 @@ def measure(minutes: float = 2.0, calls: int = _CALLS, *, pinned: bool = True) -
     """Watch for so long."""
     with tempfile.TemporaryDirectory(prefix="strep-fortress-") as folder:
         directory = Path(folder) / "calls"
-        cpu = RECEIVER_CPU if pinned else None
+        cpu, sender_cpu = (RECEIVER_CPU, SENDER_CPU) if pinned else (None, None)
         with RecorderCommand(directory, "--idle-timeout-s", str(_IDLE_S), cpu=cpu) as recorder:
-            loads, samples = _soak(recorder, minutes * 60, max(1, calls // _GROUPS), SENDER_CPU if pinned else None)
+            loads, late_ms, samples = _soak(recorder, minutes * 60, max(1, calls // _GROUPS), sender_cpu)
             told = recorder.stop()
         total = sum(load.calls for load in loads)
         exact, faults = 0, list[str]()
@@ -51,6 +51,7 @@ def measure(minutes: float = 2.0, calls: int = _CALLS, *, pinned: bool = True) -
         "exact": exact,
         "faults": faults[:_SHOWN_FAULTS],
         "kernel_drops": told["kernel_drops"],
+        "latest_packet_ms": late_ms,
         "growth": {name: growth(samples[name]) for name in _WATCHED},
         "last": {name: samples[name][-1] for name in _WATCHED},
         "samples": samples,
@@ -93,20 +94,20 @@ def growth(samples: list[int]) -> float:
 
 def _soak(
     recorder: RecorderCommand, seconds: float, group: int, cpu: int | None
-) -> tuple[list[Load], dict[str, list[int]]]:
-    """Let groups of calls come and go, and look once a second."""
+) -> tuple[list[Load], float, dict[str, list[int]]]:
+    """Let groups of calls come and go, and look once a second; tells also how late the latest packet was sent."""
     samples: dict[str, list[int]] = {name: [] for name in _WATCHED}
-    loads, under_way, begun_s = list[Load](), list[Sending](), time.monotonic()
-    with ExitStack() as stack:
+    loads = list[Load]()
+    with GroupSender(recorder.address, cpu=cpu) as sender:
+        begun_s = time.monotonic()
         while (elapsed_s := time.monotonic() - begun_s) < seconds:
             if len(loads) * _CALL_S / _GROUPS <= elapsed_s and elapsed_s + _CALL_S <= seconds:
                 loads.append(Load(group, _CALL_S, seed=100 + len(loads)))
-                under_way.append(stack.enter_context(Sending(loads[-1], recorder.address, cpu=cpu)))
+                sender.begin(loads[-1])
             for name in _WATCHED:
                 samples[name].append(getattr(recorder, name))
             time.sleep(1.0)
-        for sending in under_way:
-            sending.finish()
+        late_ms = sender.finish()
     # While the last calls end there are fewer of them: that is no steady state.
     steady = max(1, int(seconds - _CALL_S))
-    return loads, {name: values[:steady] for name, values in samples.items()}
+    return loads, late_ms, {name: values[:steady] for name, values in samples.items()}
