@@ -148,7 +148,7 @@ class Play:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._engine = Engine(EngineConfig(max_streams=64, payload_types=PAYLOAD_TYPES))
+        self._engine = Engine(EngineConfig(max_streams=64, payload_types=PAYLOAD_TYPES, compiled=True))
         self._pipeline = Pipeline(self._engine, [RecordingSink(directory)])
         self._now_ns = _START_NS
         self._handed_on, self._leg = _Group(), _Group()

@@ -127,7 +127,7 @@ class ReadDrain:
 class EngineDrain:
     """Does all that a receiver does up to decoded samples, in a receiver's order (strep.receiver.Receiver).
 
-    compiled: as in EngineConfig. bound: a socket to drain instead of one of its own.
+    bound: a socket to drain instead of one of its own.
     """
 
     STAGES = ("read", "feed", "advance")
@@ -137,7 +137,6 @@ class EngineDrain:
         self,
         queued: int,
         *,
-        compiled: bool | None = None,
         bound: BoundSocket | None = None,
         batch_datagrams: int = BATCH_DATAGRAMS,
     ) -> None:
@@ -147,7 +146,7 @@ class EngineDrain:
         else:
             self._source = open_udp(bound, clock=self._clock, batch_datagrams=batch_datagrams)
         self.address = self._source.local_address
-        self.engine = Engine(EngineConfig(compiled=compiled))
+        self.engine = Engine(EngineConfig(compiled=True))
         self._received = self._decoded = 0
         self._stage_ns = [0, 0, 0]
 

@@ -186,7 +186,7 @@ class _Played:
     def __init__(self, ids: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
         self._rows = np.tile(np.frombuffer(speech_packet(), np.uint8), (len(ids), 1))
         self._rows[:, ID_BYTES] = ids
-        self._engine = Engine(EngineConfig(probation=False))
+        self._engine = Engine(EngineConfig(probation=False, compiled=True))
         self._number = 0
         for _ in range(_FIRST_ROUNDS):
             self.play()

@@ -87,7 +87,7 @@ def measure_one(silent_s: int, *, noise_every_s: int | None) -> dict[str, Any]:
 
 def _record(script: list[_Sent]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="strep-fortress-") as folder:
-        pipeline = Pipeline(Engine(EngineConfig(idle_timeout_s=_DAY_S)), [RecordingSink(folder)])
+        pipeline = Pipeline(Engine(EngineConfig(idle_timeout_s=_DAY_S, compiled=True)), [RecordingSink(folder)])
         turns_ms, elapsed_ms = zip(*_turns_ms(pipeline, script), strict=True)
         began_s = time.perf_counter()
         pipeline.close()

@@ -130,7 +130,7 @@ def measure_engine(calls: int, seconds: int) -> dict[str, Any]:
 
 def _play(traffic: Traffic, seconds: int, directory: Path, *, are_forged: bool) -> dict[str, int]:
     """Play calls in turns of a millisecond; each packet of a call is followed by what the forgers make of it."""
-    engine = Engine(EngineConfig())
+    engine = Engine(EngineConfig(compiled=True))
     pipeline = Pipeline(engine, [RecordingSink(directory)])
     forgers = [Forger(np.random.default_rng(number)) for number in _FORGERS]
     number = done = 0

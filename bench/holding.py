@@ -12,7 +12,7 @@ import numpy as np
 
 from bench import BenchError
 from bench.child import Child
-from strep.engine import Engine
+from strep.engine import Engine, EngineConfig
 from strep.net.source import BATCH_DATAGRAMS
 from strep.pipeline import Pipeline
 from strep.sinks.base import Sink
@@ -60,7 +60,7 @@ class Replay:
     """Plays calls to an engine and to sinks as a receiver would, in time that passes as quickly as it can."""
 
     def __init__(self, sinks: list[Sink]) -> None:
-        self.engine = Engine()
+        self.engine = Engine(EngineConfig(compiled=True))
         self.pipeline = Pipeline(self.engine, sinks)
         self._elapsed_ms = 0
         self._flat = np.zeros(0, np.uint8)

@@ -17,14 +17,11 @@ from bench.machine import RECEIVER_CPU, SENDER_CPU, pin
 from bench.sending import SendingProcess
 from bench.spread import Spread
 from bench.turns import Entry, Rounds, run_rounds
-from strep.stream import compiled
 
 #: What ratios are held against, and what is held against it.
 FLOOR, OURS = "bare_drain", "engine"
 #: Ours where packets arrive together (UDP_GRO); held against the same floor, whose packets come one by one.
 OURS_GRO = "engine_gro"
-#: Ours by numpy alone, where it would be compiled.
-OURS_COLUMNS = "engine_columns"
 #: The first two, filled and drained 20 ms at a time, as in real time; the queue then stays in the caches.
 FLOOR_TICKS, OURS_TICKS = "bare_drain_ticks", "engine_ticks"
 _FLOORS = {FLOOR_TICKS: FLOOR_TICKS, OURS_TICKS: FLOOR_TICKS}
@@ -37,7 +34,6 @@ _LABELS = {
     FLOOR: "bare recvmmsg",
     "read": "strep read",
     OURS: "strep to int16",
-    OURS_COLUMNS: "  by numpy alone",
     "read_gro": "strep read, GRO",
     OURS_GRO: "strep to int16, GRO",
     "asyncio_struct": "asyncio, struct",
@@ -78,9 +74,6 @@ def make_entries(streams: int, periods: int, stack: ExitStack) -> Iterator[Entry
     yield Entry(FLOOR, bare, periods)
     yield Entry("read", read, periods)
     yield Entry(OURS, engine, periods, prelude_periods=_ENGINE_PRELUDE_PERIODS)
-    if compiled.is_available():
-        columns = stack.enter_context(closing(EngineDrain(queued, compiled=False)))
-        yield Entry(OURS_COLUMNS, columns, periods, prelude_periods=_ENGINE_PRELUDE_PERIODS)
     yield Entry("read_gro", read, periods, gso=True)
     yield Entry(OURS_GRO, engine, periods, prelude_periods=_ENGINE_PRELUDE_PERIODS, gso=True)
     yield Entry(OURS_TICKS, engine, periods, periods, _ENGINE_PRELUDE_PERIODS)
@@ -110,7 +103,7 @@ def conclude(rounds: Rounds, streams: int, periods: int) -> Outcome:
     wall = {name: Spread.of(turn.wall_ns_per_packet for turn in turns) for name, turns in rounds.turns.items()}
     spreads = {name: Spread.of(values) for name, values in cpu.items()}
     ratios = {name: Spread.of_ratios(values, cpu[_FLOORS.get(name, FLOOR)]) for name, values in cpu.items()}
-    ours = [name for name in (OURS, OURS_COLUMNS, OURS_GRO, OURS_TICKS) if name in rounds.turns]
+    ours = [name for name in (OURS, OURS_GRO, OURS_TICKS) if name in rounds.turns]
     stages = {name: _stages(rounds, name) for name in ours}
     report = {
         "ns_per_packet": {name: spread.rounded(1) for name, spread in spreads.items()},
@@ -122,7 +115,6 @@ def conclude(rounds: Rounds, streams: int, periods: int) -> Outcome:
         "engine_stages_ns": {
             name: {stage: spread.rounded(1) for stage, spread in some.items()} for name, some in stages.items()
         },
-        "compiled": compiled.is_available(),
         "streams": streams,
         "packets": {name: turns[0].packets for name, turns in rounds.turns.items()},
         "rounds": len(rounds.turns[FLOOR]),

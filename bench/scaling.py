@@ -20,7 +20,6 @@ from bench.spread import Spread
 from bench.turns import Entry, Rounds, Sending, run_rounds
 from strep.engine import EngineConfig
 from strep.net.address import UdpAddress
-from strep.stream import compiled
 from tools.traffic import PERIOD_MS, Traffic
 
 #: Open streams; each is a tenth of the next. The last is the most that an engine holds at default settings.
@@ -116,7 +115,6 @@ def conclude(
         "most_cost_ratio": MOST_COST_RATIO,
         "ns_per_packet": {name: Spread.of(values).rounded(1) for name, values in cpu.items()},
         "engine_ns_per_packet": {name: Spread.of(values).rounded(1) for name, values in engine.items()},
-        "compiled": compiled.is_available(),
         "rounds": len(cpu[first]),
         "invalid_rounds": [*grown.invalid, *shared.invalid],
         "legs": legs,

@@ -31,6 +31,7 @@ from strep.pipeline import Pipeline
 from strep.plugins.registry import PluginSource
 from strep.sinks.base import Sink
 from strep.stream.events import Event, StreamReport
+from strep.stream.rules import kept_rules
 from strep.wire.batch import DatagramBatch, gather
 from strep.wire.fate import Fate
 
@@ -108,6 +109,8 @@ class Receiver:
         config = config or EngineConfig()
         if allow:  # who is heard at all is trusted with this
             config = replace(config, senders_may_move=True)
+        if config.compiled is None:
+            kept_rules()  # a second now, or the first calls would meet rules that are not compiled
         engine = Engine(config.with_payload_types(payload_types or {}))
         self._listeners = Listeners()
         self.analysis = Analysis(plugins)

@@ -22,8 +22,8 @@ def begin() -> subprocess.Popen[bytes] | None:
         return None
     lock, os.environ[_LOCK] = tempfile.mkstemp(prefix="strep-tests-")
     fcntl.flock(lock, fcntl.LOCK_EX)
-    command = [sys.executable, "-c", "import strep.stream.compiled.straight"]
-    compiling = subprocess.Popen(command, pass_fds=[lock], stderr=subprocess.DEVNULL)  # there may be no numba
+    command = [sys.executable, "-m", "strep.stream"]
+    compiling = subprocess.Popen(command, pass_fds=[lock], stderr=subprocess.DEVNULL)
     os.close(lock)
     return compiling
 

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from strep.audio.block import SampleState
 from strep.audio.conceal import conceal
-from strep.audio.decoders import Decoder, is_decodable, is_stateless, new_decoder
+from strep.audio.decoders import Decoder, is_decodable, new_decoder
 from strep.audio.formats import AudioFormat, PayloadTypeMap
 from strep.errors import WireError
 from strep.stream.events import AnchorMoved, FormatChanged, Gap, SourceChanged, TelephoneEvent
 from strep.wire.fate import Fate
-from strep.wire.red import parse_red
 from strep.wire.telephone_event import TelephoneEventPayload, event_name
+from tests.red import blocks_of
 
 SECOND = 1_000_000_000
 MS = 1_000_000
@@ -116,7 +116,8 @@ class NaiveStream:
         self.payload_type = -1
         self.format: AudioFormat | None = None
         self.decoder: Decoder | None = None
-        self.heard = np.zeros(0, np.int16)  # what came before, of a codec that has a past
+        self.heard = np.zeros(0, np.int16)  # what came last without a break
+        self.heard_hz, self.has_broken = 0, False
         self.frame_samples, self.overlapped = 0, 0
         self.pause_is = SampleState.SILENCE
         self.samples: Counter[SampleState] = Counter()  # but for those that were received
@@ -201,11 +202,10 @@ class NaiveStream:
     def _unpack(self, source: Source, payload_type: int, payload: bytes) -> tuple[int, bytes]:
         meaning = self.payload_types[payload_type]
         if meaning is not None and meaning.encoding == "RED":
-            try:
-                audio = parse_red(payload)[-1]
-            except WireError:
+            blocks = blocks_of(payload)
+            if not blocks:
                 return payload_type, payload
-            payload_type, payload = audio.payload_type, payload[audio.start : audio.start + audio.length]
+            payload_type, payload = blocks[-1].payload_type, blocks[-1].audio
             meaning = self.payload_types[payload_type]
         if meaning is not None and meaning.encoding in ("PCMU", "PCMA", "G722"):
             source.counts["undecoded"] += len(payload) > 1600
@@ -240,7 +240,7 @@ class NaiveStream:
         source.last_timestamp, source.last_arrival_ns = unbounded, now_ns
 
     def _lay(self, source: Source, packet: Packet) -> None:
-        if packet.place - source.cursor >= RING - 3:
+        if packet.place - source.cursor >= RING:
             self._make_room(source, packet.place)
         source.ring[packet.place % RING] = source.taken[packet.place] = packet
         self.waiting.append((source, packet))
@@ -277,29 +277,10 @@ class NaiveStream:
             if source.cursor <= place <= target:
                 while source.runs and place >= source.runs[0]:
                     source.cursor, source.missing = source.runs.pop(0), 0
-                self._miss(source, place)
+                source.missing += place - source.cursor
                 source.cursor, source.has_handed_on = place + 1, True
                 self._place(source, source.taken[place])
         source.cursor = max(source.cursor, target + 1)
-
-    def _miss(self, source: Source, place: int) -> None:
-        if place > source.cursor and not source.missing and source is self.speaker:
-            self._recall(source)
-        source.missing += place - source.cursor
-
-    def _recall(self, source: Source) -> None:
-        """Remember what was heard last before a loss; codecs with a past have it already."""
-        if self.format is None or self.decoder is None or not is_stateless(self.format):
-            return
-        wanted = 2 * round(15 * self.rate_hz / 1000)
-        heard: list[NDArray[np.int16]] = []
-        for place in range(source.cursor - 1, source.cursor - 4, -1):
-            packet = source.taken.get(place)
-            if sum(map(len, heard)) >= wanted or packet is None or packet.payload_type != self.payload_type:
-                break
-            heard.insert(0, self.decoder.decode(packet.payload))
-        if heard:
-            self.heard = np.concatenate(heard)
 
     # A packet's place.
 
@@ -326,13 +307,16 @@ class NaiveStream:
         if source is not self.speaker or (self.format is not None and not goes_on):
             if self.speaker is not None:
                 self.events.append(SourceChanged(packet.arrival_ns, 0, position, source.ssrc))
-                if self.decoder is not None and source is not self.speaker:
-                    self.decoder.reset()
+                if source is not self.speaker:
+                    self.has_broken = True
+                    if self.decoder is not None:
+                        self.decoder.reset()
             self.speaker = source
         samples = self.decoder.decode(packet.payload) if self.decoder else np.zeros(0, np.int16)
         end = self.end
         if position > end:
             self._fill(source, packet, position)
+            self.has_broken = True
         source.missing = 0
         self.end = max(end, position + len(samples))
         self._move_anchor(packet.arrival_ns - position * SECOND // self.rate_hz)
@@ -344,10 +328,13 @@ class NaiveStream:
             return
         self.pause_is, self.frame_samples = SampleState.SILENCE, len(samples)
         assert self.format is not None
-        kept = 2 * round(15 * self.rate_hz / 1000)
-        self.heard = np.zeros(0, np.int16) if is_stateless(self.format) else np.append(self.heard, samples)[-kept:]
         overlap = min(max(0, end - position), len(samples))
         self.overlapped += overlap
+        if overlap < len(samples) or self.format.encoding not in ("PCMU", "PCMA"):
+            kept = min(2 * round(15 * self.rate_hz / 1000), 1440)
+            goes_on = not self.has_broken and self.heard_hz == self.rate_hz
+            self.heard = np.append(self.heard if goes_on else [], samples[overlap:]).astype(np.int16)[-kept:]
+            self.heard_hz, self.has_broken = self.rate_hz, False
         self._put(position + overlap, samples[overlap:], SampleState.RECEIVED)
 
     @property
@@ -377,7 +364,7 @@ class NaiveStream:
         return self._by_arrival(since_ns - ahead_ns, lost), False
 
     def _by_arrival(self, since_ns: int, lost: int) -> int:
-        position = max(0, round(since_ns * self.rate_hz / SECOND))
+        position = max(0, (2 * since_ns * self.rate_hz // SECOND + 1) // 2)
         is_near = abs(position - (self.end + lost)) * SECOND <= 30 * MS * self.rate_hz
         return self.end + lost if is_near else position
 
@@ -387,7 +374,7 @@ class NaiveStream:
             later = [other for other in later if other.place < source.runs[0]]
         first_ns = min(other.arrival_ns for other in later)
         soon = [other for other in later if other.arrival_ns < first_ns + self.delay_ns]
-        overflows = bool(soon) and max(other.place for other in soon) - packet.place >= RING - 4
+        overflows = bool(soon) and max(other.place for other in soon) - packet.place >= RING - 1
         leads_ns = [
             (other.timestamp - packet.timestamp) * self._samples_a_tick * SECOND // self.rate_hz
             - (other.arrival_ns - packet.arrival_ns)
@@ -401,7 +388,8 @@ class NaiveStream:
         start, lost = self.end, min(stop - self.end, source.missing * self.frame_samples)
         if lost:
             limit = 60 * self.rate_hz // 1000
-            made_up = conceal(self.heard, min(lost, limit), sample_rate_hz=self.rate_hz)
+            made_up = np.zeros(min(lost, limit), np.int16)
+            conceal(self.heard[: None if self.heard_hz == self.rate_hz else 0], self.rate_hz, made_up)
             state = SampleState.CONCEALED if lost <= limit else SampleState.LOST
             self._tell_gap(packet, start, lost, source.missing, state)
             self._put(start, made_up, SampleState.CONCEALED)
@@ -437,8 +425,9 @@ class NaiveStream:
             self.frame_samples = self.frame_samples * rate_hz // self.rate_hz
             self.samples = Counter({state: n * rate_hz // self.rate_hz for state, n in self.samples.items()})
             self.overlapped = self.overlapped * rate_hz // self.rate_hz
-            self.heard, self.rate_hz = np.zeros(0, np.int16), rate_hz
+            self.rate_hz = rate_hz
         self.payload_type, self.format = packet.payload_type, meaning
+        self.has_broken = True
         self.decoder = new_decoder(meaning) if meaning is not None and is_decodable(meaning) else None
         self.events.append(FormatChanged(packet.arrival_ns, 0, self.end, packet.payload_type, meaning))
 

@@ -1,20 +1,15 @@
-"""Run all tests of a module by the columns, and again by the compiled path where it is installed."""
+"""Run all tests of a module by the rules as they stand, and again by what is compiled of them."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from strep.stream import compiled
-
-PATHS = [
-    False,
-    pytest.param(True, marks=pytest.mark.skipif(not compiled.is_available(), reason="needs numba")),
-]
+from strep.stream.choice import rules_by
 
 
-@pytest.fixture(autouse=True, scope="module", params=PATHS, ids=["columns", "compiled"])
+@pytest.fixture(autouse=True, scope="module", params=["plain", "compiled"])
 def path(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let engines that were not told take one of the two paths."""
+    """Let engines have one or the other."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "is_available", lambda: request.param)
+        patch.setattr("strep.engine.rules_by", lambda _: rules_by(request.param == "compiled"))
         yield

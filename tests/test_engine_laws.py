@@ -1,15 +1,14 @@
 """The laws of the engine, on any traffic: conservation, no exception, the same output from any portions."""
 
 import uuid
+from dataclasses import replace
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strep.audio.block import AudioBlock
 from strep.engine import Engine, EngineConfig
-from strep.stream import timeline
 from strep.stream.events import StreamClosed
 from strep.wire.batch import DatagramBatch
 from strep.wire.rtp import RtpPacket
@@ -68,16 +67,11 @@ def test_portions_and_ticks_change_nothing(arrivals, portions, step_ms) -> None:
 
 
 @given(network(), st.integers(1, 40))
-def test_columns_equal_the_scalar_path(arrivals, portion: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        for module in ("strep.engine", "strep.stream.timeline"):
-            patch.setattr(f"{module}.SMALL", 1)
-        columns = run(arrivals, SMALL, portions=[portion] * 100)
-        for module in ("strep.engine", "strep.stream.timeline"):
-            patch.setattr(f"{module}.SMALL", 10**9)
-        scalar = run(arrivals, SMALL, portions=[portion] * 100)
-    assert per_stream(columns) == per_stream(scalar)
-    assert timeline.SMALL < 10**9
+def test_what_is_compiled_does_what_the_rules_do_as_they_stand(arrivals, portion: int) -> None:
+    compiled, plain = (
+        run(arrivals, replace(SMALL, compiled=compiled), portions=[portion] * 100) for compiled in (True, False)
+    )
+    assert per_stream(compiled) == per_stream(plain)
 
 
 @given(network())

@@ -53,7 +53,7 @@ def feed(pipeline: Pipeline, datagrams: list[bytes], start_ms: float = 0) -> Non
 
 
 def samples_of(sink: KeepingSink) -> np.ndarray:
-    return np.concatenate([o.samples[0] for o in sink.outputs if isinstance(o, AudioBlock)])
+    return np.concatenate([o.samples.ravel() for o in sink.outputs if isinstance(o, AudioBlock)])
 
 
 def test_every_sink_and_the_listener_get_the_same_outputs_in_the_same_order() -> None:

@@ -17,6 +17,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
+from strep.compiler import rule
 from strep.errors import ConfigError
 
 
@@ -59,6 +60,23 @@ def encode_sample(sample: int, law: Law) -> int:
     segment = max(value.bit_length() - 4, 0)
     bits = (_SIGN if sample >= 0 else 0) | segment << 4 | (value >> max(segment - 1, 0)) & _STEP
     return bits ^ _A_INVERTED
+
+
+@rule
+def decode_codes(codes: NDArray[np.uint8], is_mu_law: bool, samples: NDArray[np.int16]) -> None:
+    """Decode uint8[m] to int16[m]: `decode_code` of each. For many at a time, this is quicker than a table."""
+    if is_mu_law:
+        for k in range(len(samples)):
+            bits = np.int32(codes[k]) ^ np.int32(0xFF)
+            magnitude = (((((bits & 15) << 1) + 33) << (bits >> 4 & 7)) - 33) << 2
+            samples[k] = -magnitude if bits & 0x80 else magnitude
+    else:
+        for k in range(len(samples)):
+            bits = np.int32(codes[k]) ^ np.int32(0x55)
+            segment = bits >> 4 & 7
+            step = ((bits & 15) << 4) + 8
+            magnitude = step if segment == 0 else (step + 256) << (segment - 1)
+            samples[k] = magnitude if bits & 0x80 else -magnitude
 
 
 @functools.cache

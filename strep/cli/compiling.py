@@ -1,28 +1,25 @@
-"""Compile ahead what numba compiles, and say so where it must be compiled: some seconds, once a machine."""
+"""Load what was compiled of the packet path before a command begins, or say that it is being compiled."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 
 from strep.cli.errors import say
-from strep.stream import compiled
+from strep.compiler import can_keep, warn_that_nothing_is_kept
+from strep.stream.choice import begin_to_compile
+from strep.stream.rules import kept_rules
 
-NOTICE = "compiling what is done with every packet: some seconds, and only once"
+NOTICE = (
+    "compiling what is done with every packet, once, beside the work: until then there is room for some tens of calls"
+)
 
 
-def compile_ahead(tell: Callable[[str], None] = say, load: Callable[[], object] | None = None) -> None:
-    """Load the compiled path, if there is a numba, and tell of it when it has to be compiled first.
-
-    An engine would do it by itself, in silence. load: what loads it.
-    """
-    if not compiled.is_available():
+def compile_ahead(tell: Callable[[str], None] = say) -> None:
+    """Load the compiled rules, or tell that they are being compiled."""
+    if kept_rules() is not None:
         return
-    from strep.stream.compiled.compiler import telling_of_compilation  # which needs numba
-
-    with telling_of_compilation(lambda: tell(NOTICE)):
-        (load or _load)()
-
-
-def _load() -> None:
-    importlib.import_module("strep.stream.compiled.straight")
+    if can_keep():
+        tell(NOTICE)
+    else:
+        warn_that_nothing_is_kept()
+    begin_to_compile()

@@ -14,7 +14,7 @@ from strep.audio.formats import AudioFormat, parse_payload_type
 from strep.engine import EngineConfig
 from strep.errors import ConfigError, SinkError
 from strep.sinks.recordings import Container, Encoding, FilePolicy, Layout, RecordingSink
-from strep.stream.intake import EVENT, NOISE, REDUNDANT
+from strep.stream.formats import EVENT, NOISE, REDUNDANT
 
 #: What the engine does unless told otherwise.
 ENGINE = EngineConfig()

@@ -10,8 +10,8 @@ from strep.cli.output import Column, Document, duration, print_table
 from strep.sinks.sidecar import ssrc_text, utc_text
 from strep.stream.diagnosis import audio_payload_type, problems
 from strep.stream.events import SourceReport, StreamReport
-from strep.stream.intake import EVENT, NOISE
-from strep.stream.table import UNKNOWN_TYPE
+from strep.stream.formats import EVENT, NOISE
+from strep.stream.sources import UNKNOWN_TYPE
 
 #: RFC 4733 section 2.3: an event is so long.
 _EVENT_BYTES = 4

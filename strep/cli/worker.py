@@ -20,9 +20,9 @@ from strep.cli.plugins import say_counts
 from strep.cli.recorder import Recorder
 from strep.cli.recorder_options import RecorderOptions
 from strep.cli.recordings import describe_failure, describe_recording, newest
+from strep.compiler import CompilerWarning
 from strep.net.source import BoundSocket
 from strep.net.steering import adopt_socket
-from strep.stream.compiled import CompilerWarning
 from strep.workers import Counts, Entry, EntryKind, serve
 
 #: News that waits to be told. Calls that are left out together are thousands; more than these would not be read.

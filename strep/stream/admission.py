@@ -25,22 +25,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from strep.stream import table as t
 from strep.stream.allowance import Allowance
 from strep.stream.events import StreamIdentity
-from strep.stream.index import KEY_WORDS, UNKNOWN, Key
+from strep.stream.index import Key
 from strep.stream.keys import SENDER_SHIFT, identity_of, leg_key, sender_of, stream_key
 from strep.stream.legs import Legs, NewSource
 from strep.stream.ownership import Ownership
 from strep.stream.probation import HeldPacket, Probation
+from strep.stream.records import Records
 from strep.stream.shedding import LeftOut
 from strep.stream.source_lock import Verdict, host_of
+from strep.stream.sources import Sources
 from strep.stream.state import StreamState
-from strep.wire.batch import DatagramBatch, Endpoint
+from strep.wire.batch import HELD_BACK, DatagramBatch, Endpoint
 from strep.wire.fate import Fate
-from strep.wire.headers import Headers
 
-KEY_BYTES = 8 * KEY_WORDS
 #: Legs a host may begin at once and a second: a platform's media server may hand over all its calls at one time, and
 #: 500 a second for calls of 3 minutes would be 90,000 calls.
 LEGS_AT_ONCE, LEGS_A_SECOND = 20_000, 500
@@ -63,17 +62,19 @@ class AdmissionRules:
 class Admission:
     """The rules above, over the open legs. `takes_new`: whether legs may begin.
 
-    What is refused is counted in `fates`.
+    What is refused is counted in `fates`. fate_of_row, refused: int64 by row, of sources that are left out; their
+    packets are counted there by whoever finds them (strep.stream.receive).
     """
 
-    def __init__(self, legs: Legs, sources: t.Sources, fates: NDArray[np.int64], rules: AdmissionRules) -> None:
+    def __init__(self, legs: Legs, sources: Sources, fates: NDArray[np.int64], rules: AdmissionRules) -> None:
         capacity = sources.capacity
         self.takes_new = True
-        self._legs, self._fates, self._rules, self._capacity = legs, fates, rules, capacity
-        self._fate_of_row = np.zeros(4 * capacity, np.uint8)
+        self._legs, self._fates, self._rules = legs, fates, rules
+        self.fate_of_row = np.zeros(4 * capacity, np.int64)
+        self.refused = np.zeros(4 * capacity, np.int64)
         fates_left_out = (Fate.OVER_LIMIT_LOAD, Fate.REJECTED_LEG, Fate.REJECTED_SOURCE)
         self._left_out = {fate: LeftOut(n * capacity, capacity) for n, fate in enumerate(fates_left_out, 1)}
-        self._ownership = Ownership(legs, sources, senders_may_move=rules.senders_may_move)
+        self._ownership = Ownership(legs, sources, self.refused, senders_may_move=rules.senders_may_move)
         self._probation = Probation()
         self._pace: OrderedDict[str, Allowance] = OrderedDict()
         self._short_of_slots: set[bytes] = set()  # legs that waited for one since the last whole second
@@ -121,41 +122,28 @@ class Admission:
             self._asks_again = False
             self._forget(self._left_out[Fate.REJECTED_LEG].take_back())
 
-    def taken(self, row: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give which packets, by their sources' rows, are of legs that are taken; count the others."""
-        left_out = row[row >= self._capacity]
-        if len(left_out):
-            self._fates += np.bincount(self._fate_of_row[left_out], minlength=len(Fate))
-            self._ownership.count_refused(left_out)
-        return np.flatnonzero(row < self._capacity)
+    def count_refused(self) -> None:
+        """Let the streams know what others sent to them: whoever reports them needs that."""
+        self._ownership.count_refused()
 
-    def admit(
-        self,
-        batch: DatagramBatch,
-        headers: Headers,
-        keys: NDArray[np.uint64],
-        rows: NDArray[np.int64],
-        source: NDArray[np.int64],
-    ) -> list[HeldPacket]:
-        """Decide on packets of unknown sources: fill in the rows of those that begin or are left out, hold the others.
+    def admit(self, batch: DatagramBatch, unknown: Records) -> list[HeldPacket]:
+        """Decide on datagrams of unknown sources (UNKNOWN_SOURCE): these begin, are left out, or are held back.
 
-        Gives what was held back of those that begin, to be taken first.
+        Gives what was held back of those that begin, to be taken first. What is held back of the batch is marked in its
+        column of sources, as it is counted.
         """
-        unknown = np.flatnonzero(source == UNKNOWN)
         if self._rules.admits:
             self._forget(self._left_out[Fate.REJECTED_LEG].make_room(len(unknown)))
-        at, raw = rows[unknown], keys[unknown].tobytes()
-        columns = unknown, at, headers.sequence_number[at], headers.timestamp[at], batch.arrival_ns[at]
         added: dict[Key, int] = {}
         released: list[HeldPacket] = []
-        decisions = zip(*(column.tolist() for column in columns), strict=True)
-        for k, (n, row, sequence_number, timestamp, arrival_ns) in enumerate(decisions):
-            key = raw[k * KEY_BYTES : (k + 1) * KEY_BYTES]
+        for number, sequence_number, timestamp, words in unknown.tolist():
+            key = words.tobytes()
             if key not in added:
-                rtp = sequence_number, timestamp, arrival_ns, batch.datagram(row)
+                rtp = sequence_number, timestamp, int(batch.arrival_ns[number]), batch.datagram(number)
                 packet = HeldPacket(key, *rtp, Fate.REJECTED_PROBATION)
                 released += self._decide(packet, batch.endpoints, added)
-            source[n] = added.get(key, UNKNOWN)
+            if key not in added:
+                batch.source[number] = HELD_BACK
         self._legs.index.add(list(added), list(added.values()))
         return sorted(released, key=_arrival_ns)
 
@@ -261,7 +249,7 @@ class Admission:
     def _add(self, key: Key, fate: Fate) -> int | None:
         row = self._left_out[fate].add(key)
         if row is not None:
-            self._fate_of_row[row] = fate
+            self.fate_of_row[row] = fate
         return row
 
     def _forget(self, rows: list[int]) -> None:

@@ -20,6 +20,8 @@ it came than its timestamp says from there. The rules:
 
 from __future__ import annotations
 
+from strep.compiler import rule
+
 STALL_NS = 1_000_000_000
 #: A better anchor is worth telling when it moves by this much: a tenth of what two directions may be apart.
 TELL_ANCHOR_NS = 500_000
@@ -34,23 +36,39 @@ GAP_SHARE = 8
 NS = 1_000_000_000
 
 
-def is_believed(delay_ns: int, *, jumped: bool) -> bool:
+@rule
+def duration_ns(samples: int, sample_rate_hz: int) -> int:
+    """Give how long samples last. In two steps: within days, samples times nanoseconds would leave 64 bits."""
+    return samples // sample_rate_hz * NS + samples % sample_rate_hz * NS // sample_rate_hz
+
+
+@rule
+def samples_within(time_ns: int, sample_rate_hz: int) -> int:
+    """Give how many samples a time takes, rounded down."""
+    return time_ns // NS * sample_rate_hz + time_ns % NS * sample_rate_hz // NS
+
+
+@rule
+def is_believed(delay_ns: int, has_jumped: bool) -> bool:
     """Tell whether a timestamp is believed, from the least delay seen with it (rules 1 and 2)."""
-    if jumped:
+    if has_jumped:
         return -JUMP_NS <= delay_ns <= JUMP_NS
     return delay_ns <= STALL_NS
 
 
+@rule
 def latest_position(since_start_ns: int, received: int, sample_rate_hz: int) -> int:
     """Give the sample position that no gap may end beyond (rule 4). received: samples of the stream so far."""
-    elapsed = since_start_ns * (1_000_000 + AHEAD_PPM) // 1_000_000 * sample_rate_hz // NS
-    return max(elapsed, received + received // GAP_SHARE) + AHEAD_NS * sample_rate_hz // NS
+    elapsed_ns = since_start_ns + since_start_ns // 1_000_000 * AHEAD_PPM
+    elapsed = samples_within(elapsed_ns, sample_rate_hz)
+    return max(elapsed, received + received // GAP_SHARE) + samples_within(AHEAD_NS, sample_rate_hz)
 
 
+@rule
 def position_by_arrival(since_anchor_ns: int, end_position: int, sample_rate_hz: int) -> int:
     """Give the sample position that an arrival time means (rule 5); never negative."""
-    position = max(0, round(since_anchor_ns * sample_rate_hz / NS))
-    if abs(position - end_position) * NS <= SNAP_NS * sample_rate_hz:
+    position = max(0, (samples_within(since_anchor_ns, 2 * sample_rate_hz) + 1) // 2)  # to the nearest
+    if abs(position - end_position) <= samples_within(SNAP_NS, sample_rate_hz):
         return end_position
     return position
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 
 from strep.stream.events import SourceReport
-from strep.stream.intake import EVENT, NOISE
-from strep.stream.table import UNKNOWN_TYPE
+from strep.stream.formats import EVENT, NOISE
+from strep.stream.sources import UNKNOWN_TYPE
 
 #: ITU-T Y.1541 table 1, classes 0 and 1: the variation of delay that a network for speech keeps to.
 HIGH_JITTER_MS = 50

@@ -30,6 +30,11 @@ class Faults:
             _log.exception("%s is closed: its rules failed at the packet %s", name, packet[:_SHOWN_BYTES].hex())
         self._slots[slot] = None
 
+    def note_nobody(self, packet: bytes) -> None:
+        """Take note of the exception that is being handled, at a datagram of which no stream is known."""
+        self.count += 1
+        _log.exception("the rules failed at the datagram %s", packet[:_SHOWN_BYTES].hex())
+
     def note_many(self, what: str) -> None:
         """Take note of the exception that is being handled, at many streams together."""
         self.count += 1

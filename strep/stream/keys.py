@@ -11,16 +11,13 @@ from __future__ import annotations
 import hashlib
 import sys
 import uuid
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from strep.stream.events import Direction, Leg, StreamIdentity
-from strep.stream.index import KEY_WORDS, Key
-from strep.wire.batch import DatagramBatch, Endpoint
-from strep.wire.fate import Fate
-from strep.wire.headers import Headers
+from strep.stream.index import Key
+from strep.wire.batch import Endpoint
 
 SSRC_BITS = 32
 PLAIN = 1 << 34
@@ -28,59 +25,38 @@ SENDER_SHIFT = 35
 #: Of the byte above the SSRC.
 _STREAM_BITS, _LEG_BITS, _PLAIN_BIT = 0b111, 0b110, 0b100
 _IDENTITY_BYTES = 16
+_FIRST_SENDERS = 64
 _ABOVE_SSRC = _IDENTITY_BYTES + SSRC_BITS // 8
 
 
-#: In PacketKeys.conversation: of an endpoint that no plain RTP came from yet. No digest is this.
+#: In Conversations.identity: of a sender that no plain RTP came from yet. No digest is this.
 UNLEARNT = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
-class PacketKeys:
-    """Keys of packets; knows the conversations of plain RTP by the endpoints that their datagrams came from.
+class Conversations:
+    """The conversations of plain RTP, by the number of their senders.
 
-    conversation: uint64[endpoints, 2], the identity of each endpoint's conversation. direction: int64[endpoints].
+    identity: uint64[senders, 2]. direction: int64[senders].
     """
 
     def __init__(self) -> None:
-        self.conversation = np.full((0, 2), UNLEARNT)
-        self.direction = np.zeros(0, np.int64)
+        self.identity = np.full((_FIRST_SENDERS, 2), UNLEARNT)
+        self.direction = np.zeros(_FIRST_SENDERS, np.int64)
 
-    def of(self, batch: DatagramBatch, headers: Headers) -> NDArray[np.uint64]:
-        """Give each RTP packet's key, uint64[n, 3]; those of other datagrams mean nothing."""
-        keys = np.empty((len(batch), KEY_WORDS), np.uint64)
-        keys[:, :2] = headers.id_words
-        tail = headers.leg_direction.astype(np.int64)
-        tail <<= SSRC_BITS
-        tail |= headers.ssrc
-        tail |= batch.source << SENDER_SHIFT
-        if not headers.strep.all():
-            plain = np.flatnonzero(~headers.strep & (headers.fate == Fate.ACCEPTED))
-            senders = batch.source[plain]
-            self._learn(batch.endpoints, senders)
-            keys[plain, :2] = self.conversation[senders]
-            tail[plain] |= self.direction[senders] << SSRC_BITS | PLAIN
-        keys[:, 2] = tail
-        return keys
+    def make_room(self, senders: int) -> None:
+        """Let the columns be as long as the list of senders."""
+        while len(self.identity) < senders:
+            self.identity = np.concatenate((self.identity, np.full_like(self.identity, UNLEARNT)))
+            self.direction = np.append(self.direction, np.zeros_like(self.direction))
 
-    def make_room(self, endpoints: int) -> None:
-        """Let the columns be as long as the list of endpoints."""
-        more = endpoints - len(self.conversation)
-        if more > 0:
-            more = max(more, len(self.conversation))  # so that a growing list is not copied each time
-            self.conversation = np.concatenate((self.conversation, np.full((more, 2), UNLEARNT)))
-            self.direction = np.append(self.direction, np.zeros(more, np.int64))
+    def learn(self, sender: int, endpoint: Endpoint) -> None:
+        """Take note of the conversation of a sender that is new."""
+        self.identity[sender] = _digest(endpoint.conversation)
+        self.direction[sender] = endpoint.direction
 
-    def forget(self, endpoints: NDArray[np.int64]) -> None:
-        """Forget endpoints, whose numbers others will have."""
-        self.conversation[endpoints[endpoints < len(self.conversation)]] = UNLEARNT
-
-    def _learn(self, endpoints: Sequence[Endpoint], senders: NDArray[np.int64]) -> None:
-        """Take note of the conversations of senders that are new."""
-        self.make_room(len(endpoints))
-        unlearnt = senders[self.conversation[senders, 0] == UNLEARNT]
-        for number in np.unique(unlearnt).tolist():
-            self.conversation[number] = _digest(endpoints[number].conversation)
-            self.direction[number] = endpoints[number].direction
+    def forget(self, senders: NDArray[np.int64]) -> None:
+        """Forget senders, whose numbers others will have."""
+        self.identity[senders[senders < len(self.identity)]] = UNLEARNT
 
 
 def _digest(conversation: str) -> tuple[int, int]:

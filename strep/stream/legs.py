@@ -8,18 +8,32 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from strep.audio.block import SampleState
 from strep.audio.formats import PayloadTypeMap
-from strep.stream import table as t
 from strep.stream.events import StreamIdentity, StreamOpened
+from strep.stream.formats import Formats
 from strep.stream.index import Key, KeyIndex
 from strep.stream.keys import identity_of, sender_of, ssrc_of, stream_key
 from strep.stream.outbox import Outbox
+from strep.stream.records import LONG_AGO_NS, NEVER, STREAM, Records, columns_of, records
 from strep.stream.source_lock import host_of
-from strep.stream.state import StreamState
+from strep.stream.sources import Sources, SourceState
+from strep.stream.state import DEFAULT_RATE_HZ, StreamState
 from strep.wire.batch import Endpoint
 
 #: Sources (SSRCs) of one stream: a call on hold changes its SSRC now and then, an attacker all the time.
 MAX_SOURCES_PER_STREAM = 64
+
+
+def _new_stream() -> np.void:
+    (stream,) = records(1, STREAM)
+    stream.window_anchor_ns = NEVER
+    stream.active_source = stream.payload_type = stream.segment = -1
+    stream.sample_rate_hz, stream.pause_state = DEFAULT_RATE_HZ, SampleState.SILENCE
+    return np.void(stream)
+
+
+_NEW_STREAM = _new_stream()
 
 
 class NewSource(NamedTuple):
@@ -35,16 +49,17 @@ class Legs:
 
     def __init__(
         self,
-        sources: t.Sources,
-        streams: t.Streams,
+        sources: Sources,
+        streams: Records,
         outbox: Outbox,
         payload_types_of: Callable[[StreamIdentity, Endpoint], PayloadTypeMap],
         index: KeyIndex,
+        formats: Formats,
     ) -> None:
-        self._sources, self._streams, self._outbox = sources, streams, outbox
+        self._sources, self._streams, self._outbox, self._formats = sources, streams, outbox, formats
         self._payload_types_of = payload_types_of
         self.index = index
-        count = len(streams.release)
+        self._stream_columns, count = columns_of(streams), len(streams)
         self.state: list[StreamState | None] = [None] * count
         self._free = list(range(count - 1, -1, -1))
         self._by_key: dict[bytes, StreamState] = {}  # by strep.stream.keys.stream_key
@@ -79,7 +94,7 @@ class Legs:
 
     def stream_of(self, row: int) -> StreamState:
         """Give the stream of a source."""
-        state = self.state[int(self._sources.release[row, t.STREAM])]
+        state = self.state[int(self._sources.columns["stream"][row])]
         assert state is not None
         return state
 
@@ -97,7 +112,7 @@ class Legs:
         most_packets: only of the legs that have sent so few in all.
         """
         quiet = self._sources.silent_since(heard_before_ns)
-        slots = self._sources.release[quiet, t.STREAM].tolist()
+        slots = self._sources.columns["stream"][quiet].tolist()
         legs = dict.fromkeys(state.leg for slot in slots if (state := self.state[slot]))
         silent = set(quiet.tolist())
         return [
@@ -118,12 +133,12 @@ class Legs:
     def last_heard_ns(self, states: Sequence[StreamState]) -> int:
         """Say when any of some streams was heard last."""
         rows = [row for state in states for row in state.rows]
-        return int(self._sources.intake[rows, t.LATEST_ARRIVAL_NS].max())
+        return int(self._sources.columns["latest_arrival_ns"][rows].max())
 
     def heard_ns(self) -> NDArray[np.int64]:
         """Give when each source was heard last, int64[sources that are open]."""
-        heard_ns: NDArray[np.int64] = self._sources.intake[:, t.LATEST_ARRIVAL_NS]
-        open_ns: NDArray[np.int64] = heard_ns[heard_ns != t.LONG_AGO_NS]
+        heard_ns: NDArray[np.int64] = self._sources.columns["latest_arrival_ns"]
+        open_ns: NDArray[np.int64] = heard_ns[heard_ns != LONG_AGO_NS]
         return open_ns
 
     def has_room_for(self, stream: StreamState | None) -> bool:
@@ -137,11 +152,15 @@ class Legs:
         stream = self._by_key.get(stream_key(new.key)) or self._open_stream(new)
         row = self._sources.take()
         assert row is not None
+        self._sources.state[row] = SourceState(row, stream.slot, ssrc_of(new.key), sender_of(new.key), new.arrival_ns)
+        columns = self._sources.columns
+        columns["latest_arrival_ns"][row], columns["stream"][row] = new.arrival_ns, stream.slot
+        columns["meanings"][row] = self._formats.number_of_map(stream.payload_types)
+        if stream.rows:
+            columns["next_source"][stream.rows[-1]] = row
+        else:
+            self._stream_columns["first_source"][stream.slot] = row
         stream.rows.append(row)
-        self._sources.state[row] = t.SourceState(row, stream.slot, ssrc_of(new.key), sender_of(new.key), new.arrival_ns)
-        self._sources.intake[row, t.STRAIGHT_PAYLOAD_TYPE] = -1
-        self._sources.intake[row, t.LATEST_ARRIVAL_NS] = new.arrival_ns
-        self._sources.release[row, t.STREAM] = stream.slot
         return row
 
     def close(self, states: Iterable[StreamState]) -> None:
@@ -161,17 +180,15 @@ class Legs:
 
     def _packets(self, states: Sequence[StreamState]) -> int:
         rows = [row for state in states for row in state.rows]
-        return int(self._sources.intake[rows, t.PACKETS].sum())
+        return int(self._sources.columns["packets"][rows].sum())
 
     def _open_stream(self, new: NewSource) -> StreamState:
         slot, endpoint, identity = self._free.pop(), new.endpoint, identity_of(new.key, new.endpoint)
         state = StreamState(slot, new.key, identity, self._payload_types_of(identity, endpoint), new.arrival_ns)
         state.owner, state.owner_host = sender_of(new.key), host_of(endpoint.source)
-        columns = self._streams.release[slot]
-        columns[:] = 0
-        columns[[t.ANCHOR_NS, t.PUBLISHED_ANCHOR_NS]] = new.arrival_ns
-        columns[t.WINDOW_ANCHOR_NS] = t.NEVER
-        columns[[t.COLUMNAR_TYPE, t.ACTIVE_ROW]] = -1
+        np.asarray(self._streams)[slot] = _NEW_STREAM
+        for name in ("anchor_ns", "told_anchor_ns", "start_ns"):
+            self._stream_columns[name][slot] = new.arrival_ns
         self.state[slot] = self._by_key[state.key] = state
         self._legs.setdefault(state.leg, []).append(state)
         self._leg_of_call[identity.call] = state.leg

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from strep.stream import table as t
+from strep.stream.clock import NS
 from strep.stream.index import Key
 from strep.stream.keys import sender_of, ssrc_of
 from strep.stream.legs import Legs, NewSource
 from strep.stream.probation import HeldPacket
 from strep.stream.sequence import extend_sequence, extend_timestamp
 from strep.stream.source_lock import HOST_SILENT_NS, Verdict, goes_on, host_of, was_left
+from strep.stream.sources import Sources
 from strep.stream.state import StreamState
 from strep.wire.batch import Endpoint
 
@@ -23,10 +24,11 @@ OTHERS = "others"
 
 
 class Ownership:
-    """The owners of streams, who would be one, and whom they keep out."""
+    """The owners of streams, who would be one, and whom they keep out. packets: those left out so far, by row."""
 
-    def __init__(self, legs: Legs, sources: t.Sources, *, senders_may_move: bool) -> None:
+    def __init__(self, legs: Legs, sources: Sources, packets: NDArray[np.int64], *, senders_may_move: bool) -> None:
         self._legs, self._sources, self._may_move = legs, sources, senders_may_move
+        self._packets = packets
         self._waiting: dict[bytes, NewSource] = {}  # who is to have a stream, by the stream's key
         self._refused: dict[int, tuple[StreamState, str]] = {}  # by the row that it is left out under
 
@@ -78,18 +80,18 @@ class Ownership:
     def remember_refused(self, row: int, stream: StreamState, source: str) -> None:
         """Take note whose packets are left out under a row, until `forget_refused`."""
         self._refused[row] = stream, source
+        self._packets[row] = 0
 
     def forget_refused(self) -> None:
         """Forget them all."""
+        self.count_refused()
         self._refused.clear()
 
-    def count_refused(self, rows: NDArray[np.int64]) -> None:
-        """Count packets that were left out, by their rows, with the streams that they were sent to."""
-        if not self._refused:
-            return
-        for row, packets in zip(*(column.tolist() for column in np.unique(rows, return_counts=True)), strict=True):
-            if row in self._refused:
-                stream, source = self._refused[row]
+    def count_refused(self) -> None:
+        """Count packets that were left out with the streams that they were sent to."""
+        for row, (stream, source) in self._refused.items():
+            packets, self._packets[row] = int(self._packets[row]), 0
+            if packets:
                 named = source in stream.refused_senders or len(stream.refused_senders) < MOST_NAMED
                 name = source if named else OTHERS
                 stream.refused_senders[name] = stream.refused_senders.get(name, 0) + packets
@@ -112,11 +114,11 @@ class Ownership:
         row = self._row_of(stream, ssrc_of(packet.key))
         if not self._may_move or row is None:
             return False
-        intake = self._sources.intake[row]
-        highest, last = int(intake[t.HIGHEST_SEQUENCE]), int(intake[t.LAST_TIMESTAMP])
+        source = self._sources.records[row]
+        highest, last = int(source.highest_sequence), int(source.last_timestamp)
         ticks = extend_timestamp(packet.timestamp, last) - last
-        since_ns = packet.arrival_ns - int(intake[t.LAST_ARRIVAL_NS])
-        difference_ns = ticks * float(self._sources.intake_f[row, t.NS_PER_TICK]) - since_ns
+        since_ns = packet.arrival_ns - int(source.last_arrival_ns)
+        difference_ns = ticks * NS / int(source.rtp_clock_hz) - since_ns
         return goes_on(extend_sequence(packet.sequence_number, highest) - highest, difference_ns)
 
     def _row_of(self, stream: StreamState, ssrc: int) -> int | None:

@@ -1,347 +1,241 @@
-"""Place a source's packets one by one: every packet that does not simply go on from the one before.
+"""Place a packet in its stream: where its audio belongs, and what fills the gap before it.
 
-This is the scalar twin of strep.stream.timeline's columns, and does all that they do not: gaps and their labels,
-concealment, changes of format and source, telephone events, comfort noise, and codecs that have a past.
+Where it belongs is said by strep.stream.clock. Every sample has a cause: first what was lost is concealed for as long
+as that makes sense, then it is silence; what is left of a gap is a pause of the sender.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
-
 from strep.audio.block import SampleState
-from strep.audio.conceal import CONCEAL_LIMIT_MS, conceal, history_samples
-from strep.audio.decoders import is_decodable, is_stateless, new_decoder, packet_samples
-from strep.audio.formats import AudioFormat
-from strep.errors import WireError
-from strep.stream import table as t
-from strep.stream.clock import NS, TELL_ANCHOR_NS, is_believed, position_by_arrival
-from strep.stream.events import AnchorMoved, FormatChanged, Gap, SourceChanged
-from strep.stream.faults import Faults
-from strep.stream.intake import EVENT, NOISE, REDUNDANT
-from strep.stream.outbox import Outbox, Piece
-from strep.stream.placed import LAWS
-from strep.stream.state import StreamState
-from strep.wire.telephone_event import TelephoneEventPayload
+from strep.audio.conceal import CONCEAL_LIMIT_MS
+from strep.compiler import rule
+from strep.stream.clock import (
+    TELL_ANCHOR_NS,
+    duration_ns,
+    is_believed,
+    latest_position,
+    position_by_arrival,
+)
+from strep.stream.formats import Kind
+from strep.stream.notes import Note, note
+from strep.stream.pieces import put_concealment, put_received, put_silence
+from strep.stream.records import CELLS, LATE, Record, Tables
+from strep.stream.telephone_events import hear_audio, take_event
+from strep.wire.telephone_event import EVENT_BYTES
 
-#: Encodings that the columns of the timeline decode: one byte a sample.
-_COLUMNAR = {law.value: number for number, law in enumerate(LAWS)}
-
-
-class Packet(NamedTuple):
-    """Is one packet out of its cell."""
-
-    sequence: int
-    timestamp: int
-    arrival_ns: int
-    payload_type: int
-    payload: bytes
+_UNKNOWN, _EVENT, _NOISE, _REDUNDANT = int(Kind.UNKNOWN), int(Kind.EVENT), int(Kind.NOISE), int(Kind.REDUNDANT)
+_DECODER = int(Kind.DECODER)
+_CONCEALED, _LOST = int(SampleState.CONCEALED), int(SampleState.LOST)
+_SILENCE, _UNDECODED = int(SampleState.SILENCE), int(SampleState.UNDECODED)
+_ANCHOR_MOVED, _FORMAT_CHANGED = int(Note.ANCHOR_MOVED), int(Note.FORMAT_CHANGED)
+_SOURCE_CHANGED, _GAP = int(Note.SOURCE_CHANGED), int(Note.GAP)
 
 
-class Placer:
-    """Hands packets on one by one. `streams_state` is by slot."""
+@rule
+def place(tables: Tables, packet: Record) -> None:
+    """Place a packet that is played out."""
+    source = tables.sources[packet.source]
+    slot, kind = source.stream, tables.formats[packet.format].kind
+    stream = tables.streams[slot]
+    if kind == _EVENT:
+        _place_event(tables, slot, source, packet)
+    elif kind == _NOISE:
+        stream.pause_state = _SILENCE
+    elif kind == _REDUNDANT:  # what could be unpacked has another type by now
+        source.undecoded += 1
+        stream.pause_state = _UNDECODED
+    elif packet.payload_bytes > 0:
+        if packet.payload_type != stream.payload_type:
+            _change_format(tables, slot, packet)
+        _place_audio(tables, slot, source, packet)
 
-    def __init__(
-        self,
-        sources: t.Sources,
-        streams: t.Streams,
-        streams_state: list[StreamState | None],
-        outbox: Outbox,
-        playout_delay_ns: int,
-        faults: Faults,
-    ) -> None:
-        self._faults = faults
-        self._sources = sources
-        self._streams = streams
-        self._state = streams_state
-        self._outbox = outbox
-        self._delay_ns = playout_delay_ns
 
-    def walk(self, row: int, target: int) -> None:
-        """Hand on all packets of a source from its cursor up to the unbounded sequence number `target`."""
-        source = self._sources.state[row]
-        assert source is not None
-        stream = self._state[source.slot]
-        assert stream is not None
-        if stream.slot in self._faults:
-            return
-        try:
-            self._walk(row, target, source, stream)
-        except Exception:
-            _, payload = self._sources.read_sequence(row, target)
-            self._faults.note(stream.slot, stream.identity.call, payload)
+@rule
+def _place_event(tables: Tables, slot: int, source: Record, packet: Record) -> None:
+    if packet.payload_bytes < EVENT_BYTES:
+        source.undecoded += 1
+        return
+    position, _ = _locate(tables, slot, source, packet)
+    payload = packet.payload_at & (len(tables.payloads) - 1)
+    clock_hz = tables.formats[packet.format].rtp_clock_hz
+    take_event(tables, slot, packet, payload, max(0, position), clock_hz)
 
-    def _walk(self, row: int, target: int, source: t.SourceState, stream: StreamState) -> None:
-        release = self._sources.release[row]
-        cursor = int(release[t.CURSOR])
-        if target < cursor:
-            return
-        cells = self._sources.cells[row * t.CELLS : (row + 1) * t.CELLS]
-        self._catch_up(stream)
-        sequences = cells[:, t.CELL_SEQUENCE]
-        there = (sequences >= cursor) & (sequences <= target) & (cells[:, t.CELL_LENGTH_AND_TYPE] != t.LATE_CELL)
-        order = np.flatnonzero(there)
-        for cell in order[np.argsort(sequences[order])].tolist():
-            packet = self._packet(row, *cells[cell].tolist())
-            while source.runs and packet.sequence >= source.runs[0]:
-                cursor, source.missing = source.runs.popleft(), 0
-            self._miss(source, stream, cursor, packet.sequence)
-            cursor = packet.sequence + 1
-            source.released = True
-            self._place(source, stream, packet)
-        self._miss(source, stream, cursor, target + 1)
-        release[t.CURSOR] = target + 1
 
-    def _catch_up(self, stream: StreamState) -> None:
-        """Take over from the columns the length of the packet that they placed last."""
-        if stream.active_row is None:
-            return
-        last = int(self._sources.release[stream.active_row, t.CURSOR]) - 1
-        payload_type, payload = self._sources.read_sequence(stream.active_row, last)
-        of_columns = (
-            self._streams.release[stream.slot, t.COLUMNAR_TYPE],
-            self._streams.coding[stream.slot, t.CODED_TYPE],
-        )
-        if payload and stream.format is not None and payload_type in of_columns:
-            stream.last_frame_samples = packet_samples(stream.format, payload)
-
-    def _packet(self, row: int, sequence: int, timestamp: int, arrival_ns: int, *_: int) -> Packet:
-        return Packet(sequence, timestamp, arrival_ns, *self._sources.read_sequence(row, sequence))
-
-    def _place(self, source: t.SourceState, stream: StreamState, packet: Packet) -> None:
-        meaning = stream.payload_types[packet.payload_type]
-        if meaning is not None and meaning.encoding == EVENT:
-            self._place_event(source, stream, packet, meaning)
-        elif meaning is not None and meaning.encoding == NOISE:
-            stream.filling = SampleState.SILENCE
-        elif meaning is not None and meaning.encoding == REDUNDANT:  # what could be unpacked has another type by now
-            source.undecoded += 1
-            stream.filling = SampleState.UNDECODED
-        elif packet.payload:
-            if packet.payload_type != stream.payload_type:
-                self._change_format(stream, packet, meaning)
-            self._place_audio(source, stream, packet)
-        self._allow_columns(source, stream)
-
-    def _place_audio(self, source: t.SourceState, stream: StreamState, packet: Packet) -> None:
-        for event in stream.digits.audio(packet.arrival_ns):
-            self._outbox.event(event)
-        position, by_timestamp = self._locate(source, stream, packet)
-        goes_on = by_timestamp or (source.located and position == self._streams.release[stream.slot, t.END_POSITION])
-        if source.row != stream.active_row or (stream.format is not None and not goes_on):
-            self._change_source(source, stream, packet, position)
-        samples = stream.decoder.decode(packet.payload) if stream.decoder else np.zeros(0, np.int16)
-        columns = self._streams.release[stream.slot]
-        end = int(columns[t.END_POSITION])
-        if position > end:
-            self._fill(source, stream, packet, end, position)
-        source.missing = 0
-        columns[t.END_POSITION] = max(end, position + len(samples))
-        self._move_anchor(stream, packet.arrival_ns - position * NS // stream.sample_rate_hz)
-        if stream.format is not None:
-            release = self._sources.release[source.row]
-            release[t.NEXT_TIMESTAMP] = packet.timestamp + len(samples) // self._samples_per_tick(stream)
-            release[t.NEXT_POSITION] = position + len(samples)
-            source.located = True
-        if not len(samples):
-            source.undecoded += 1
-            stream.filling = SampleState.UNDECODED
-            return
-        stream.filling = SampleState.SILENCE
-        stream.last_frame_samples = len(samples)
-        assert stream.format is not None
-        if is_stateless(stream.format):
-            stream.history = b""  # the ring has what comes after it
-        else:
-            stream.remember(samples)
-        overlap = min(max(0, end - position), len(samples))
+@rule
+def _place_audio(tables: Tables, slot: int, source: Record, packet: Record) -> None:
+    stream, format = tables.streams[slot], tables.formats[packet.format]
+    hear_audio(tables, slot, packet.arrival_ns)
+    position, by_timestamp = _locate(tables, slot, source, packet)
+    end = stream.end_position
+    goes_on = by_timestamp or (source.is_located != 0 and position == end)
+    if stream.active_source != packet.source or (format.kind != _UNKNOWN and not goes_on):
+        _change_source(tables, slot, packet, position)
+    if position > end:
+        _fill(tables, slot, source, packet, position)
+    source.missing = 0
+    stream.end_position = max(end, position + packet.samples)
+    _move_anchor(tables, slot, packet.arrival_ns - duration_ns(position, stream.sample_rate_hz))
+    if format.kind != _UNKNOWN:
+        source.next_timestamp = packet.timestamp + packet.samples // format.samples_per_tick
+        source.next_position = position + packet.samples
+        source.is_located = 1
+    if packet.samples == 0:
+        source.undecoded += 1
+        stream.pause_state = _UNDECODED
+        return
+    stream.pause_state = _SILENCE
+    stream.frame_samples = packet.samples
+    overlap = min(max(0, end - position), packet.samples)
+    if overlap > 0:
         stream.overlapped_samples += overlap
-        if overlap < len(samples):
-            self._emit(stream, position + overlap, samples[overlap:], SampleState.RECEIVED, packet.arrival_ns)
+    if overlap < packet.samples or format.kind == _DECODER:  # a decoder hears all
+        put_received(tables, slot, packet, position, overlap)
 
-    def _locate(self, source: t.SourceState, stream: StreamState, packet: Packet) -> tuple[int, bool]:
-        """Give the packet's sample position by the rules of strep.stream.clock, and whether its timestamp says so."""
-        next_timestamp, next_position = self._sources.release[source.row, [t.NEXT_TIMESTAMP, t.NEXT_POSITION]].tolist()
-        end, anchor_ns = self._streams.release[stream.slot, [t.END_POSITION, t.ANCHOR_NS]].tolist()
-        per_tick = self._samples_per_tick(stream)
-        lost = source.missing * stream.last_frame_samples
-        moved = (packet.timestamp - next_timestamp) * per_tick
-        position: int = next_position + moved
-        jumped = moved not in (0, lost)
-        since_ns = packet.arrival_ns - anchor_ns
-        delay_ns = since_ns - position * NS // stream.sample_rate_hz
-        is_known = source.located and stream.format is not None
-        stands_still = is_known and moved <= -max(stream.last_frame_samples, 1)
-        if stands_still or (not is_known and since_ns <= 0):  # or the first of all, which no later one can move
-            return position_by_arrival(since_ns, end + lost, stream.sample_rate_hz), False
-        is_known &= position <= max(end, stream.latest_position(packet.arrival_ns, end))
-        if is_known and is_believed(delay_ns, jumped=jumped):
-            return position, True
-        ahead_ns, overflows = self._least_delayed(source, packet, per_tick, stream.sample_rate_hz)
-        if is_known and (is_believed(delay_ns - ahead_ns, jumped=jumped) or (overflows and not jumped)):
-            return position, True
-        return position_by_arrival(since_ns - ahead_ns, end + lost, stream.sample_rate_hz), False
 
-    def _least_delayed(
-        self, source: t.SourceState, packet: Packet, per_tick: int, sample_rate_hz: int
-    ) -> tuple[int, bool]:
-        """Give by how many ns this packet came later, by its timestamp, than the best of those that came soon after.
+@rule
+def _locate(tables: Tables, slot: int, source: Record, packet: Record) -> tuple[int, bool]:
+    """Give the packet's sample position by the rules of strep.stream.clock, and whether its timestamp says so."""
+    stream = tables.streams[slot]
+    rate_hz, per_tick = stream.sample_rate_hz, tables.formats[stream.format].samples_per_tick
+    lost = source.missing * stream.frame_samples
+    moved = (packet.timestamp - source.next_timestamp) * per_tick
+    position = source.next_position + moved
+    jumped = moved != 0 and moved != lost
+    since_ns = packet.arrival_ns - stream.anchor_ns
+    end_after_lost = stream.end_position + lost
+    is_known = source.is_located != 0 and stream.format != 0
+    stands_still = is_known and moved <= -max(stream.frame_samples, 1)
+    if stands_still or (not is_known and since_ns <= 0):  # or the first of all, which no later one can move
+        return position_by_arrival(since_ns, end_after_lost, rate_hz), False
+    delay_ns = since_ns - duration_ns(position, rate_hz)
+    is_known = is_known and (position <= stream.end_position or position <= _latest(stream, packet.arrival_ns))
+    if is_known and is_believed(delay_ns, jumped):
+        return position, True
+    ahead_ns, overflows = _least_delayed(tables, packet, per_tick, rate_hz)
+    if is_known and (is_believed(delay_ns - ahead_ns, jumped) or (overflows and not jumped)):
+        return position, True
+    return position_by_arrival(since_ns - ahead_ns, end_after_lost, rate_hz), False
 
-        And whether those fill the ring, so that there may have been more of them.
-        """
-        cells = self._sources.cells[source.row * t.CELLS : (source.row + 1) * t.CELLS]
-        later = cells[cells[:, t.CELL_SEQUENCE] >= packet.sequence]
-        if source.runs:
-            later = later[later[:, t.CELL_SEQUENCE] < source.runs[0]]
-        later = later[later[:, t.CELL_LENGTH_AND_TYPE] != t.LATE_CELL]
-        # What came at the very end of the delay may or may not be here already: the watermark does not say.
-        soon = later[later[:, t.CELL_ARRIVAL_NS] < later[:, t.CELL_ARRIVAL_NS].min() + self._delay_ns]
-        overflows = len(soon) and soon[:, t.CELL_SEQUENCE].max() - packet.sequence >= t.CELLS - t.HISTORY_CELLS - 1
-        soon = soon[soon[:, t.CELL_LENGTH_AND_TYPE] >> t.TYPE_SHIFT == packet.payload_type]
-        samples = (soon[:, t.CELL_TIMESTAMP] - packet.timestamp) * per_tick
-        lead_ns = samples * NS // sample_rate_hz - (soon[:, t.CELL_ARRIVAL_NS] - packet.arrival_ns)
-        return max(0, int(lead_ns.max(initial=0))), bool(overflows)
 
-    def _samples_per_tick(self, stream: StreamState) -> int:
-        return stream.format.sample_rate_hz // stream.format.rtp_clock_hz if stream.format else 1
+@rule
+def _latest(stream: Record, arrival_ns: int) -> int:
+    """Give the sample position that no gap may end beyond."""
+    received = stream.end_position
+    for state in range(len(stream.samples_by_state)):
+        received -= stream.samples_by_state[state]
+    return latest_position(arrival_ns - stream.start_ns, received, stream.sample_rate_hz)
 
-    def _fill(self, source: t.SourceState, stream: StreamState, packet: Packet, start: int, stop: int) -> None:
-        """Give every sample between `start` and `stop` a cause: first the loss, then what was silence."""
-        lost = 0
-        if source.missing:
-            lost = min(stop - start, source.missing * stream.last_frame_samples)
-        if lost:
-            limit = CONCEAL_LIMIT_MS * stream.sample_rate_hz // 1000
-            history = np.frombuffer(stream.history, np.int16)
-            made_up = conceal(history, min(lost, limit), sample_rate_hz=stream.sample_rate_hz)
-            state = SampleState.CONCEALED if lost <= limit else SampleState.LOST
-            self._report_gap(stream, packet, start, lost, source.missing, state)
-            self._emit(stream, start, made_up, SampleState.CONCEALED, packet.arrival_ns)
-            self._emit_zeros(stream, start + len(made_up), start + lost, SampleState.LOST, packet.arrival_ns)
-        if start + lost < stop:
-            if stream.filling is SampleState.SILENCE:
-                self._report_gap(stream, packet, start + lost, stop - start - lost, 0, stream.filling)
-            self._emit_zeros(stream, start + lost, stop, stream.filling, packet.arrival_ns)
 
-    def _miss(self, source: t.SourceState, stream: StreamState, begin: int, end: int) -> None:
-        """Take note that packets are missing, and of what was heard before them: the ring keeps it only for so long."""
-        if end > begin and not source.missing and source.row == stream.active_row:
-            self._recall(source, stream, begin - 1)
-        source.missing += end - begin
+@rule
+def _least_delayed(tables: Tables, packet: Record, per_tick: int, rate_hz: int) -> tuple[int, bool]:
+    """Give by how many ns this packet came later, by its timestamp, than the best of those that came soon after.
 
-    def _recall(self, source: t.SourceState, stream: StreamState, sequence: int) -> None:
-        """Take the samples up to the packet `sequence` from the ring, which has them where the columns keep none."""
-        if stream.format is None or stream.decoder is None or not is_stateless(stream.format):
-            return
-        needed, frames = history_samples(stream.sample_rate_hz), list[NDArray[np.int16]]()
-        for earlier in range(sequence, sequence - t.HISTORY_CELLS, -1):
-            payload_type, payload = self._sources.read_sequence(source.row, earlier)
-            if needed <= 0 or payload_type != stream.payload_type:
-                break
-            frames.insert(0, stream.decoder.decode(payload))
-            needed -= len(frames[0])
-        if frames:
-            stream.history = np.concatenate(frames).tobytes()
+    And whether those fill the ring, so that there may have been more of them.
+    """
+    first_ns, row = packet.arrival_ns, packet.source
+    for k in range(row * CELLS, (row + 1) * CELLS):
+        if _is_of_run(tables, k, packet):
+            first_ns = min(first_ns, tables.cells[k].arrival_ns)
+    # What came at the very end of the delay may or may not be here already: the watermark does not say.
+    until_ns, ahead_ns, last = first_ns + tables.control[0].delay_ns, 0, packet.sequence - CELLS
+    for k in range(row * CELLS, (row + 1) * CELLS):
+        cell = tables.cells[k]
+        if _is_of_run(tables, k, packet) and cell.arrival_ns < until_ns:
+            last = max(last, cell.sequence)
+            other = tables.packets[cell.number & (len(tables.packets) - 1)]
+            if other.payload_type == packet.payload_type:
+                made_later_ns = duration_ns((other.timestamp - packet.timestamp) * per_tick, rate_hz)
+                ahead_ns = max(ahead_ns, made_later_ns - (other.arrival_ns - packet.arrival_ns))
+    return ahead_ns, last - packet.sequence >= CELLS - 1
 
-    def _report_gap(
-        self, stream: StreamState, packet: Packet, start: int, length: int, lost_packets: int, state: SampleState
-    ) -> None:
-        rate = stream.sample_rate_hz
-        self._outbox.event(Gap(packet.arrival_ns, stream.slot, start, length, rate, lost_packets, state))
 
-    def _emit_zeros(self, stream: StreamState, start: int, stop: int, state: SampleState, arrival_ns: int) -> None:
-        """Emit silence in one piece, which takes no memory, however long it is."""
-        self._emit(stream, start, np.broadcast_to(np.int16(0), max(0, stop - start)), state, arrival_ns)
+@rule
+def _is_of_run(tables: Tables, cell: int, packet: Record) -> bool:
+    """Tell whether a cell holds a packet from this one on, with sequence numbers that were not restarted between."""
+    sequence, number = tables.cells[cell].sequence, tables.cells[cell].number
+    if number == LATE or sequence < packet.sequence:
+        return False
+    return tables.packets[number & (len(tables.packets) - 1)].run == packet.run
 
-    def _emit(
-        self, stream: StreamState, position: int, samples: NDArray[np.int16], state: SampleState, arrival_ns: int
-    ) -> None:
-        if len(samples):
-            if state is not SampleState.RECEIVED:
-                stream.samples_by_state[state] += len(samples)
-            self._outbox.piece(Piece(stream.sample_rate_hz, stream.slot, position, samples, state, arrival_ns))
 
-    def _move_anchor(self, stream: StreamState, anchor_ns: int) -> None:
-        columns = self._streams.release[stream.slot]
-        columns[t.ANCHOR_NS] = min(int(columns[t.ANCHOR_NS]), anchor_ns)
-        columns[t.WINDOW_ANCHOR_NS] = min(int(columns[t.WINDOW_ANCHOR_NS]), anchor_ns)
-        if columns[t.ANCHOR_NS] < columns[t.PUBLISHED_ANCHOR_NS] - TELL_ANCHOR_NS:
-            self.tell_anchor(stream.slot)
+@rule
+def _fill(tables: Tables, slot: int, source: Record, packet: Record, stop: int) -> None:
+    """Give every sample from where a stream ends up to a position a cause: first the loss, then what was silence."""
+    stream = tables.streams[slot]
+    stream.breaks = 1
+    start, rate_hz = stream.end_position, stream.sample_rate_hz
+    lost = min(stop - start, source.missing * stream.frame_samples)
+    if lost > 0:
+        made_up = min(lost, CONCEAL_LIMIT_MS * rate_hz // 1000)
+        state = _CONCEALED if made_up == lost else _LOST
+        _tell_gap(tables, slot, packet, start, lost, source.missing, state)
+        put_concealment(tables, slot, start, made_up, packet.arrival_ns)
+        put_silence(tables, slot, start + made_up, start + lost, _LOST, packet.arrival_ns)
+    if start + lost < stop:
+        if stream.pause_state == _SILENCE:
+            _tell_gap(tables, slot, packet, start + lost, stop - start - lost, 0, _SILENCE)
+        put_silence(tables, slot, start + lost, stop, stream.pause_state, packet.arrival_ns)
 
-    def tell_anchor(self, slot: int) -> None:
-        """Say that a less delayed packet moved a stream's anchor."""
-        columns, stream = self._streams.release[slot], self._state[slot]
-        assert stream is not None
-        anchor_ns = columns[t.PUBLISHED_ANCHOR_NS] = int(columns[t.ANCHOR_NS])
-        end_ns = anchor_ns + int(columns[t.END_POSITION]) * NS // stream.sample_rate_hz
-        self._outbox.event(AnchorMoved(end_ns, slot, anchor_ns))
 
-    def _change_source(self, source: t.SourceState, stream: StreamState, packet: Packet, position: int) -> None:
-        if stream.active_row is not None:
-            self._outbox.event(SourceChanged(packet.arrival_ns, stream.slot, position, source.ssrc))
-            if stream.decoder and source.row != stream.active_row:
-                stream.decoder.reset()
-        stream.active_row = source.row
-        self._streams.release[stream.slot, t.ACTIVE_ROW] = source.row
+@rule
+def _tell_gap(
+    tables: Tables, slot: int, packet: Record, start: int, length: int, lost_packets: int, state: int
+) -> None:
+    told = note(tables, _GAP, packet.arrival_ns, slot)
+    told.position, told.length, told.rate_hz = start, length, tables.streams[slot].sample_rate_hz
+    told.value, told.other = lost_packets, state
 
-    def _change_format(self, stream: StreamState, packet: Packet, meaning: AudioFormat | None) -> None:
-        rate = meaning.sample_rate_hz if meaning else stream.sample_rate_hz
-        columns = self._streams.release[stream.slot]
-        if rate != stream.sample_rate_hz:
-            # Positions go on in the new rate from the same instant, rounded up so that nothing overlaps.
-            columns[t.END_POSITION] = -(-int(columns[t.END_POSITION]) * rate // stream.sample_rate_hz)
-            for row in stream.rows:
-                release = self._sources.release[row]
-                release[t.NEXT_POSITION] = -(-int(release[t.NEXT_POSITION]) * rate // stream.sample_rate_hz)
-            stream.last_frame_samples = stream.last_frame_samples * rate // stream.sample_rate_hz
-            for state, samples in stream.samples_by_state.items():
-                stream.samples_by_state[state] = samples * rate // stream.sample_rate_hz
-            stream.overlapped_samples = stream.overlapped_samples * rate // stream.sample_rate_hz
-            stream.history = b""
-            stream.sample_rate_hz = rate
-        stream.payload_type, stream.format = packet.payload_type, meaning
-        stream.decoder = new_decoder(meaning) if meaning is not None and is_decodable(meaning) else None
-        position = int(columns[t.END_POSITION])
-        self._outbox.settle(stream.slot)  # what came in the old format goes out before it
-        self._outbox.event(FormatChanged(packet.arrival_ns, stream.slot, position, packet.payload_type, meaning))
 
-    def _place_event(self, source: t.SourceState, stream: StreamState, packet: Packet, meaning: AudioFormat) -> None:
-        try:
-            payload = TelephoneEventPayload.parse(packet.payload)
-        except WireError:
-            source.undecoded += 1
-            return
-        position, _ = self._locate(source, stream, packet)
-        for event in stream.digits.packet(
-            payload,
-            timestamp=packet.timestamp,
-            arrival_ns=packet.arrival_ns,
-            position=max(0, position),
-            clock_hz=meaning.rtp_clock_hz,
-        ):
-            self._outbox.event(event)
+@rule
+def _move_anchor(tables: Tables, slot: int, anchor_ns: int) -> None:
+    """Take a less delayed packet's word for where the stream's sample 0 lies."""
+    stream = tables.streams[slot]
+    stream.anchor_ns = min(stream.anchor_ns, anchor_ns)
+    stream.window_anchor_ns = min(stream.window_anchor_ns, anchor_ns)
+    if stream.anchor_ns < stream.told_anchor_ns - TELL_ANCHOR_NS:
+        stream.told_anchor_ns = stream.anchor_ns
+        end_ns = stream.anchor_ns + duration_ns(stream.end_position, stream.sample_rate_hz)
+        note(tables, _ANCHOR_MOVED, end_ns, slot).value = stream.anchor_ns
 
-    def _allow_columns(self, source: t.SourceState, stream: StreamState) -> None:
-        """Say whether the next packet may take the columns, which it may while nothing is open.
 
-        They have one way for G.711 at whole nanoseconds a sample, and one for all else that decodes.
-        """
-        columns, coding = self._streams.release[stream.slot], self._streams.coding[stream.slot]
-        law = _COLUMNAR.get(stream.format.encoding) if stream.format and stream.decoder else None
-        settled = not stream.digits.is_waiting and not source.missing
-        plain = law is not None and NS % stream.sample_rate_hz == 0 and settled
-        columns[t.COLUMNAR_TYPE] = stream.payload_type if plain else -1
-        columns[t.NS_PER_SAMPLE] = NS // stream.sample_rate_hz
-        columns[t.LAW] = law or 0
-        coding[t.CODED_TYPE] = -1
-        if stream.format is not None and stream.decoder is not None and not plain:
-            coded = settled and stream.filling is SampleState.SILENCE
-            coding[t.CODED_TYPE] = stream.payload_type if coded else -1
-            coding[t.FORMAT] = self._streams.number_of(stream.format)
+@rule
+def _change_source(tables: Tables, slot: int, packet: Record, position: int) -> None:
+    stream = tables.streams[slot]
+    if stream.active_source >= 0:
+        told = note(tables, _SOURCE_CHANGED, packet.arrival_ns, slot)
+        told.position, told.source = position, packet.source
+        if stream.active_source != packet.source:
+            stream.breaks = stream.resets = 1
+    stream.active_source = packet.source
 
-    def finish(self, stream: StreamState) -> None:
-        """Report what still waits for a packet that will not come."""
-        for event in stream.digits.finish():
-            self._outbox.event(event)
+
+@rule
+def _change_format(tables: Tables, slot: int, packet: Record) -> None:
+    """Let a stream go on in another format. Positions go on in a new rate from the same instant, rounded up."""
+    stream, control = tables.streams[slot], tables.control[0]
+    old_hz, new_hz = stream.sample_rate_hz, tables.formats[packet.format].sample_rate_hz
+    if packet.format != 0 and new_hz != old_hz:
+        stream.end_position = _up_to_rate(stream.end_position, old_hz, new_hz)
+        row = stream.first_source
+        while row >= 0:
+            source = tables.sources[row]
+            source.next_position = _up_to_rate(source.next_position, old_hz, new_hz)
+            row = source.next_source
+        stream.frame_samples = stream.frame_samples * new_hz // old_hz
+        stream.overlapped_samples = stream.overlapped_samples * new_hz // old_hz
+        for state in range(len(stream.samples_by_state)):
+            stream.samples_by_state[state] = stream.samples_by_state[state] * new_hz // old_hz
+        stream.sample_rate_hz = new_hz
+    stream.payload_type, stream.format = packet.payload_type, packet.format
+    told = note(tables, _FORMAT_CHANGED, packet.arrival_ns, slot)
+    told.position, told.value, told.other = stream.end_position, packet.payload_type, packet.format
+    if stream.segment == control.segment:  # what came in the old format goes out before this
+        control.segment += 1
+        control.first_block = control.blocks
+    told.length = control.first_block
+    stream.breaks = 1
+
+
+@rule
+def _up_to_rate(position: int, old_hz: int, new_hz: int) -> int:
+    return -(-position * new_hz // old_hz)

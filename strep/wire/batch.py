@@ -19,6 +19,8 @@ SLACK_BYTES = 320
 #: Values of DatagramBatch.source below 0, of datagrams that are counted and nothing else: the sender is in no allowed
 #: network; the table of senders is full; it is no STREP, where only that is taken.
 REFUSED_SENDER, SENDER_OVER_LIMIT, NOT_STREP = -1, -2, -3
+#: The same, of one that is held back, and was counted (strep.stream.admission).
+HELD_BACK = -4
 
 
 def windows(flat: NDArray[np.uint8], width: int, stride: int = 1) -> NDArray[np.void]:

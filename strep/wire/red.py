@@ -11,38 +11,26 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import numpy as np
+from numpy.typing import NDArray
 
-from strep.errors import WireError
+from strep.compiler import rule
+from strep.wire.headers import widen
 
 _COPY_HEADER_BYTES = 4
 
 
-class RedBlock(NamedTuple):
-    """Is one block: where its audio lies in the payload, what it means, and by how many ticks it is older."""
-
-    payload_type: int
-    start: int
-    length: int
-    timestamp_offset: int = 0
-
-
-def parse_red(payload: bytes) -> tuple[RedBlock, ...]:
-    """Find the blocks of a payload in their order, so that the last is the audio of this packet itself.
-
-    Raises WireError when the headers, or the audio that they announce, do not fit.
+@rule
+def find_primary(flat: NDArray[np.uint8], start: int, stop: int) -> tuple[int, int]:
+    """Find the audio of a packet itself in a payload: its payload type, and where it begins; (-1, start) where no
+    such headers, or not what they announce, fit into it.
     """
-    headers, position = list[tuple[int, int, int]](), 0
-    while position < len(payload) and payload[position] & 0x80:
-        header = int.from_bytes(payload[position : position + _COPY_HEADER_BYTES].ljust(_COPY_HEADER_BYTES, b"\0"))
-        headers.append((header >> 24 & 0x7F, header >> 10 & 0x3FFF, header & 0x3FF))
-        position += _COPY_HEADER_BYTES
-    start = position + 1
-    stop = start + sum(length for _, _, length in headers)
-    if stop > len(payload):
-        raise WireError(f"RED payload needs {stop} bytes for what its headers announce, got {len(payload)}")
-    blocks = list[RedBlock]()
-    for payload_type, timestamp_offset, length in headers:
-        blocks.append(RedBlock(payload_type, start, length, timestamp_offset))
-        start += length
-    return (*blocks, RedBlock(payload[position] & 0x7F, start, len(payload) - start))
+    at, copies_bytes = start, 0
+    while at < stop and flat[at] & 0x80:
+        if at + _COPY_HEADER_BYTES > stop:
+            return -1, start
+        copies_bytes += (widen(flat[at + 2]) & 3) << 8 | widen(flat[at + 3])
+        at += _COPY_HEADER_BYTES
+    if at >= stop or at + 1 + copies_bytes > stop:
+        return -1, start
+    return widen(flat[at]) & 0x7F, at + 1 + copies_bytes

@@ -11,7 +11,7 @@ from bench.sending import SendingProcess
 from strep.net.address import UdpAddress
 from strep.net.source import DatagramSource
 from strep.net.udp import open_udp
-from strep.wire.headers import parse_headers
+from strep.wire.datagram import parse_datagram
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sendmmsg is Linux's")
 
@@ -32,11 +32,13 @@ def receivers() -> Iterator[list[DatagramSource]]:
 
 def sequence_numbers(source: DatagramSource) -> dict[int, list[int]]:
     """Read all that is queued: sequence numbers by SSRC."""
-    headers = parse_headers(source.read())
+    batch = source.read()
     assert source.drained
     found: dict[int, list[int]] = {}
-    for ssrc, number in zip(headers.ssrc.tolist(), headers.sequence_number.tolist(), strict=True):
-        found.setdefault(ssrc, []).append(number)
+    for n in range(len(batch)):
+        packet = parse_datagram(batch.datagram(n)).rtp
+        assert packet is not None
+        found.setdefault(packet.ssrc, []).append(packet.sequence_number)
     return found
 
 

@@ -18,8 +18,8 @@ pytestmark = [
 ]
 
 WARNING = (
-    "strep: warning: compiled code cannot be kept, so each start compiles it anew, for some seconds: "
-    "name a folder that can be written to in NUMBA_CACHE_DIR"
+    "strep: warning: compiled code cannot be kept, so each start compiles it anew, for half a minute in which some "
+    "tens of calls can be received: name a folder that can be written to in NUMBA_CACHE_DIR"
 )
 #: The superuser may write everywhere but for this.
 UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
@@ -28,7 +28,6 @@ UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteu
 @pytest.fixture
 def start(tmp_path):
     """Give what starts a command in a folder of its own, of a package that cannot be written to."""
-    pytest.importorskip("numba", reason="needs numba")
     if UNPRIVILEGED and not shutil.which(UNPRIVILEGED[0]):
         pytest.skip("needs setpriv, to be no superuser")
     package = tmp_path / "packages" / "strep"

@@ -150,7 +150,7 @@ def _config(head: bytes) -> EngineConfig:
         senders_may_move=head[4] & 2 != 0,
         payload_types=PayloadTypeMap(_FORMATS),
         admits=admits if head[4] & 4 else None,
-        compiled=None if head[5] & 1 else False,
+        compiled=False,  # instrumented, and indices are checked
     )
 
 

@@ -16,8 +16,7 @@ from tests.fuzz import inputs_of
 def main() -> None:
     """Run until libFuzzer ends the process."""
     target = sys.argv[1]
-    # numba reads bytecode, too, and does not know what instrumentation adds to it.
-    with atheris.instrument_imports(include=["strep"], exclude=["strep.stream.compiled"]):
+    with atheris.instrument_imports(include=["strep"]):
         run = importlib.import_module(f"tests.fuzz.{target}").run
     run(inputs_of(target)[0])  # compiles what has to be compiled, which is no time of an input
     warnings.simplefilter("error")

@@ -26,13 +26,14 @@ from strep.audio.g723 import G723
 from strep.audio.lavc import LavcDecoder
 from strep.net.capture import PcapWriter, open_capture
 from strep.wire.datagram import parse_datagram
-from strep.wire.red import parse_red
+from strep.wire.red import find_primary
 from strep.wire.rtp import RtpPacket
 from tests.audio.amr_payloads import efficient, frame, split_file
 from tests.audio.signals import encoded, snr_db, speech_like
 from tests.live import BOUND_S
 from tests.peers import media
 from tests.peers.test_gstreamer import has_element
+from tests.red import blocks_of
 
 pytestmark = pytest.mark.peer
 Need = Callable[..., None]
@@ -271,12 +272,13 @@ def test_redundant_audio_of_gstreamer_holds_what_it_would_have_sent_without(
     payloads, file = sent(tmp_path, "PCMU", "mulawenc", f"{payloader} ! {red}")
     plain = [file[n : n + 160] for n in range(0, len(file), 160)]
     for n, (payload, audio) in enumerate(zip(payloads, plain, strict=True)):
-        *copies, own = parse_red(payload)
-        assert (own.payload_type, payload[own.start : own.start + own.length]) == (0, audio)
+        assert find_primary(np.frombuffer(payload, np.uint8), 0, len(payload)) == (0, len(payload) - len(audio))
+        *copies, own = blocks_of(payload)
+        assert (own.payload_type, own.audio) == (0, audio)
         older = min(n, distance)  # it sends the oldest that it has, as long as there is none as old as it should be
         assert len(copies) == (older > 0)
         for copy in copies:
-            assert payload[copy.start : copy.start + copy.length] == plain[n - older]
+            assert copy.audio == plain[n - older]
             assert copy.timestamp_offset == 160 * older
 
 

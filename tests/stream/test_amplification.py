@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from strep.audio.block import AudioBlock, SampleState
 from strep.audio.formats import parse_format
 from strep.engine import Engine, EngineConfig
+from strep.stream import playout
 from strep.stream.clock import AHEAD_NS, AHEAD_PPM
-from strep.stream.placing import Placer
 from tests.traffic import Sender, every, feed, pcmu, play, run
 
 CONFIG = EngineConfig(max_streams=8, probation=False).with_payload_types({108: parse_format("L16/8000")})
@@ -21,14 +21,14 @@ AHEAD = AHEAD_NS * 8000 // 10**9
 def test_jumps_in_sequence_and_time_alike_add_up_to_no_more_than_the_time_and_5_s(
     payload_bytes: int, spacing_ms: int
 ) -> None:
-    """300 packets, each 2,999 ahead of the one before and as far in time: 40 hours, if they were believed."""
+    """100 packets, each 2,999 ahead of the one before and as far in time: 13 hours, if they were believed."""
     packets = []
-    for n in range(300):
+    for n in range(100):
         number = {"sequence_number": 2999 * n & 0xFFFF, "timestamp": 2999 * payload_bytes * n & 0xFFFF_FFFF}
         packets.append(Sender().packet(samples=payload_bytes, **number))
     outcome = play(every(packets, step_ms=spacing_ms), CONFIG)
-    elapsed = 300 * spacing_ms * 8
-    own = 300 * payload_bytes
+    elapsed = 100 * spacing_ms * 8
+    own = 100 * payload_bytes
     assert outcome.report.length_samples <= max(elapsed, own // 8) + AHEAD + own
 
 
@@ -72,8 +72,9 @@ def test_a_pause_of_a_day_is_one_piece_that_takes_no_memory() -> None:
     blocks = [output for output in outputs if isinstance(output, AudioBlock)]
     (pause,) = [block for block in blocks if block.samples.shape[1] == 24 * 3600 * 8000]
     assert (pause.samples.strides[-1], pause.state.tolist()) == (0, [SampleState.SILENCE])
-    last = [block for block in blocks if pause.slots[0] in block.slots][-10:]
-    assert np.concatenate([block.samples.ravel() for block in last]).tolist() == pcmu(after).tolist()
+    behind = blocks[next(n for n, block in enumerate(blocks) if block is pause) + 1 :]
+    heard = [block.samples[block.slots == pause.slots[0]].ravel() for block in behind]
+    assert np.concatenate(heard).tolist() == pcmu(after).tolist()
 
 
 def test_streams_that_pause_together_share_a_block_that_takes_no_memory() -> None:
@@ -105,16 +106,18 @@ def test_a_sender_whose_clock_runs_fast_for_a_day_keeps_its_place_over_a_loss() 
 
 def test_filling_rings_makes_no_packet_cost_all_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two sources of one stream, each packet a ring further: what one hands on before its time is handed on once."""
-    walked = []
-    walk = Placer.walk
-    monkeypatch.setattr(Placer, "walk", lambda self, row, target: (walked.append(row), walk(self, row, target)))
+    played = []
+    play_out = playout.play_out
+    monkeypatch.setattr(
+        playout, "play_out", lambda tables, row, target: (played.append(row), play_out(tables, row, target))
+    )
     senders, arrivals = (Sender(ssrc=1), Sender(ssrc=2)), []
     for n in range(400):
         senders[n % 2].sequence_number += 63
         arrivals.append((n / 100, senders[n % 2].packet()))
-    outcome = run(arrivals, EngineConfig(max_streams=8, probation=False), portions=[400])
+    outcome = run(arrivals, EngineConfig(max_streams=8, probation=False, compiled=False), portions=[400])
     assert outcome.counts["accepted"] == 400
-    assert len(walked) <= 3 * 400, "not 400 for each"
+    assert 400 <= len(played) <= 3 * 400, "not 400 for each"
 
 
 @pytest.mark.parametrize("payload_type", [0, 8, 9])

@@ -1,8 +1,7 @@
-"""Any codec but G.711: what goes on from the packet before takes the columns, and comes out as one by one."""
+"""Any codec but G.711: what comes out is what its decoder makes of it, whatever the network does."""
 
 import functools
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,18 +12,15 @@ from hypothesis import strategies as st
 from strep.audio.amr import FRAME_BITS
 from strep.audio.block import AudioBlock
 from strep.audio.decoders import new_decoder
-from strep.audio.formats import AudioFormat, parse_format
+from strep.audio.formats import AudioFormat, PayloadTypeMap, parse_format
+from strep.compiler import compiled_twin
 from strep.engine import Engine, EngineConfig
-from strep.stream import compiled
-from strep.stream import table as t
-from strep.stream.clock import NS
-from strep.stream.due import as_coded, gather
+from strep.stream.clock import NS, duration_ns
 from strep.stream.events import FormatChanged, Gap, SourceChanged
-from strep.stream.intake import Accepted
-from strep.stream.placing import Placer
+from strep.stream.formats import Formats
 from tests.audio.amr_payloads import bits_of, efficient
 from tests.audio.signals import encoded, random_payloads, speech_like
-from tests.traffic import LEG, SMALL, START_NS, Sender, every, feed, per_stream, play, result, run, small_is
+from tests.traffic import LEG, START_NS, Sender, every, feed, per_stream, play, result, run
 
 #: Payload types here, and by what payloads they go on: 20 ms each.
 FORMATS = {
@@ -44,6 +40,8 @@ CODED = EngineConfig(max_streams=64, probation=False).with_payload_types(
     {n: parse_format(name) for n, name in FORMATS.items()}
 )
 each_format = pytest.mark.parametrize("payload_type", list(FORMATS), ids=list(FORMATS.values()))
+
+compiled = functools.cache(compiled_twin)
 
 
 @functools.cache
@@ -71,25 +69,9 @@ def packets(payload_type: int, sender: Sender | None = None) -> list[bytes]:
     ]
 
 
-@pytest.fixture
-def walked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Give the sequence numbers that are handed on one by one."""
-    numbers: list[int] = []
-
-    def walk(placer: Placer, row: int, target: int) -> None:
-        numbers.append(target)
-        walk_before(placer, row, target)
-
-    walk_before = Placer.walk
-    monkeypatch.setattr(Placer, "walk", walk)
-    yield numbers
-
-
 @each_format
-def test_all_but_the_first_packet_take_the_columns_and_decode_the_same(payload_type: int, walked: list[int]) -> None:
-    with small_is(1):
-        heard = run(every(packets(payload_type)), CODED)
-    assert walked == [1000]
+def test_each_packet_comes_out_as_its_decoder_makes_it(payload_type: int) -> None:
+    heard = play(every(packets(payload_type)), CODED)
     format = parse_format(FORMATS[payload_type])
     decoder = new_decoder(format)
     expected = np.concatenate([decoder.decode(payload) for payload in payloads(payload_type)])
@@ -120,7 +102,7 @@ def test_streams_of_one_format_and_length_make_one_block() -> None:
 
 
 @each_format
-def test_what_is_lost_is_made_up_from_what_the_columns_decoded(payload_type: int) -> None:
+def test_what_is_lost_is_made_up_from_what_was_decoded(payload_type: int) -> None:
     arrivals = [arrival for n, arrival in enumerate(every(packets(payload_type))) if n not in (10, 17, 18)]
     heard = play(arrivals, CODED)
     assert [gap.lost_packets for gap in heard.of(Gap)] == [1, 2]
@@ -129,43 +111,33 @@ def test_what_is_lost_is_made_up_from_what_the_columns_decoded(payload_type: int
 
 
 @each_format
-def test_a_payload_that_is_no_audio_is_left_to_the_scalar_path(payload_type: int, walked: list[int]) -> None:
+def test_a_payload_that_is_no_audio_is_counted_and_the_rest_is_heard(payload_type: int) -> None:
     sender, some = Sender(), payloads(payload_type)
     fields = {"payload_type": payload_type, "ticks": ticks(payload_type)}
     bad = b"" if payload_type in (9, 100, 111) else b"\x03"
     sent = [sender.packet(payload=bad if n == 10 else payload, **fields) for n, payload in enumerate(some)]
-    with small_is(1):
-        run(every(sent), CODED)
-    assert 1010 in walked
-    assert 1005 not in walked
-    assert 1020 not in walked
-    assert play(every(sent), CODED).report.sources[0].undecoded == (bad != b"")
+    outcome = play(every(sent), CODED)
+    assert outcome.report.sources[0].undecoded == (bad != b"")
+    rate_hz = parse_format(FORMATS[payload_type]).sample_rate_hz
+    assert outcome.report.samples_by_state["received"] == (len(some) - 1) * rate_hz // 50
 
 
-def test_another_ssrc_and_another_codec_are_told_and_go_on_by_columns(walked: list[int]) -> None:
+def test_another_ssrc_and_another_codec_are_told() -> None:
     sender = Sender()
     sent = packets(9, sender)
     sender.ssrc += 1
     sent += packets(9, sender)
     sent += packets(3, sender)
-    arrivals = every(sent)
-    with small_is(1):
-        heard = run(arrivals, CODED)
-    assert walked == [1000, 1025, 1050]
+    heard = play(every(sent), CODED)
     assert [event.position for event in heard.of(SourceChanged)] == [25 * 320]
     assert [event.format.encoding for event in heard.of(FormatChanged)] == ["G722", "GSM"]
-    play(arrivals, CODED)
 
 
-@given(st.integers(0, 1 << 42), st.integers(0, 1 << 61), st.sampled_from(sorted(FORMATS)))
-def test_the_anchor_is_the_scalar_paths_however_long_a_stream_is(position: int, arrival_ns: int, number: int) -> None:
-    sources, streams = t.Sources(1), t.Streams(1)
-    streams.release[0, t.END_POSITION] = position
-    cells = np.array([[5, 0, arrival_ns, number << t.TYPE_SHIFT | 160, 0]], np.int64)
-    accepted = Accepted(np.zeros(1, np.int64), cells[:, 0], cells[:, 2], cells, np.zeros((1, 160), np.uint8))
-    format = parse_format(FORMATS[number])
-    due = as_coded(gather(accepted, sources, streams), format)
-    assert due.anchor_ns.tolist() == [arrival_ns - position * NS // format.sample_rate_hz]
+@given(st.integers(0, 1 << 42), st.sampled_from(sorted(FORMATS)))
+def test_how_long_samples_last_is_exact_however_long_a_stream_is(samples: int, number: int) -> None:
+    rate_hz = parse_format(FORMATS[number]).sample_rate_hz
+    assert duration_ns(samples, rate_hz) == samples * NS // rate_hz
+    assert compiled(duration_ns, 0, 0)(samples, rate_hz) == samples * NS // rate_hz
 
 
 @st.composite
@@ -202,21 +174,26 @@ def network(draw: st.DrawFn) -> list[tuple[float, bytes]]:
 
 
 @given(network(), st.integers(1, 40), st.sampled_from([20, 250, None]))
-def test_columns_compiled_or_not_equal_the_scalar_path(arrivals, portion: int, step_ms) -> None:
-    with small_is(10**9):
-        scalar = run(arrivals, replace(CODED, compiled=False))
-    for way in [False, True][: 1 + compiled.is_available()]:
-        with small_is(1):
-            columns = run(arrivals, replace(CODED, compiled=way), portions=[portion] * 100, step_ms=step_ms)
-        assert per_stream(columns) == per_stream(scalar)
+def test_portions_and_ticks_compiled_or_not_change_nothing(arrivals, portion: int, step_ms) -> None:
+    one_by_one = run(arrivals, replace(CODED, compiled=False))
+    for compiled in (False, True):
+        other = run(arrivals, replace(CODED, compiled=compiled), portions=[portion] * 100, step_ms=step_ms)
+        assert per_stream(other) == per_stream(one_by_one)
 
 
 def test_a_format_that_many_streams_have_is_numbered_once() -> None:
-    streams = t.Streams(1)
-    formats = [parse_format("G722"), parse_format("opus"), AudioFormat("G722", 8000, 16_000)]
-    assert [streams.number_of(format) for format in formats] == [0, 1, 0]
+    formats = Formats()
+    named = [parse_format("G722"), parse_format("opus"), AudioFormat("G722", 8000, 16_000)]
+    assert [formats.number_of(format) for format in named] == [1, 2, 1]
+    assert [formats[number] for number in range(3)] == [None, *named[:2]]
+    told = [PayloadTypeMap().with_overrides({96: named[n]}) for n in (0, 1, 2)]
+    assert [formats.number_of_map(some) for some in told] == [0, 1, 0]
 
 
-def test_small_batches_of_coded_packets_take_the_scalar_path(walked: list[int]) -> None:
-    run(every(packets(9)), replace(SMALL))
-    assert len(walked) == 25
+def test_more_formats_and_maps_than_there_was_room_for_keep_their_numbers() -> None:
+    formats = Formats()
+    named = [parse_format(f"L16/{rate_hz}") for rate_hz in range(8000, 9000, 25)]
+    numbers = [formats.number_of(format) for format in named]
+    maps = [formats.number_of_map(PayloadTypeMap().with_overrides({96: format})) for format in named]
+    assert formats.records.sample_rate_hz[numbers].tolist() == [format.sample_rate_hz for format in named]
+    assert formats.meanings[maps, 96].tolist() == numbers

@@ -1,13 +1,18 @@
 """Packets without payload carry nothing: they are no loss to conceal, and no number of one is read as another's."""
 
+from dataclasses import replace
+
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from strep.audio.block import SampleState
+from strep.audio.conceal import conceal
 from strep.audio.formats import parse_format
-from strep.engine import Engine, EngineConfig
+from strep.engine import EngineConfig
 from strep.stream.events import Gap
-from tests.traffic import MS, START_NS, Sender, every, feed, pcmu, play, run
+from tests.traffic import Sender, every, pcmu, play, run
 
 RECEIVED, CONCEALED, SILENCE, LOST = (SampleState[name] for name in ("RECEIVED", "CONCEALED", "SILENCE", "LOST"))
 CONFIG = EngineConfig(max_streams=8, probation=False).with_payload_types({108: parse_format("PCMU/8000")})
@@ -34,21 +39,26 @@ def test_no_order_of_them_makes_a_rule_fail_and_batches_change_nothing(arrivals,
     assert result.counts == run(arrivals, CONFIG).counts
 
 
-def test_a_payload_that_is_gone_is_not_read_from_what_lies_there_now() -> None:
-    """Long after a stream's last audio, what other calls sent lies where its own did."""
-    caller, other = Sender(), Sender(leg=1, seed=5)
-    engine = Engine(CONFIG)
-    feed(engine, every(caller.packets(4)))
-    for n in range(100):
-        feed(engine, [(100 + 20 * n, other.packet())])
-        engine.advance(START_NS + (100 + 20 * n) * MS)
-    sources = engine._sources
-    (row,) = [row for row, state in enumerate(sources.state) if state and state.slot == 0]
-    number = sources.payloads.oldest_number - 1
-    assert sources.payloads.read(number, 160, row, 1000) is None
-    assert sources.payloads.read(sources.payloads.next_number - 1, 160, row, 1000) is None, "another call's"
-    assert sources.payloads.read(sources.payloads.next_number, 160, row, 1000) is None
-    assert engine.faults == 0
+@pytest.mark.parametrize("compiled", [True, False])
+def test_what_others_sent_since_is_not_read_where_a_streams_own_audio_lay(
+    compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In rings of 16 packets and 8 KiB, those of other calls lie where its last ones did when it goes on."""
+    monkeypatch.setattr("strep.stream.path._PACKETS", 16)
+    monkeypatch.setattr("strep.stream.path._PAYLOAD_BYTES", 1 << 13)
+    caller, others = Sender(), Sender(leg=1, ssrc=1, seed=5)
+    before = caller.packets(10)
+    lost, empty = caller.packet(), caller.packets(2, payload=b"", ticks=160)
+    after = caller.packets(5)
+    arrivals = [*every(before), *every([*empty, *after], start_ms=1100)]
+    alone = run(arrivals, CONFIG)
+    between = every(others.packets(80), start_ms=200, step_ms=10)
+    beside = run(sorted(arrivals + between), replace(CONFIG, compiled=compiled))
+    assert beside.pieces[0] == alone.pieces[0]
+    expected = pcmu([*before, lost, *after])
+    made_up = np.zeros(160, np.int16)
+    conceal(expected[:1600], 8000, made_up)
+    assert alone.audio()[1600:1760].tolist() == made_up.tolist()
 
 
 def test_what_is_missing_before_any_audio_is_silence_and_nothing_is_made_up_for_it() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from strep.audio.block import SampleState
 from strep.engine import Engine
-from strep.stream.intake import CLAIM_PROOFS
+from strep.stream.claims import CLAIM_PROOFS
 from strep.wire.batch import SLACK_BYTES, DatagramBatch
 from tests.traffic import HERE, MS, SMALL, START_NS, Result, Sender, every, pcmu, play, result
 

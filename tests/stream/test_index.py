@@ -1,11 +1,15 @@
 """The index of keys is a dictionary, whatever the mixes do."""
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strep.stream.index import UNKNOWN, KeyIndex
+from strep.compiler import compiled_twin
+from strep.stream.index import TABLES, UNKNOWN, KeyIndex, find_place, find_row
 
 WORDS = st.sampled_from([0, 1, 2, 1 << 32, (1 << 63) + 1, (1 << 64) - 1])
 CAPACITY = 12
@@ -18,15 +22,23 @@ def key(*words: int) -> bytes:
 KEYS = st.builds(key, WORDS, WORDS, WORDS)
 
 
-def words_of(keys: list[bytes]) -> np.ndarray:
-    return np.frombuffer(b"".join(keys), np.uint64).reshape(-1, 3)
+@functools.cache
+def compiled() -> Callable[..., int]:
+    table, word = KeyIndex(1), np.uint64(0)
+    return compiled_twin(find_row, table.keys, table.places, table.multipliers, table.shift, (word, word, word))
 
 
 def look_up(table: KeyIndex, keys: list[bytes]) -> list[int]:
-    return table.look_up(words_of(keys)).tolist()
+    """Ask for keys by the rule as it stands, and compiled."""
+    arguments = table.keys, table.places, table.multipliers, table.shift
+    words = [tuple(np.frombuffer(key, np.uint64)) for key in keys]
+    with np.errstate(over="ignore"):
+        found = [find_row(*arguments, some) for some in words]
+    assert [compiled()(*arguments, some) for some in words] == found
+    return found
 
 
-ALL_IN_ONE_PLACE = np.zeros((2, 6), np.uint64)
+ALL_IN_ONE_PLACE = np.zeros((TABLES, 6), np.uint64)
 
 
 @given(
@@ -58,6 +70,18 @@ def test_two_keys_of_one_mix_are_never_joined() -> None:
     assert look_up(table, [key(1, 2, 3), key(3, 2, 1), key(2, 2, 2)]) == [0, 1, UNKNOWN]
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_where_more_keys_than_tables_have_one_place_all_are_mixed_anew(at_once: bool) -> None:
+    table, keys = KeyIndex(50, ALL_IN_ONE_PLACE), [key(n, 0, 0) for n in range(50)]
+    rows = list(range(50))
+    for some in [rows] if at_once else [[row] for row in rows]:
+        table.add([keys[row] for row in some], some)
+    assert table.multipliers.all(), "they are secret again"
+    assert look_up(table, keys) == rows
+    table.remove(rows[::2])
+    assert look_up(table, keys) == [row if row % 2 else UNKNOWN for row in rows]
+
+
 @pytest.mark.parametrize("varied", [range(0, 64, 8), range(56, 64), range(24, 32)])
 def test_keys_chosen_to_differ_in_few_bits_spread_over_the_places(varied: range) -> None:
     bits = [(word, bit) for word in (0, 1) for bit in varied]
@@ -65,8 +89,8 @@ def test_keys_chosen_to_differ_in_few_bits_spread_over_the_places(varied: range)
     keys = np.zeros((len(numbers), 3), np.uint64)
     for n, (word, bit) in enumerate(bits):
         keys[:, word] |= (numbers >> np.uint64(n) & np.uint64(1)) << np.uint64(bit)
-    secret = np.random.default_rng(1).integers(0, 1 << 64, (2, 6), np.uint64)
-    taken = KeyIndex(1, secret)._places(keys, 0)  # 65,536 keys in 4,096 places: 16 each
+    secret = np.random.default_rng(1).integers(0, 1 << 64, (TABLES, 6), np.uint64)
+    taken = find_place(secret, 0, KeyIndex(1).shift, tuple(keys.T))  # 65,536 keys in 4,096 places: 16 each
     assert np.bincount(taken).max() <= 16 * 16
 
 

@@ -4,9 +4,8 @@ import numpy as np
 
 from strep.engine import Engine
 from strep.stream.events import StreamOpened
-from strep.stream.keys import UNLEARNT, PacketKeys
-from strep.wire.batch import DatagramBatch, Endpoint
-from strep.wire.headers import parse_headers
+from strep.stream.keys import UNLEARNT
+from strep.wire.batch import Endpoint
 from tests.traffic import SMALL, Sender, feed, result
 
 
@@ -14,36 +13,45 @@ def endpoint(name: str, direction: int = 0) -> Endpoint:
     return Endpoint(f"{name}:9", "192.0.2.2:9", name, direction)
 
 
-def keys_of(keys: PacketKeys, endpoints: list[Endpoint], *source: int) -> list[int]:
-    datagrams = Sender(strep=False).packets(len(source))
-    batch = DatagramBatch.from_datagrams(datagrams, [0] * len(source), source, endpoints)
-    return keys.of(batch, parse_headers(batch))[:, 0].tolist()
+def identities_of(engine: Engine, endpoints: list[Endpoint], *source: int) -> list[list[int]]:
+    """Feed a packet of plain RTP of each sender; give what tells their conversations from others."""
+    packets = Sender(strep=False).packets(len(source))
+    feed(engine, [(0, packet, sender) for packet, sender in zip(packets, source, strict=True)], endpoints)
+    return engine._conversations.identity[list(source)].tolist()
 
 
 def test_a_number_that_was_forgotten_is_another_conversation_and_the_others_stay() -> None:
-    keys, endpoints = PacketKeys(), [endpoint("a"), endpoint("b")]
-    a, b, again = keys_of(keys, endpoints, 0, 1, 0)
+    engine, endpoints = Engine(SMALL), [endpoint("a"), endpoint("b")]
+    a, b, again = identities_of(engine, endpoints, 0, 1, 0)
     assert a == again != b
-    keys.forget(np.array([0, 70]))
+    engine.forget_senders(np.array([0, 70]))
     endpoints[0] = endpoint("c")
-    c, still_b = keys_of(keys, endpoints, 0, 1)
+    c, still_b = identities_of(engine, endpoints, 0, 1)
     assert still_b == b
     assert c not in (a, b)
 
 
 def test_endpoints_of_one_conversation_have_one_identity() -> None:
-    keys, endpoints = PacketKeys(), [endpoint("pair"), endpoint("pair", 1)]
-    one, other = keys_of(keys, endpoints, 0, 1)
+    engine, endpoints = Engine(SMALL), [endpoint("pair"), endpoint("pair", 1)]
+    one, other = identities_of(engine, endpoints, 0, 1)
     assert one == other
-    keys.forget(np.array([0]))
-    assert keys_of(keys, endpoints, 0, 1) == [one, other]
+    engine.forget_senders(np.array([0]))
+    assert identities_of(engine, endpoints, 0, 1) == [one, other]
+    assert engine.open_streams == 2
+
+
+def test_more_senders_than_there_was_room_for_keep_their_conversations() -> None:
+    engine, endpoints = Engine(SMALL), [endpoint("a")]
+    (a,) = identities_of(engine, endpoints, 0)
+    endpoints += [endpoint(f"{n}") for n in range(1, 1000)]
+    again, far = identities_of(engine, endpoints, 0, 999)
+    assert again == a != far
 
 
 def test_senders_of_strep_and_of_what_is_no_rtp_are_not_asked_for_their_conversation() -> None:
-    keys = PacketKeys()
-    batch = DatagramBatch.from_datagrams([Sender().packet(), b"INVITE"], [0, 0], [0, 1], [endpoint("a"), endpoint("b")])
-    keys.of(batch, parse_headers(batch))
-    assert (keys.conversation == UNLEARNT).all()
+    engine, endpoints = Engine(SMALL), [endpoint("a"), endpoint("b")]
+    feed(engine, [(0, Sender().packet(), 0), (0, b"INVITE", 1)], endpoints)
+    assert (engine._conversations.identity == UNLEARNT).all()
 
 
 def test_a_new_sender_with_the_number_of_an_old_one_begins_a_stream_of_its_own() -> None:

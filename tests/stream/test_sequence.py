@@ -1,11 +1,14 @@
-"""Wire counters become unbounded: near a reference, across wraps, and column-wise the same as one by one."""
+"""Wire counters become unbounded: near a reference, across wraps, and the same where it is compiled."""
 
-import numpy as np
+import functools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strep.stream.sequence import extend_sequence, extend_sequence_columns, extend_timestamp, extend_timestamp_columns
+from strep.compiler import compiled_twin
+from strep.stream.sequence import extend_sequence, extend_timestamp
 
+compiled = functools.cache(compiled_twin)
 REFERENCES = st.integers(-(1 << 40), 1 << 40)
 
 
@@ -32,24 +35,9 @@ def test_half_way_round_is_behind() -> None:
     assert extend_timestamp(0x8000_0000, 0) == -0x8000_0000
 
 
-@given(st.lists(st.tuples(st.integers(0, 0xFFFF), REFERENCES), max_size=20))
-def test_sequence_columns_equal_the_scalar(pairs: list[tuple[int, int]]) -> None:
-    numbers, references = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
-    extended, distance = extend_sequence_columns(numbers, references)
-    assert extended.tolist() == [extend_sequence(*pair) for pair in pairs]
-    assert distance.tolist() == [extend_sequence(*pair) - pair[1] for pair in pairs]
-
-
 @given(st.lists(st.tuples(st.integers(0, 0xFFFF_FFFF), REFERENCES), max_size=20))
-def test_timestamp_columns_equal_the_scalar(pairs: list[tuple[int, int]]) -> None:
-    timestamps, references = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
-    extended, distance = extend_timestamp_columns(timestamps, references)
-    assert extended.tolist() == [extend_timestamp(*pair) for pair in pairs]
-    assert distance.tolist() == [extend_timestamp(*pair) - pair[1] for pair in pairs]
-
-
-def test_columns_leave_what_they_were_given_alone() -> None:
-    numbers, references = np.array([5, 6]), np.array([7, 8])
-    extend_sequence_columns(numbers, references)
-    extend_timestamp_columns(numbers, references)
-    assert (numbers.tolist(), references.tolist()) == ([5, 6], [7, 8])
+def test_compiled_they_are_the_same(pairs: list[tuple[int, int]]) -> None:
+    sequence, timestamp = (compiled(rule, 0, 0) for rule in (extend_sequence, extend_timestamp))
+    for value, reference in pairs:
+        assert sequence(value & 0xFFFF, reference) == extend_sequence(value & 0xFFFF, reference)
+        assert timestamp(value, reference) == extend_timestamp(value, reference)

@@ -1,13 +1,17 @@
-"""The columnar header parser and its scalar twin."""
+"""The rule that parses headers, as it stands and compiled, and what a person reads, which says the same."""
 
+import functools
 import uuid
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from strep.compiler import compiled_twin
 from strep.errors import WireError
+from strep.stream.records import HEADER, Record, records
 from strep.wire.batch import SLACK_BYTES, DatagramBatch
 from strep.wire.datagram import parse_datagram
 from strep.wire.fate import Fate
@@ -23,42 +27,57 @@ def strep(rtp: bytes, **fields: int) -> bytes:
     return StrepHeader(LEG, fields.pop("leg", 0), fields.pop("direction", 0), **fields).serialize() + rtp
 
 
+@functools.cache
+def compiled() -> Callable[..., int]:
+    return compiled_twin(parse_headers, np.zeros(1, np.uint8), 0, 0, records(1, HEADER)[0])
+
+
+def parse(flat: np.ndarray, start: int, length: int) -> tuple[Fate, Record]:
+    """Parse a datagram's headers by the rule as it stands, and compiled."""
+    plain, twin = records(2, HEADER)
+    fate = Fate(parse_headers(flat, start, length, plain))
+    assert compiled()(flat, start, length, twin) == fate
+    assert fate is not Fate.ACCEPTED or plain == twin
+    return fate, plain
+
+
 def one(data: bytes):
     parsed = parse_datagram(data)
-    check_twins([data])
+    check_that_rules_agree([data])
     return parsed
 
 
-def check_twins(datagrams: list[bytes]) -> None:
+def check_that_rules_agree(datagrams: list[bytes]) -> None:
     batch = DatagramBatch.from_datagrams(datagrams, range(len(datagrams)))
-    headers = parse_headers(batch)
     for row, data in enumerate(datagrams):
         expected = parse_datagram(data)
-        assert Fate(headers.fate[row]) == expected.fate, data.hex()
+        fate, header = parse(batch.flat, int(batch.offset[row]), int(batch.length[row]))
+        assert fate == expected.fate, data.hex()
         if expected.rtp is None:
             continue
-        start, length = int(headers.payload_start[row]), int(headers.payload_length[row])
+        start, length = int(header.payload_start), int(header.payload_bytes)
         found = RtpPacket(
-            payload_type=int(headers.payload_type[row]),
-            sequence_number=int(headers.sequence_number[row]),
-            timestamp=int(headers.timestamp[row]),
-            ssrc=int(headers.ssrc[row]),
+            payload_type=int(header.payload_type),
+            sequence_number=int(header.sequence_number),
+            timestamp=int(header.timestamp),
+            ssrc=int(header.ssrc),
             payload=batch.flat[start : start + length].tobytes(),
-            marker=bool(headers.marker[row]),
+            marker=bool(header.marker),
             csrc=expected.rtp.csrc,
             extension=expected.rtp.extension,
             padding_length=expected.rtp.padding_length,
         )
         assert found == expected.rtp
-        assert headers.claim[row] == expected.claim
-        assert headers.strep[row] == (expected.strep is not None)
-        words = headers.id_words[row].tobytes()
+        assert header.claim == expected.claim
+        assert header.is_strep == (expected.strep is not None)
+        assert header.rtp_start == batch.offset[row] + (data[1] if header.is_strep else 0)
+        words = np.array([header.id_high, header.id_low], np.uint64).tobytes()
         if expected.strep is None:
             assert words == bytes(16)
-            assert headers.leg_direction[row] == 0
+            assert header.leg_direction == 0
         else:
             assert uuid.UUID(bytes=words) == expected.strep.call_leg_id
-            assert headers.leg_direction[row] == expected.strep.leg << 1 | expected.strep.direction
+            assert header.leg_direction == expected.strep.leg << 1 | expected.strep.direction
 
 
 rtp_packets = st.builds(
@@ -94,8 +113,8 @@ def datagrams(draw: st.DrawFn) -> bytes:
 
 
 @given(st.lists(datagrams() | st.binary(max_size=80), max_size=12))
-def test_columns_equal_the_scalar_twin_on_any_bytes(data: list[bytes]) -> None:
-    check_twins(data)
+def test_any_bytes_are_parsed_as_a_person_reads_them(data: list[bytes]) -> None:
+    check_that_rules_agree(data)
 
 
 @given(strep_headers)
@@ -199,9 +218,16 @@ def test_single_packets_of_a_peer_are_read(captures, name: str) -> None:
 def test_the_slack_covers_the_longest_header_at_the_end_of_the_buffer() -> None:
     data = strep(RTP.serialize(), header_length=255)
     flat = np.frombuffer(data[:1] + b"\xff" + bytes(SLACK_BYTES - 2), np.uint8)
-    column = np.zeros(1, np.int64)
-    headers = parse_headers(DatagramBatch(flat, column, column + 2, column, column))
-    assert headers.fate[0] == Fate.MALFORMED_STREP
+    assert parse(flat, 0, 2)[0] is Fate.MALFORMED_STREP
+
+
+@given(st.binary(min_size=1, max_size=80) | datagrams().filter(len))
+def test_what_lies_behind_a_datagram_changes_nothing(data: bytes) -> None:
+    (fate, header), (other_fate, other_header) = (
+        parse(np.frombuffer(data + bytes((behind,)) * SLACK_BYTES, np.uint8), 0, len(data)) for behind in (0, 0xFF)
+    )
+    assert fate is other_fate
+    assert fate is not Fate.ACCEPTED or header == other_header
 
 
 @pytest.mark.parametrize(

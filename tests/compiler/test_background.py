@@ -1,0 +1,99 @@
+"""What was compiled before is loaded; else a child compiles it, and keeps it where it can be loaded from."""
+
+import fcntl
+import importlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from strep.compiler import CompilerWarning, background, kept_twin, warn_that_nothing_is_kept
+from strep.compiler.background import Background
+
+RULE = """
+from strep.compiler import rule
+
+@rule
+def double(value):
+    return value + value
+"""
+CHILD = """
+from strep.compiler import compiled_twin
+from to_compile import double
+
+compiled_twin(double, 0)
+"""
+
+
+class Loaded:
+    """What was loaded of a rule, and in how many tries."""
+
+    def __init__(self, double):
+        self.double, self.twin, self.tries = double, None, 0
+
+    def load(self):
+        self.tries += 1
+        self.twin = kept_twin(self.double, 0)
+        return self.twin
+
+
+@pytest.fixture
+def loaded(tmp_path, monkeypatch):
+    """Give what loads a rule that this process and its children import, and keep in a folder of the test."""
+    (tmp_path / "to_compile.py").write_text(RULE)
+    (tmp_path / "child.py").write_text(CHILD)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    keep_in(tmp_path / "kept", monkeypatch)
+    yield Loaded(importlib.import_module("to_compile").double)
+    del sys.modules["to_compile"]
+
+
+def keep_in(folder, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(folder))
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(folder))
+
+
+def test_a_child_compiles_what_was_not_and_the_next_time_it_is_loaded(loaded, monkeypatch):
+    Background(loaded.load, "child").wait()
+    assert loaded.twin(4) == 8
+    monkeypatch.setattr(subprocess, "Popen", lambda *args, **named: pytest.fail("a child was started"))
+    loaded.twin, loaded.tries = None, 0
+    Background(loaded.load, "child").wait()
+    assert (loaded.twin(4), loaded.tries) == (8, 1)
+
+
+def test_where_nothing_can_be_kept_it_is_until_the_program_ends_and_told(loaded, tmp_path, monkeypatch):
+    monkeypatch.setattr(background, "can_keep", lambda: False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    warn_that_nothing_is_kept.cache_clear()
+    with pytest.warns(CompilerWarning, match="cannot be kept.*NUMBA_CACHE_DIR"):
+        Background(loaded.load, "child").wait()
+    warn_that_nothing_is_kept.cache_clear()
+    assert loaded.twin(4) == 8
+    assert not (tmp_path / "kept").exists()
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_a_child_that_cannot_compile_leaves_everything_as_it_is(loaded, tmp_path):
+    with pytest.warns(CompilerWarning):
+        Background(loaded.load, "nowhere_to_be_found").wait()
+    warn_that_nothing_is_kept.cache_clear()
+    assert loaded.twin is None
+
+
+def test_of_those_that_want_to_do_the_same_one_does_until_it_ends(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    wait = "from strep.compiler.background import wait_for_turn\nwait_for_turn('trying')\n"
+    code = wait + "print('mine', flush=True)\ninput()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True) as first:
+        assert first.stdout.readline() == "mine\n"
+        (lock,) = tmp_path.glob("*trying*")
+        with lock.open("w") as other:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            first.communicate("\n")
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
