@@ -55,6 +55,7 @@ def keep_in(folder, monkeypatch):
     monkeypatch.setattr("numba.core.config.CACHE_DIR", str(folder))
 
 
+@pytest.mark.thorough
 def test_a_child_compiles_what_was_not_and_the_next_time_it_is_loaded(loaded, monkeypatch):
     Background(loaded.load, "child").wait()
     assert loaded.twin(4) == 8
@@ -64,6 +65,7 @@ def test_a_child_compiles_what_was_not_and_the_next_time_it_is_loaded(loaded, mo
     assert (loaded.twin(4), loaded.tries) == (8, 1)
 
 
+@pytest.mark.thorough
 def test_where_nothing_can_be_kept_it_is_until_the_program_ends_and_told(loaded, tmp_path, monkeypatch):
     monkeypatch.setattr(background, "can_keep", lambda: False)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))

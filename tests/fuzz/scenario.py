@@ -27,6 +27,8 @@ ENDPOINTS = (
 )
 LEGS = tuple(uuid.UUID(int=n << 64 | n) for n in range(4))
 STEP_BYTES = 8
+#: Not where it is to be instrumented, and indices are to be checked.
+COMPILED = False
 MOST_STEPS = 400
 #: 2106: as far as the 32 bits of a pcap file reach.
 _LAST_NS = 4_294_967_295 * SECOND
@@ -150,7 +152,7 @@ def _config(head: bytes) -> EngineConfig:
         senders_may_move=head[4] & 2 != 0,
         payload_types=PayloadTypeMap(_FORMATS),
         admits=admits if head[4] & 4 else None,
-        compiled=False,  # instrumented, and indices are checked
+        compiled=COMPILED,
     )
 
 
