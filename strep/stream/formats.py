@@ -52,6 +52,7 @@ class Formats:
         self.records: Records = records(_FIRST_ROWS, FORMAT)
         self.meanings: NDArray[np.int32] = np.zeros((_FIRST_ROWS, _PAYLOAD_TYPES), np.int32)
         self._formats: list[AudioFormat | None] = []
+        self.for_decoders: set[int] = set()  # the numbers of those whose samples rules do not make
         self._numbers: dict[AudioFormat | None, int] = {}
         self._maps: dict[bytes, int] = {}
         self._map_numbers: WeakKeyDictionary[PayloadTypeMap, int] = WeakKeyDictionary()
@@ -71,6 +72,8 @@ class Formats:
                 grown[:number] = self.records
                 self.records = grown
             _describe(format, self.records[number])
+            if self.records[number].kind == Kind.DECODER:
+                self.for_decoders.add(number)
         return number
 
     def number_of_map(self, payload_types: PayloadTypeMap) -> int:

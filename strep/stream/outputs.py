@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from strep.audio.decoding import Decoding
 from strep.stream import records as r
 from strep.stream.events import AnchorMoved, Event, FormatChanged, Gap, SourceChanged, TelephoneEvent
 from strep.stream.faults import Faults
-from strep.stream.formats import Formats, Kind
+from strep.stream.formats import Formats
 from strep.stream.legs import Legs
 from strep.stream.notes import Note
 from strep.stream.outbox import Output
@@ -44,6 +45,37 @@ class _Told(NamedTuple):
     flag: int
 
 
+class _Block(NamedTuple):
+    """A block, out of its record: the fields of strep.stream.records.BLOCK."""
+
+    length: int
+    sample_rate_hz: int
+    format: int
+    rows: int
+    first: int
+    last: int
+
+    @property
+    def samples(self) -> int:
+        """Count the samples that take place."""
+        return 0 if self.format == r.FORMAT_ZERO else self.rows * self.length
+
+
+def _cut(blocks: list[_Block], columns: Columns, samples: NDArray[np.int16]) -> Iterator[AudioBlock]:
+    """Make blocks of what was filled in for several."""
+    row = begin = 0
+    for block in blocks:
+        mine, shape = slice(row, row + block.rows), (block.rows, block.length)
+        if block.format == r.FORMAT_ZERO:
+            made = np.broadcast_to(np.int16(0), shape)
+        else:
+            made = samples[begin : begin + block.samples].reshape(shape)
+        row, begin = row + block.rows, begin + block.samples
+        if block.length:
+            of_rows = columns.slots[mine], columns.position[mine], made, columns.state[mine], columns.arrival_ns[mine]
+            yield AudioBlock(block.sample_rate_hz, *of_rows)
+
+
 class Outputs:
     """What turns one engine's notes and pieces into events and audio."""
 
@@ -55,15 +87,25 @@ class Outputs:
     def collect(self, rules: Rules, tables: r.Tables, packed: object) -> Iterator[Output]:
         """Give what is in the tables (packed: as rules take them): each event before the audio that it speaks of."""
         control, done = tables.control[0], 0
+        parts = self._parts(rules, tables, packed, int(control.blocks))
         for told in map(_Told._make, tables.notes[: int(control.notes)].tolist()):
             if told.kind == _TYPE_HEARD:
                 self._hear_type(tables, told.source, told.value)
                 continue
             if told.kind == _FORMAT_CHANGED and told.length > done:
-                yield from self._audio(rules, tables, packed, done, told.length)
+                yield from parts(done, told.length)
                 done = told.length
             yield self._event(told)
-        yield from self._audio(rules, tables, packed, done, int(control.blocks))
+        yield from parts(done, int(control.blocks))
+
+    def _parts(
+        self, rules: Rules, tables: r.Tables, packed: object, count: int
+    ) -> Callable[[int, int], Iterable[AudioBlock]]:
+        """Give what gives the audio of some blocks: all is rendered at once, unless a decoder changes in between."""
+        if self._formats.for_decoders.isdisjoint(tables.blocks.format[:count].tolist()):
+            audio = list(self._audio(rules, tables, packed, 0, count))
+            return lambda first, end: audio[first:end]
+        return lambda first, end: self._audio(rules, tables, packed, first, end)
 
     def _hear_type(self, tables: r.Tables, row: int, payload_type: int) -> None:
         state = self._sources.state[row]
@@ -96,20 +138,27 @@ class Outputs:
         return state
 
     def _audio(self, rules: Rules, tables: r.Tables, packed: object, first: int, end: int) -> Iterator[AudioBlock]:
-        for number in range(first, end):
-            length, rate_hz, format, rows, _, _ = tables.blocks[number].tolist()
-            columns = new_columns(rows)
-            is_zero = format == r.FORMAT_ZERO
-            samples = np.empty((0 if is_zero else rows, length), np.int16)
+        """Give blocks: runs of those that rules make the samples of, and by itself each one that is for decoders."""
+        for for_decoders, run in self._runs(tables.blocks[first:end].tolist()):
+            columns = new_columns(sum(block.rows for block in run))
+            samples = np.empty(sum(block.samples for block in run), np.int16)
             packed_columns = rules.pack(columns)
-            rules.render(packed, number, packed_columns, samples)
-            if is_zero:
-                samples = np.broadcast_to(np.int16(0), (rows, length))
-            elif format >= 0 and tables.formats[format].kind == Kind.DECODER:
-                self._decode_contained(tables, columns, samples)
-                rules.hear_rows(packed, packed_columns, rate_hz, samples)
-            if length:
-                yield AudioBlock(rate_hz, columns.slots, columns.position, samples, columns.state, columns.arrival_ns)
+            rules.render(packed, first, first + len(run), packed_columns, samples)
+            if for_decoders:
+                rows = samples.reshape(run[0].rows, run[0].length)
+                self._decode_contained(tables, columns, rows)
+                rules.hear_rows(packed, packed_columns, run[0].sample_rate_hz, rows)
+            first += len(run)
+            yield from _cut(run, columns, samples)
+
+    def _runs(self, blocks: list[tuple[int, ...]]) -> Iterator[tuple[bool, list[_Block]]]:
+        """Give blocks that can be rendered together, and whether their samples are for decoders to make."""
+        by_way = itertools.groupby(map(_Block._make, blocks), lambda block: block.format in self._formats.for_decoders)
+        for for_decoders, run in by_way:
+            if for_decoders:
+                yield from ((True, [block]) for block in run)
+            else:
+                yield False, list(run)
 
     def _decode_contained(self, tables: r.Tables, columns: Columns, samples: NDArray[np.int16]) -> None:
         """Decode the rows of a block; should that fail, it costs the streams at which it does."""

@@ -14,7 +14,7 @@ from strep.audio.conceal import conceal, history_samples
 from strep.audio.g711 import decode_codes
 from strep.compiler import rule
 from strep.stream.formats import Kind
-from strep.stream.records import AHEAD, FORMAT_CONCEALED, MOST_HISTORY, TELEPHONE_HISTORY, Record, Tables
+from strep.stream.records import AHEAD, FORMAT_CONCEALED, FORMAT_ZERO, MOST_HISTORY, TELEPHONE_HISTORY, Record, Tables
 
 _SAMPLES_A_LINE = 32
 _MU_LAW, _A_LAW = int(Kind.MU_LAW), int(Kind.A_LAW)
@@ -31,27 +31,38 @@ class Columns(NamedTuple):
 
 
 @rule
-def render(tables: Tables, number: int, columns: Columns, samples: NDArray[np.int16]) -> None:
-    """Fill in the columns of a block, and samples, int16[rows, length], but for those that a decoder has to make.
+def render(tables: Tables, first: int, end: int, columns: Columns, samples: NDArray[np.int16]) -> None:
+    """Fill in the columns of blocks from `first` to before `end`, one behind the other, and so their samples.
 
-    samples has no rows where all are zero.
+    Samples that are all zero have no place in `samples`; those that a decoder has to make are left to it.
     """
-    block = tables.blocks[number]
-    kind = tables.formats[block.format].kind if block.format >= 0 else 0
-    at = block.first
-    for n in range(block.rows):
-        if n % AHEAD == 0:
-            _look_ahead(tables, at, block.sample_rate_hz)
-        piece = tables.pieces[at]
-        columns.number[n], columns.slots[n], columns.position[n] = at, piece.stream, piece.position
-        columns.arrival_ns[n], columns.state[n] = piece.arrival_ns, piece.state
-        if kind in (_MU_LAW, _A_LAW):
-            begin = (piece.payload_at & (len(tables.payloads) - 1)) + piece.skipped
-            decode_codes(tables.payloads[begin : begin + block.length], kind == _MU_LAW, samples[n])
-            hear(tables, piece, block.sample_rate_hz, samples[n])
-        elif block.format == FORMAT_CONCEALED:
-            _make_up(tables, piece.stream, block.sample_rate_hz, samples[n])
-        at = piece.next
+    row, begin = 0, 0
+    for number in range(first, end):
+        block = tables.blocks[number]
+        at = block.first
+        for n in range(block.rows):
+            if n % AHEAD == 0:
+                _look_ahead(tables, at, block.sample_rate_hz)
+            piece = tables.pieces[at]
+            columns.number[row], columns.slots[row], columns.position[row] = at, piece.stream, piece.position
+            columns.arrival_ns[row], columns.state[row] = piece.arrival_ns, piece.state
+            if block.format != FORMAT_ZERO:
+                _make_samples(tables, piece, block, samples[begin : begin + block.length])
+                begin += block.length
+            row += 1
+            at = piece.next
+
+
+@rule
+def _make_samples(tables: Tables, piece: Record, block: Record, samples: NDArray[np.int16]) -> None:
+    if block.format == FORMAT_CONCEALED:
+        _make_up(tables, piece.stream, block.sample_rate_hz, samples)
+        return
+    kind = tables.formats[block.format].kind
+    if kind in (_MU_LAW, _A_LAW):
+        begin = (piece.payload_at & (len(tables.payloads) - 1)) + piece.skipped
+        decode_codes(tables.payloads[begin : begin + len(samples)], kind == _MU_LAW, samples)
+        hear(tables, piece, block.sample_rate_hz, samples)
 
 
 @rule

@@ -68,7 +68,7 @@ def _each(twin_of: Callable[..., Any]) -> Rules:
     """Make something of each rule, with arguments such as it takes."""
     from strep.compiler.arrays import Arrays
 
-    numbers, samples = np.zeros(0, np.int64), np.zeros((0, 0), np.int16)
+    numbers, samples = np.zeros(0, np.int64), np.zeros((1, 0), np.int16)
     tables, columns = Arrays(example_tables()), Arrays(new_columns(0))
     datagrams = Arrays(Datagrams(np.zeros(0, np.uint8), numbers, numbers, numbers, numbers))
     return Rules(
@@ -76,7 +76,7 @@ def _each(twin_of: Callable[..., Any]) -> Rules:
         twin_of(find_unknown, tables, datagrams, 0, 0, records(0, UNKNOWN_SOURCE)),
         twin_of(play_out_due, tables, 0),
         twin_of(play_out_all, tables, 0),
-        twin_of(render, tables, 0, columns, samples),
+        twin_of(render, tables, 0, 0, columns, samples[0]),
         twin_of(hear_rows, tables, columns, 0, samples),
         Arrays,
     )
