@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.audio.formats import AudioFormat, PayloadTypeMap
+from strep.compiler import is_available
 from strep.errors import ConfigError
 from strep.stream.admission import Admission, AdmissionRules
 from strep.stream.choice import rules_by
@@ -47,7 +48,7 @@ from strep.stream.records import NEVER, STREAM, records
 from strep.stream.report import report_stream
 from strep.stream.sources import Sources
 from strep.stream.state import StreamState
-from strep.wire.batch import DatagramBatch, Endpoint
+from strep.wire.batch import HELD_BACK, DatagramBatch, Endpoint
 from strep.wire.fate import Fate
 
 __all__ = ["MAX_DATAGRAM_BYTES", "Engine", "EngineConfig"]
@@ -97,6 +98,8 @@ class EngineConfig:
         ):
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} must be {low} to {high}, got {getattr(self, name)}")
+        if self.compiled and not is_available():
+            raise ConfigError("compiled needs a numba that can be imported, found none")
 
     def with_payload_types(self, told: Mapping[int, AudioFormat]) -> EngineConfig:
         """Copy this configuration with some payload types meaning what the caller says."""
@@ -260,8 +263,17 @@ class Engine:
                 sender = int(batch.source[n])
                 self._conversations.learn(sender, batch.endpoints[sender])
             elif stop is Stop.UNKNOWN:
-                unknown = self._path.find_unknown(batch, n, ends_ns)
-                self._take_held(self._admission.admit(batch, unknown))
+                self._take_held(self._admit_contained(batch, n, ends_ns))
+
+    def _admit_contained(self, batch: DatagramBatch, first: int, ends_ns: int) -> list[HeldPacket]:
+        """Decide on all unknown sources from a datagram on; should that fail, it costs that datagram."""
+        try:
+            return self._admission.admit(batch, self._path.find_unknown(batch, first, ends_ns))
+        except Exception:
+            self._faults.note_nobody(batch.datagram(first))
+            self.fates[Fate.REJECTED_FAULT] += batch.source[first] != HELD_BACK
+            batch.source[first] = HELD_BACK
+            return []
 
     def _take_held(self, held: list[HeldPacket]) -> None:
         """Take packets that were held back; their sources are known by now."""

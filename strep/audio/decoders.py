@@ -139,14 +139,3 @@ def measure_payloads(format: AudioFormat, payload: NDArray[np.uint8], length: ND
     if isinstance(codec, LavcCodec):
         return codec.measure(payload, length)
     return length // (codec.sample_bytes * format.channels) if codec else np.zeros_like(length)
-
-
-def decode_stateless(format: AudioFormat, payload: NDArray[np.uint8], samples: int) -> NDArray[np.int16]:
-    """Decode uint8[n, m], payloads of so many samples each, to int16[n, samples]. Raises ConfigError as `new_decoder`.
-
-    What is behind the last whole sample is left out.
-    """
-    codec = _codec(format)
-    if not isinstance(codec, StatelessCodec):
-        raise ConfigError(f"expected a format whose payloads decode by themselves, got {format}")
-    return codec.decode(payload[:, : samples * codec.sample_bytes * format.channels], format.channels)

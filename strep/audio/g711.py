@@ -1,7 +1,7 @@
 """Decode and encode G.711 (ITU-T G.711, RFC 3551 section 4.5.14), column-wise by table.
 
-The two scalar functions `decode_code` and `encode_sample` follow G.711's segment arithmetic and are there to be read;
-every table is built from them. 16-bit samples are G.711's 14-bit (mu-law) or 13-bit (A-law) values shifted to the top.
+`decode_codes` and `encode_sample` follow G.711's segment arithmetic; every table is built from them. 16-bit samples are
+G.711's 14-bit (mu-law) or 13-bit (A-law) values shifted to the top.
 
 Rounding of `encode`: by G.711's decision values, on the magnitude that one's complement gives (`~sample` for a negative
 sample), as ITU-T's reference program (G.191) does. Other programs choose a neighbouring code for some of the 65,536
@@ -35,19 +35,6 @@ _A_INVERTED, _MU_INVERTED = 0x55, 0xFF
 _SIGN, _STEP = 0x80, 0x0F
 
 
-def decode_code(code: int, law: Law) -> int:
-    """Decode one byte to a 16-bit sample: the middle of its quantisation step (G.711 tables 1 and 2)."""
-    if law is Law.MU:
-        bits = code ^ _MU_INVERTED
-        segment, step = (bits >> 4) & 7, bits & _STEP
-        magnitude = (((2 * step + _MU_BIAS) << segment) - _MU_BIAS) << 2
-        return -magnitude if bits & _SIGN else magnitude
-    bits = code ^ _A_INVERTED
-    segment, step = (bits >> 4) & 7, bits & _STEP
-    magnitude = (2 * step + 1) << 3 if segment == 0 else (2 * step + 33) << (segment + 2)
-    return magnitude if bits & _SIGN else -magnitude
-
-
 def encode_sample(sample: int, law: Law) -> int:
     """Encode one 16-bit sample: find its segment by the highest bit, and its step by the four bits below that."""
     magnitude = sample if sample >= 0 else ~sample
@@ -64,25 +51,27 @@ def encode_sample(sample: int, law: Law) -> int:
 
 @rule
 def decode_codes(codes: NDArray[np.uint8], is_mu_law: bool, samples: NDArray[np.int16]) -> None:
-    """Decode uint8[m] to int16[m]: `decode_code` of each. For many at a time, this is quicker than a table."""
+    """Decode uint8[m] to int16[m]: each to the middle of its quantisation step (G.711 tables 1 and 2)."""
     if is_mu_law:
         for k in range(len(samples)):
-            bits = np.int32(codes[k]) ^ np.int32(0xFF)
-            magnitude = (((((bits & 15) << 1) + 33) << (bits >> 4 & 7)) - 33) << 2
-            samples[k] = -magnitude if bits & 0x80 else magnitude
+            bits = np.int32(codes[k]) ^ _MU_INVERTED
+            magnitude = ((((bits & _STEP) << 1) + _MU_BIAS << (bits >> 4 & 7)) - _MU_BIAS) << 2
+            samples[k] = -magnitude if bits & _SIGN else magnitude
     else:
         for k in range(len(samples)):
-            bits = np.int32(codes[k]) ^ np.int32(0x55)
+            bits = np.int32(codes[k]) ^ _A_INVERTED
             segment = bits >> 4 & 7
-            step = ((bits & 15) << 4) + 8
+            step = ((bits & _STEP) << 4) + 8
             magnitude = step if segment == 0 else (step + 256) << (segment - 1)
-            samples[k] = magnitude if bits & 0x80 else -magnitude
+            samples[k] = magnitude if bits & _SIGN else -magnitude
 
 
 @functools.cache
 def _byte_table(law: Law) -> NDArray[np.int16]:
     """Build int16[256], a sample for each code."""
-    return np.array([decode_code(code, law) for code in range(256)], dtype=np.int16)
+    samples = np.empty(256, np.int16)
+    decode_codes(np.arange(256, dtype=np.uint8), law is Law.MU, samples)
+    return samples
 
 
 @functools.cache

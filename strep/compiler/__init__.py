@@ -39,7 +39,22 @@ _NOT_KEPT = (RuntimeError, OSError, EOFError, UnpicklingError)
 
 
 class CompilerWarning(StrepWarning):
-    """A warning that numba cannot be imported, or that what it compiles cannot be kept."""
+    """A warning that numba cannot be imported, or what it compiles not kept, or that rules stay as they stand."""
+
+
+@functools.cache
+def is_available() -> bool:
+    """Tell whether numba can be imported; where it cannot, a CompilerWarning says so, once."""
+    try:
+        importlib.import_module("numba")
+    except Exception as error:  # one that does not fit its numpy or its llvmlite raises whatever it comes across
+        warnings.warn(
+            f"numba cannot be imported ({error}): nothing is compiled, and some tens of calls can be received",
+            CompilerWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
 
 
 def rule(function: F) -> F:
@@ -133,6 +148,16 @@ def _sources_tag() -> str:
     files = sorted({inspect.getfile(function) for function in _rules})
     text = b"".join(Path(file).read_bytes() for file in files)
     return hashlib.blake2b(text, digest_size=6).hexdigest()
+
+
+def warn_that_nothing_is_compiled() -> None:
+    """Warn that what goes on as it stands will go on so."""
+    warnings.warn(
+        "what is done with every packet could not be compiled: some tens of calls can be received "
+        "(python -m strep.stream says why)",
+        CompilerWarning,
+        stacklevel=2,
+    )
 
 
 @functools.cache

@@ -17,7 +17,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from strep.compiler import can_keep, keeping_in, warn_that_nothing_is_kept
+from strep.compiler import (
+    can_keep,
+    is_available,
+    keeping_in,
+    warn_that_nothing_is_compiled,
+    warn_that_nothing_is_kept,
+)
 
 #: Some machine may take long; a child that hangs is not waited for.
 _MOST_S = 600
@@ -40,12 +46,14 @@ class Background:
         self._thread.join()
 
     def _run(self) -> None:
-        if can_keep() and (self._load() or self._compile(dict(os.environ))):
+        if not is_available() or (can_keep() and (self._load() or self._compile(dict(os.environ)))):
             return
         if _is_running():
             warn_that_nothing_is_kept()
             with tempfile.TemporaryDirectory(prefix="strep-compiled-") as folder, keeping_in(folder):
-                self._compile({**os.environ, "NUMBA_CACHE_DIR": folder})
+                is_compiled = self._compile({**os.environ, "NUMBA_CACHE_DIR": folder})
+            if not is_compiled and _is_running():
+                warn_that_nothing_is_compiled()
 
     def _compile(self, environment: dict[str, str]) -> bool:
         return _compile_in_child(self._module, environment) and self._load() is not None
@@ -73,10 +81,14 @@ def _is_running() -> bool:
 
 
 def wait_for_turn(what: str) -> None:
-    """Wait until no other process of this user does something, and keep others from it until this one ends."""
+    """Wait until no other process of this user does something, and keep others from it until this one ends.
+
+    The lock is a file that is this user's: for one that another user has laid there, nobody waits.
+    """
     with contextlib.suppress(ImportError, OSError):
         import fcntl
 
         name = f"strep-{os.getuid()}-{what}.lock"
         turn = os.open(Path(tempfile.gettempdir()) / name, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
-        fcntl.flock(turn, fcntl.LOCK_EX)
+        if os.fstat(turn).st_uid == os.getuid():
+            fcntl.flock(turn, fcntl.LOCK_EX)

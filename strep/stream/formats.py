@@ -94,7 +94,7 @@ class Formats:
 
 def _describe(format: AudioFormat | None, record: Record) -> None:
     record.rtp_clock_hz = record.sample_rate_hz = UNKNOWN_CLOCK_HZ
-    record.samples_per_tick = record.channels = 1
+    record.samples_per_tick = 1
     record.longest_bytes = _ANY_LENGTH
     if format is None:
         return
@@ -105,7 +105,6 @@ def _describe(format: AudioFormat | None, record: Record) -> None:
     record.kind = Kind.DECODER if kind is None else kind
     record.rtp_clock_hz, record.sample_rate_hz = format.rtp_clock_hz, format.sample_rate_hz
     record.samples_per_tick = max(1, format.sample_rate_hz // format.rtp_clock_hz)
-    record.channels = format.channels
     record.bytes_per_10_ms = _BYTES_PER_10_MS.get(format.encoding, 0)
     if record.bytes_per_10_ms == _BYTES_OF_8_KHZ:
         record.longest_bytes = LONGEST_PACKET_MS // 10 * _BYTES_OF_8_KHZ

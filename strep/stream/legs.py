@@ -152,7 +152,7 @@ class Legs:
         stream = self._by_key.get(stream_key(new.key)) or self._open_stream(new)
         row = self._sources.take()
         assert row is not None
-        self._sources.state[row] = SourceState(row, stream.slot, ssrc_of(new.key), sender_of(new.key), new.arrival_ns)
+        self._sources.state[row] = SourceState(ssrc_of(new.key), sender_of(new.key), new.arrival_ns)
         columns = self._sources.columns
         columns["latest_arrival_ns"][row], columns["stream"][row] = new.arrival_ns, stream.slot
         columns["meanings"][row] = self._formats.number_of_map(stream.payload_types)

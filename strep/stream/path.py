@@ -178,7 +178,7 @@ class PacketPath:
             try:
                 done = self._rules.play_out_due(self._pack(), until_ns)
             except Exception:
-                self._note_fault(b"")
+                self._note_fault(self._payload_played())
             self.collect()
 
     def play_out_all(self, slot: int) -> None:
@@ -189,7 +189,7 @@ class PacketPath:
             try:
                 done = self._rules.play_out_all(self._pack(), slot)
             except Exception:
-                self._note_fault(b"")
+                self._note_fault(self._payload_played())
                 done = True
             self.collect()
 
@@ -288,11 +288,17 @@ class PacketPath:
         if ahead == first:
             number, control.source = ahead, -1
         if number < 0:  # it was in what is played out before one
-            self._note_fault(b"")
+            self._note_fault(self._payload_played())
             return first, len(batch)
         self._note_fault(batch.datagram(number))
         self._state.fates[Fate.REJECTED_FAULT] += 1
         return number + 1, len(batch)
+
+    def _payload_played(self) -> bytes:
+        """Give the payload of the packet that is played out."""
+        packet = self._packets[int(self.control.playing) & (len(self._packets) - 1)]
+        begin = int(packet.payload_at) & (len(self._payloads) - 1)
+        return self._payloads[begin : begin + int(packet.payload_bytes)].tobytes()
 
     def _note_fault(self, datagram: bytes) -> None:
         """Take note of the exception that is being handled, at the source that was looked at, if it was one."""

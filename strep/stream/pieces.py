@@ -49,7 +49,7 @@ def _put(tables: Tables, slot: int, position: int, length: int, state: int, form
     control.pieces += 1
     piece = tables.pieces[number]
     piece.stream, piece.position, piece.arrival_ns = slot, position, arrival_ns
-    piece.length, piece.state, piece.next = length, state, -1
+    piece.state, piece.next = state, -1
     piece.skipped = piece.breaks = piece.resets = 0
     first = stream.block if stream.segment == control.segment else control.first_block
     stream.segment = control.segment

@@ -42,7 +42,6 @@ def play_out_due(tables: Tables, until_ns: int) -> bool:
             return False
         control.first_packet += 1
         if tables.sources[packet.source].generation == packet.generation:
-            control.source = packet.source
             play_out(tables, packet.source, packet.sequence)
     return True
 
@@ -79,6 +78,7 @@ def play_out(tables: Tables, row: int, target: int) -> None:
         source.missing += packet.sequence - source.cursor
         source.cursor = packet.sequence + 1
         source.has_played = 1
+        tables.control[0].source, tables.control[0].playing = row, number
         place(tables, packet)
 
 
@@ -122,7 +122,6 @@ def play_out_all(tables: Tables, slot: int) -> bool:
         if not has_room(tables):
             return False
         packet = tables.packets[number & (len(tables.packets) - 1)]
-        tables.control[0].source = packet.source
         play_out(tables, packet.source, packet.sequence)
         number = _find_earliest(tables, stream)
     end_event(tables, slot)

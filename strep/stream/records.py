@@ -185,7 +185,6 @@ FORMAT = np.dtype(
         ("rtp_clock_hz", "i8"),
         ("sample_rate_hz", "i8"),
         ("samples_per_tick", "i8"),
-        ("channels", "i8"),
         ("longest_bytes", "i8"),
         ("bytes_per_10_ms", "i8"),  # of codecs of which every packet holds a whole number of those; else 0
     ],
@@ -198,7 +197,6 @@ PIECE = np.dtype(
         ("stream", "i8"),
         ("position", "i8"),
         ("arrival_ns", "i8"),
-        ("length", "i8"),
         ("payload_at", "i8"),
         ("skipped", "i8"),  # samples at its beginning that overlap what was put out before
         ("next", "i8"),  # of the same block; -1: none
@@ -260,6 +258,7 @@ CONTROL = np.dtype(
         ("reached", "i8"),
         ("ahead", "i8"),  # the datagram that is looked at ahead of that; -1: none
         ("source", "i8"),
+        ("playing", "i8"),  # the number of the packet that is played out
         ("delay_ns", "i8"),
         ("touched", "i8"),  # or what is only read would not be read
         ("index_shift", "u8"),

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from strep.compiler import compiled_twin, kept_twin
+from strep.compiler import compiled_twin, is_available, kept_twin
 from strep.stream.playout import play_out_all, play_out_due
 from strep.stream.receive import find_unknown, receive
 from strep.stream.records import UNKNOWN_SOURCE, Datagrams, example_tables, records
@@ -57,6 +57,8 @@ def loaded_rules() -> Rules | None:
 def kept_rules() -> Rules | None:
     """Give what was compiled before, None where nothing was."""
     if not _compiled:
+        if not is_available():
+            return None
         rules = _each(kept_twin)
         if None in rules:
             return None

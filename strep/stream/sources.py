@@ -26,10 +26,10 @@ _NEW_SOURCE = _new_source()
 class SourceState:
     """What changes seldom about a source: a fact an attribute, beside its record. moved_from: its earlier senders."""
 
-    __slots__ = ("first_arrival_ns", "moved_from", "payload_types", "row", "sender", "slot", "ssrc")
+    __slots__ = ("first_arrival_ns", "moved_from", "payload_types", "sender", "ssrc")
 
-    def __init__(self, row: int, slot: int, ssrc: int, sender: int, first_arrival_ns: int) -> None:
-        self.row, self.slot, self.ssrc, self.sender = row, slot, ssrc, sender
+    def __init__(self, ssrc: int, sender: int, first_arrival_ns: int) -> None:
+        self.ssrc, self.sender = ssrc, sender
         self.first_arrival_ns = first_arrival_ns
         self.payload_types: dict[int, str] = {}
         self.moved_from: list[int] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strep.audio.decoders import Decoder
-from strep.audio.formats import AudioFormat, PayloadTypeMap
+from strep.audio.formats import PayloadTypeMap
 from strep.stream.events import StreamIdentity
 from strep.stream.index import Key
 from strep.stream.keys import leg_key, stream_key
@@ -19,7 +19,6 @@ class StreamState:
         "decoder",
         "earlier_owners",
         "first_window",
-        "format",
         "identity",
         "key",
         "last_window",
@@ -40,7 +39,6 @@ class StreamState:
         self.key, self.leg = stream_key(first), leg_key(first)  # first: its first source
         self.payload_types = payload_types
         self.rows: list[int] = []  # its sources, oldest first
-        self.format: AudioFormat | None = None
         self.decoder: Decoder | None = None
         self.owner = -1  # the sender whose packets are its own (strep.stream.source_lock)
         self.owner_host = ""

@@ -31,12 +31,6 @@ def windows(flat: NDArray[np.uint8], width: int, stride: int = 1) -> NDArray[np.
     return np.ndarray(((len(flat) - width) // stride + 1,), np.dtype((np.void, width)), flat, strides=(stride,))
 
 
-def scatter(table: NDArray[np.int64], rows: NDArray[np.int64], values: NDArray[np.int64]) -> None:
-    """Do `table[rows] = values`, a row in one piece; both are C-contiguous, int64[any, n] and int64[len(rows), n]."""
-    row = np.dtype((np.void, table.shape[1] * table.itemsize))
-    table.view(row)[:, 0][rows] = values.view(row)[:, 0]
-
-
 def gather(flat: NDArray[np.uint8], start: NDArray[np.int64], width: int) -> NDArray[np.uint8]:
     """Copy `width` bytes from each start into rows uint8[n, width]; every start must have that many behind it."""
     return windows(flat, width)[start].view(np.uint8).reshape(len(start), width)

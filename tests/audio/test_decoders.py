@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strep.audio.decoders import (
-    decode_stateless,
     is_decodable,
     is_stateless,
     measure_payloads,
@@ -57,21 +56,6 @@ def test_to_decode_into_zeros_is_to_decode(name: str, payloads: list[bytes]) -> 
         decoder.decode_into(payload, samples)
         assert samples.tolist() == twin.decode(payload).tolist()
         assert decoder.errors == twin.errors
-
-
-@pytest.mark.parametrize("name", STATELESS)
-def test_what_has_no_past_decodes_many_at_a_time(name: str) -> None:
-    format = parse_format(name)
-    payloads = np.arange(300, dtype=np.uint16).astype(np.uint8).reshape(3, 100)
-    samples = packet_samples(format, payloads[0, :90].tobytes())
-    decoded = decode_stateless(format, payloads, samples)
-    assert decoded.tolist() == [new_decoder(format).decode(row[:90].tobytes()).tolist() for row in payloads]
-
-
-@pytest.mark.parametrize("name", ["G722", "G728"])
-def test_what_has_a_past_does_not(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"expected a format whose payloads decode by themselves, got {name}"):
-        decode_stateless(parse_format(name), np.zeros((1, 10), np.uint8), 10)
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from strep.audio.g711 import Law, decode, decode_code, encode, encode_sample
+from strep.audio.g711 import Law, decode, encode, encode_sample
 from strep.errors import ConfigError
 
 ALL_CODES = np.arange(256, dtype=np.uint8)
 ALL_SAMPLES = np.arange(-32768, 32768, dtype=np.int32).astype(np.int16)
 each_law = pytest.mark.parametrize("law", Law)
 laws = st.sampled_from(Law)
+
+
+def decode_code(code: int, law: Law) -> int:
+    """Decode one byte to a 16-bit sample: the middle of its quantisation step (G.711 tables 1 and 2)."""
+    if law is Law.MU:
+        bits = code ^ 0xFF
+        segment, step = (bits >> 4) & 7, bits & 15
+        magnitude = (((2 * step + 33) << segment) - 33) << 2
+        return -magnitude if bits & 0x80 else magnitude
+    bits = code ^ 0x55
+    segment, step = (bits >> 4) & 7, bits & 15
+    magnitude = (2 * step + 1) << 3 if segment == 0 else (2 * step + 33) << (segment + 2)
+    return magnitude if bits & 0x80 else -magnitude
 
 
 @pytest.mark.parametrize(
@@ -39,7 +52,7 @@ def test_codes_mean_what_the_tables_of_g711_say(law: Law, code: int, sample: int
 
 
 @each_law
-def test_the_table_and_the_scalar_decoder_agree_on_every_code(law: Law) -> None:
+def test_the_table_and_a_naive_decoder_agree_on_every_code(law: Law) -> None:
     expected = [decode_code(code, law) for code in range(256)]
     assert decode(ALL_CODES, law).tolist() == expected  # 256 codes, in pairs
     assert decode(ALL_CODES[:, None], law)[:, 0].tolist() == expected  # one by one

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from strep.compiler import CompilerWarning, background, kept_twin, warn_that_nothing_is_kept
-from strep.compiler.background import Background
+from strep.compiler.background import Background, wait_for_turn
+from tests.live import BOUND_S
 
 RULE = """
 from strep.compiler import rule
@@ -99,3 +100,35 @@ def test_of_those_that_want_to_do_the_same_one_does_until_it_ends(tmp_path, monk
                 fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
             first.communicate("\n")
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+BROKEN = """
+import sys
+sys.modules["numba"] = None
+from strep.engine import Engine, EngineConfig
+from strep.errors import ConfigError
+from strep.stream.choice import begin_to_compile
+engine = Engine()
+begin_to_compile().wait()
+print(engine.open_streams)
+try:
+    Engine(EngineConfig(compiled=True))
+except ConfigError as error:
+    print(error)
+"""
+
+
+def test_a_numba_that_cannot_be_imported_is_none_and_that_is_told_once():
+    done = subprocess.run([sys.executable, "-c", BROKEN], capture_output=True, text=True, timeout=BOUND_S, check=True)
+    assert done.stdout.splitlines() == ["0", "compiled needs a numba that can be imported, found none"]
+    assert done.stderr.count("CompilerWarning: numba cannot be imported") == 1
+
+
+def test_nobody_waits_for_a_lock_that_another_user_has_laid(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    held = os.open(tmp_path / f"strep-{os.getuid()}-turn.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    uid = os.getuid()
+    monkeypatch.setattr("os.fstat", lambda _: os.stat_result((0o100600, 1, 1, 1, uid + 1, 0, 0, 0, 0, 0)))
+    wait_for_turn("turn")
+    os.close(held)
