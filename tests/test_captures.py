@@ -15,9 +15,9 @@ from strep.net.capture import open_capture
 from strep.net.capture.writer import PcapWriter
 from strep.offline import CaptureResult, read_capture
 from strep.stream.events import Event, SourceReport, StreamOpened, TelephoneEvent
-from strep.wire.datagram import parse_datagram
 from strep.wire.strep import StrepHeader
 from tests.conftest import CAPTURES
+from tests.naive_datagram import parse_datagram
 
 TELEPHONE_EVENT = AudioFormat("TELEPHONE-EVENT", 8000, 8000)
 FAX, DTMF2 = "FAX-Call-t38-CA-TDM-SIP-FB-1.pcap", "SIP_DTMF2.cap"

@@ -2,7 +2,7 @@
 
 The rules:
 
-1. What is sent is RTP or STREP by its headers (strep.wire.datagram). Signalling, RTCP, STUN and damage stay out.
+1. What is sent is RTP or STREP by its headers (strep.wire.headers). Signalling, RTCP, STUN and damage stay out.
 2. Time starts at the first datagram that is sent, and goes on as in the capture.
 3. Who sent a datagram in the capture is kept apart, by number: plain RTP is told apart by its sender alone.
 """
@@ -14,8 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from strep.stream.events import Leg
+from strep.stream.records import HEADER, Record, records
 from strep.wire.batch import DatagramBatch, Endpoint
-from strep.wire.datagram import parse_datagram
+from strep.wire.fate import Fate
+from strep.wire.headers import parse_headers
 from strep.wire.strep import StrepHeader
 
 #: Any would do, as long as it never changes: the same capture gives the same call_leg_id on every machine.
@@ -43,17 +45,16 @@ def media_schedule(batches: Iterable[DatagramBatch], *, encapsulate: bool = Fals
     """
     first_ns: int | None = None
     headers: list[bytes] = []
+    parsed: Record = records(1, HEADER)[0]
     for batch in batches:
         headers += _strep_headers(batch.endpoints[len(headers) :])
         for row in range(len(batch)):
-            data = batch.datagram(row)
-            parsed = parse_datagram(data)
-            if parsed.rtp is None:
+            if parse_headers(batch.flat, int(batch.offset[row]), int(batch.length[row]), parsed) != Fate.ACCEPTED:
                 continue
             arrival_ns, flow = int(batch.arrival_ns[row]), int(batch.source[row])
             first_ns = arrival_ns if first_ns is None else first_ns
-            header = headers[flow] if encapsulate and parsed.strep is None else b""
-            yield Due(arrival_ns - first_ns, header + data, flow)
+            header = headers[flow] if encapsulate and not parsed.is_strep else b""
+            yield Due(arrival_ns - first_ns, header + batch.datagram(row), flow)
 
 
 def _strep_headers(endpoints: Sequence[Endpoint]) -> list[bytes]:

@@ -1,6 +1,6 @@
 """Read the headers of a datagram, and tell apart what is not RTP audio.
 
-`parse_datagram` in strep.wire.datagram says the same in a form that a person can read. The rules, in order:
+The rules, in order:
 
 1. No byte at all: malformed_empty.
 2. First bits 11: STREP. A version other than 1 is rejected; a header cut short or a HeaderLen below 24 or beyond the

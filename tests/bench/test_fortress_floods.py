@@ -6,7 +6,7 @@ import pytest
 
 from bench.flooding import _KNOWN_MULTIPLIERS, ID_BYTES, colliding_ids, speech_packet
 from bench.fortress_floods import FLOODS, measure, measure_collisions, rows, small
-from strep.wire.datagram import parse_datagram
+from tests.naive_datagram import parse_datagram
 
 
 def one(**changes):

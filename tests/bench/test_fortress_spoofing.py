@@ -5,7 +5,7 @@ import pytest
 
 from bench.flooding import speech_packet
 from bench.fortress_spoofing import SSRCS, Forger, measure_engine, measure_live, rows
-from strep.wire.datagram import parse_datagram
+from tests.naive_datagram import parse_datagram
 
 
 def report(*, identical=10, refused=500, exact=10, faults=()):

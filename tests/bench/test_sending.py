@@ -11,7 +11,7 @@ from bench.sending import SendingProcess
 from strep.net.address import UdpAddress
 from strep.net.source import DatagramSource
 from strep.net.udp import open_udp
-from strep.wire.datagram import parse_datagram
+from tests.naive_datagram import parse_datagram
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sendmmsg is Linux's")
 

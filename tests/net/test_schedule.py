@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from strep.net.schedule import Due, call_leg_id_of, media_schedule
 from strep.wire.batch import DatagramBatch, Endpoint
-from strep.wire.datagram import parse_datagram
 from strep.wire.fate import Fate
 from strep.wire.strep import StrepHeader
+from tests.naive_datagram import parse_datagram
 from tests.traffic import Sender
 
 SIP = b"INVITE sip:bob@example.com SIP/2.0\r\n\r\n"

@@ -13,8 +13,8 @@ from strep.stream.index import Key
 from strep.stream.keys import identity_of, sender_of, ssrc_of
 from strep.stream.records import NEVER
 from strep.wire.batch import DatagramBatch, Endpoint
-from strep.wire.datagram import parse_datagram
 from strep.wire.fate import Fate
+from tests.naive_datagram import parse_datagram
 from tests.traffic import SMALL, Sender, feed
 
 ENDPOINTS = [Endpoint("192.0.2.1:9", "192.0.2.2:9", "one"), Endpoint("192.0.2.1:8", "192.0.2.2:9", "two", 1)]

@@ -13,11 +13,11 @@ from strep.compiler import compiled_twin
 from strep.errors import WireError
 from strep.stream.records import HEADER, Record, records
 from strep.wire.batch import SLACK_BYTES, DatagramBatch
-from strep.wire.datagram import parse_datagram
 from strep.wire.fate import Fate
 from strep.wire.headers import Claim, parse_headers
 from strep.wire.rtp import RtpPacket
 from strep.wire.strep import StrepHeader
+from tests.naive_datagram import parse_datagram
 
 LEG = uuid.UUID("428c31b6-7af4-4bcb-b7f5-5013ef9657c1")
 RTP = RtpPacket(0, 4660, 0xDEADBEEF, 0x1A2B3C4D, b"payload!")

@@ -1,4 +1,4 @@
-"""Read one datagram: the scalar twin of strep.wire.headers, whose rules it follows line by line."""
+"""Read one datagram, as naively as it can be done: what strep.wire.headers is held against."""
 
 from __future__ import annotations
 
