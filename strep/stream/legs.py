@@ -15,14 +15,11 @@ from strep.stream.formats import Formats
 from strep.stream.index import Key, KeyIndex
 from strep.stream.keys import identity_of, sender_of, ssrc_of, stream_key
 from strep.stream.outbox import Outbox
-from strep.stream.records import LONG_AGO_NS, NEVER, STREAM, Records, columns_of, records
+from strep.stream.records import LONG_AGO_NS, MAX_SOURCES_PER_STREAM, NEVER, STREAM, Records, columns_of, records
 from strep.stream.source_lock import host_of
 from strep.stream.sources import Sources, SourceState
 from strep.stream.state import DEFAULT_RATE_HZ, StreamState
 from strep.wire.batch import Endpoint
-
-#: Sources (SSRCs) of one stream: a call on hold changes its SSRC now and then, an attacker all the time.
-MAX_SOURCES_PER_STREAM = 64
 
 
 def _new_stream() -> np.void:

@@ -64,6 +64,7 @@ class PacketPath:
         self._payloads = self._payload_slack[:_PAYLOAD_BYTES]
         self._pieces, self._blocks = r.records(_PIECES, r.PIECE), r.records(_BLOCKS, r.BLOCK)
         self._notes = r.records(_MOST_NOTES, r.NOTE)
+        self._waiting = np.zeros(r.CELLS * r.MAX_SOURCES_PER_STREAM, np.int64)
         self._history = np.zeros((len(state.streams), r.TELEPHONE_HISTORY), np.int16)
         self._wide_history = np.zeros((len(state.streams), r.MOST_HISTORY), np.int16)
         self._measured = 0  # the number of the first packet that may have to be measured
@@ -110,6 +111,7 @@ class PacketPath:
             pieces=self._pieces,
             blocks=self._blocks,
             notes=self._notes,
+            waiting=self._waiting,
             fates=state.fates,
             keys=index.keys,
             places=index.places,

@@ -11,13 +11,14 @@ import numpy as np
 
 from strep.compiler import rule
 from strep.stream.placing import place
-from strep.stream.records import AHEAD, CELLS, NEVER, Record, Tables
+from strep.stream.records import AHEAD, CELLS, MAX_SOURCES_PER_STREAM, Record, Tables
 from strep.stream.sequence import is_waiting
 from strep.stream.telephone_events import end_event
 
 #: Room that must be left for what one step puts out: a ring that is full of packets that all are behind a loss, of
-#: each source that a stream has (strep.stream.legs.MAX_SOURCES_PER_STREAM). A packet makes 3 pieces, 7 notes at most.
-PIECES_ROOM, NOTES_ROOM = 3 * CELLS * 64, 7 * CELLS * 64
+#: each source that a stream has. A packet makes 3 pieces and 6 notes at most; what is received itself, one note more.
+PIECES_ROOM = 3 * CELLS * MAX_SOURCES_PER_STREAM
+NOTES_ROOM = 6 * CELLS * MAX_SOURCES_PER_STREAM + 1
 
 
 @rule
@@ -107,35 +108,35 @@ def make_room(tables: Tables, row: int, sequence: int) -> None:
     if only == row and source.next_source < 0:
         play_out(tables, row, sequence)
         return
-    while source.cursor <= sequence:
-        earliest = _find_earliest(tables, tables.streams[source.stream])
-        packet = tables.packets[earliest & (len(tables.packets) - 1)]
+    for k in range(_list_waiting(tables, tables.streams[source.stream])):
+        if source.cursor > sequence:
+            return
+        packet = tables.packets[tables.waiting[k] & (len(tables.packets) - 1)]
         play_out(tables, packet.source, packet.sequence)
 
 
 @rule
 def play_out_all(tables: Tables, slot: int) -> bool:
     """Play out all that a stream's sources hold, in order of arrival, as it is closed; False: as `play_out_due`."""
-    stream = tables.streams[slot]
-    number = _find_earliest(tables, stream)
-    while number != NEVER:
+    for k in range(_list_waiting(tables, tables.streams[slot])):
         if not has_room(tables):
             return False
-        packet = tables.packets[number & (len(tables.packets) - 1)]
+        packet = tables.packets[tables.waiting[k] & (len(tables.packets) - 1)]
         play_out(tables, packet.source, packet.sequence)
-        number = _find_earliest(tables, stream)
     end_event(tables, slot)
     return True
 
 
 @rule
-def _find_earliest(tables: Tables, stream: Record) -> int:
-    """Give the number of the packet of a stream that came first of those that wait; NEVER: none waits."""
-    earliest, row = NEVER, stream.first_source
+def _list_waiting(tables: Tables, stream: Record) -> int:
+    """List the numbers of the packets of a stream that wait, in order of arrival; gives how many."""
+    count, row = 0, stream.first_source
     while row >= 0:
         source = tables.sources[row]
         for k in range(row * CELLS, (row + 1) * CELLS):
             if is_waiting(tables.cells[k], source.cursor, source.highest_sequence):
-                earliest = min(earliest, tables.cells[k].number)
+                tables.waiting[count] = tables.cells[k].number
+                count += 1
         row = source.next_source
-    return earliest
+    tables.waiting[:count].sort()
+    return count

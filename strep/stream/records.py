@@ -22,6 +22,8 @@ Records = Any
 
 #: Packets a source remembers: 1.28 s at 20 ms, more than the RFC 3550 A.1 MAX_MISORDER needs at telephone rates.
 CELLS = 64
+#: Sources (SSRCs) of one stream: a call on hold changes its SSRC now and then, an attacker all the time.
+MAX_SOURCES_PER_STREAM = 64
 #: In Source.last_arrival_ns: no packet yet to hold the next one against; in latest_arrival_ns: it is not in use.
 LONG_AGO_NS = -(1 << 62)
 #: In Cell.sequence: nothing since its source began. Sequence numbers may go below 0, but not so far.
@@ -274,6 +276,7 @@ class Tables(NamedTuple):
     cells: CELLS for each source. payloads: uint8, a ring. meanings: int32[n, 128], the format of each payload type.
     history, wide_history: int16[streams, TELEPHONE_HISTORY and MOST_HISTORY], a ring for each stream; it has the first
     one as long as that is enough. fates: int64, by strep.wire.fate.Fate.
+    waiting: int64[CELLS * MAX_SOURCES_PER_STREAM], see strep.stream.playout.
     keys, places, multipliers: strep.stream.index. fate_of_row, refused: int64 by row, of sources that are left out and
     how many of their packets were. conversation, direction: of plain RTP by sender, see strep.stream.keys.
     """
@@ -293,6 +296,7 @@ class Tables(NamedTuple):
     pieces: Records
     blocks: Records
     notes: Records
+    waiting: NDArray[np.int64]
     fates: NDArray[np.int64]
     keys: NDArray[np.uint64]
     places: NDArray[np.int32]
@@ -348,6 +352,7 @@ def example_tables() -> Tables:
         pieces=pieces,
         blocks=blocks,
         notes=notes,
+        waiting=numbers,
         fates=numbers,
         keys=words,
         places=places,

@@ -138,7 +138,7 @@ class Leaks(Faulty):
         self.kept = []
 
     def go_wrong(self):
-        self.kept.append(b"x" * 20_000_000)
+        self.kept.append(b"x" * 40_000_000)  # more than malloc may take of what it has kept (M_MMAP_THRESHOLD)
 
 
 class TellsTooMuch(BlockPlugin):

@@ -7,7 +7,8 @@ import pytest
 from strep.engine import MAX_DATAGRAM_BYTES, Engine, EngineConfig
 from strep.errors import ConfigError
 from strep.stream.events import StreamClosed, StreamOpened
-from strep.stream.legs import MAX_SOURCES_PER_STREAM
+from strep.stream.playout import NOTES_ROOM, PIECES_ROOM
+from strep.stream.records import CELLS, MAX_SOURCES_PER_STREAM
 from tests.traffic import Sender, every, feed, pcmu, play, result, run
 
 
@@ -127,3 +128,21 @@ def test_what_is_refused_is_counted_in_any_portions() -> None:
 def test_a_limit_that_cannot_work_is_said_at_once(name: str, value: int) -> None:
     with pytest.raises(ConfigError, match=f"{name} must be .* got {value}"):
         EngineConfig(**{name: value})
+
+
+@pytest.mark.thorough
+def test_the_most_that_one_packet_can_set_free_finds_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All cells of all sources of a stream wait, each packet of another type than the one before, and behind a loss."""
+    for name, room in (("_PIECES", PIECES_ROOM), ("_BLOCKS", PIECES_ROOM), ("_MOST_NOTES", NOTES_ROOM)):
+        monkeypatch.setattr(f"strep.stream.path.{name}", room)
+    engine, arrivals = Engine(EngineConfig(max_streams=64, probation=False, compiled=False)), []
+    for ssrc in range(MAX_SOURCES_PER_STREAM):
+        fields = {"ssrc": ssrc, "samples": 80}
+        arrivals += [
+            Sender().packet(
+                payload_type=(0, 8)[n % 2], sequence_number=n * (CELLS + 1), timestamp=n * 80 * (CELLS + 1), **fields
+            )
+            for n in range(CELLS + (ssrc == MAX_SOURCES_PER_STREAM - 1))
+        ]
+    feed(engine, [(0, datagram) for datagram in arrivals])
+    assert (engine.counts()["accepted"], engine.faults) == (len(arrivals), 0)
