@@ -1,6 +1,6 @@
 """A naive model of what becomes of each datagram: one at a time, dictionaries, unbounded integers, no tricks.
 
-It says what the docstrings of strep.wire.headers, strep.stream.admission, probation, source_lock and intake say, and
+It says what the docstrings of strep.wire.headers, strep.stream.admission, probation, source_lock and sequence say, and
 shares no code with them. Where they leave something open (which of two equal legs makes way), or a bound of memory is
 reached, it raises Unspecified: from there on nothing can be compared.
 """
@@ -60,7 +60,7 @@ class Source:
     came_ns: dict[int, int] = field(default_factory=dict)
 
     def judge(self, packet: Packet, delay_ns: int) -> Fate:
-        """Judge a packet by the rules 1 to 3 of strep.stream.intake."""
+        """Judge a packet by the rules 1 to 3 of strep.stream.sequence."""
         number, now_ns = packet.sequence_number, packet.arrival_ns
         self.latest_ns, first = now_ns, not self.packets
         self.packets += 1
@@ -201,6 +201,9 @@ class NaiveFates:
         if source is not None:
             self.counts[source.judge(packet, self.config.playout_delay_ms * 1_000_000)] += 1
             return
+        if key in self.refused_sources:  # until the next whole second, also when the leg closes before
+            self.counts[Fate.REJECTED_SOURCE] += 1
+            return
         fate = self._of_open_leg(packet, leg) if leg else self._of_new_leg(packet)
         if fate is None:
             held = self._release(key)
@@ -223,7 +226,7 @@ class NaiveFates:
 
     def _of_open_leg(self, packet: Packet, leg: dict[int, Stream]) -> Fate | None:
         key, stream = packet.key, leg.get(packet.key.direction)
-        if key in self.refused_sources or not self._may_send(packet, stream, leg):
+        if not self._may_send(packet, stream, leg):
             return Fate.REJECTED_SOURCE
         if stream is not None and stream.owner != key.sender:
             waiting = self.waiting.get((key.call, key.direction))
