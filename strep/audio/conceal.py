@@ -54,15 +54,15 @@ def _pitch_period(history: NDArray[np.int16], sample_rate_hz: int) -> int:
     longest = min(history_samples(sample_rate_hz), len(history)) // 2
     if longest < shortest:
         return 0
-    recent = history[len(history) - 2 * longest :].astype(np.float64)
-    earlier = recent[: 2 * longest - shortest]
-    # Entry k is for lag `longest - k`. float64 holds these sums exactly, in any order: the choice is the same anywhere.
-    likeness = np.correlate(earlier, recent[longest:])
-    energy, period, best = np.sum(earlier[len(likeness) :] ** 2), shortest, -np.inf
-    for k in range(len(likeness) - 1, -1, -1):
-        energy += earlier[k] ** 2
-        score = likeness[k] / np.sqrt(energy + 1)
+    # As int32, of which the products are exact, and so are their sums, which are int64.
+    samples = history[len(history) - 2 * longest :].astype(np.int32)
+    newest, older = samples[longest:], samples[longest - shortest : 2 * longest - shortest]
+    energy, period, best = (older * older).sum(), shortest, -np.inf
+    for lag in range(shortest, longest + 1):
+        older = samples[longest - lag : 2 * longest - lag]
+        score = (newest * older).sum() / np.sqrt(energy + 1.0)
         if score > best:
-            period, best = longest - k, score
-        energy -= earlier[k + longest - 1] ** 2
+            period, best = lag, score
+        if lag < longest:
+            energy += samples[longest - lag - 1] ** 2 - older[-1] ** 2
     return period

@@ -70,8 +70,14 @@ def compiled_twin(function: Callable[..., Any], *examples: object) -> Callable[.
     What is called is the machine code itself: it takes others' word for the types. Raises OSError or RuntimeError where
     nothing can be kept.
     """
-    twin, types = _twin_to_keep(function, examples)
-    twin.compile(types)
+    try:
+        twin, types = _twin_to_keep(function, examples, in_parts=True)
+        twin.compile(types)
+    except _NOT_KEPT:
+        raise
+    except Exception:  # strep.compiler.parts knows numba from inside, and another version may be another there
+        twin, types = _twin_to_keep(function, examples)
+        twin.compile(types)
     compiled: Callable[..., Any] = twin.overloads[types].entry_point
     return compiled
 
@@ -114,29 +120,36 @@ def keeping_in(folder: str) -> Iterator[None]:
         config.CACHE_DIR = before
 
 
-def _twin_to_keep(function: Callable[..., Any], examples: tuple[object, ...]) -> tuple[Any, tuple[Any, ...]]:
+def _twin_to_keep(
+    function: Callable[..., Any], examples: tuple[object, ...], *, in_parts: bool = False
+) -> tuple[Any, tuple[Any, ...]]:
     from numba import njit, typeof
 
     importlib.import_module("numpy.ma")  # numba wants it at its first call: with the first datagrams, for 50 ms
-    bare = _twins(len(_rules))[id(function)].py_func
+    bare = _twins(len(_rules), in_parts)[id(function)].py_func
     return njit(**_OPTIONS, cache=True)(bare), tuple(typeof(example) for example in examples)
 
 
 @functools.cache
-def _twins(rules: int) -> dict[int, Any]:
+def _twins(rules: int, in_parts: bool) -> dict[int, Any]:
     """Make a function for numba of each rule, by the identity of the rule; nothing is compiled yet.
+
+    in_parts: whether strep.compiler.parts is to compile them, which takes two thirds of the time.
 
     Rules call others by the names of their modules, so each twin has a namespace of its own in which these are twins.
     """
     from numba import njit
 
+    options = dict(_INNER_OPTIONS)
+    if in_parts:
+        options["pipeline_class"] = importlib.import_module("strep.compiler.parts").PartCompiler
     tag, twins, namespaces = _sources_tag(), dict[int, Any](), list[dict[str, Any]]()
     for function in _rules[:rules]:
         used = [name for name in function.__code__.co_names if name in function.__globals__]
         names = {name: function.__globals__[name] for name in used} | {"__name__": function.__module__}
         bare = FunctionType(function.__code__, names, f"{function.__name__}_{tag}", function.__defaults__)
         bare.__qualname__ = bare.__name__
-        twins[id(function)] = njit(**_INNER_OPTIONS)(bare)
+        twins[id(function)] = njit(**options)(bare)
         namespaces.append(names)
     for names in namespaces:
         names.update({name: twins.get(id(value), value) for name, value in names.items()})

@@ -40,6 +40,17 @@ def test_a_rule_may_call_one_that_is_marked_after_it():
     assert compiled_twin(quarter, 0)(20) == 5
 
 
+def test_where_parts_cannot_be_compiled_all_is_compiled_as_numba_does(monkeypatch):
+    def fail(self):
+        raise AttributeError("another version of numba")
+
+    monkeypatch.setattr("strep.compiler.parts.PartCompiler.define_pipelines", fail)
+    compiler._twins.cache_clear()
+    rule(quarter)
+    rule(halve)
+    assert compiled_twin(quarter, np.int32(0))(20) == 5
+
+
 class Box(NamedTuple):
     """Arrays of all kinds that rules take."""
 
