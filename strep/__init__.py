@@ -7,17 +7,21 @@ async with strep.Receiver("udp:0.0.0.0:9000", sinks=[sink]) as receiver:
             ...
 """
 
-from strep.audio.block import AudioBlock, AudioFrame, SampleState
-from strep.audio.formats import AudioFormat
-from strep.engine import EngineConfig
-from strep.errors import CaptureFileError, ConfigError, ControlError, ReceiveError, SinkError, StrepError, WireError
-from strep.listening import Stream
-from strep.net.spool import Spool
-from strep.offline import CaptureResult, read_capture
-from strep.receiver import ReceiveBufferWarning, Receiver
-from strep.sinks.base import Sink
-from strep.sinks.recordings import RecordingSink, WriterThread
-from strep.stream.events import Direction, Leg, StreamIdentity, StreamReport
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from strep.audio.block import AudioBlock, AudioFrame, SampleState
+    from strep.audio.formats import AudioFormat
+    from strep.engine import EngineConfig
+    from strep.errors import CaptureFileError, ConfigError, ControlError, ReceiveError, SinkError, StrepError, WireError
+    from strep.listening import Stream
+    from strep.net.spool import Spool
+    from strep.offline import CaptureResult, read_capture
+    from strep.receiver import ReceiveBufferWarning, Receiver
+    from strep.sinks.base import Sink
+    from strep.sinks.recordings import RecordingSink, WriterThread
+    from strep.stream.events import Direction, Leg, StreamIdentity, StreamReport
 
 __all__ = [
     "AudioBlock",
@@ -46,3 +50,30 @@ __all__ = [
     "WriterThread",
     "read_capture",
 ]
+
+#: What is in which module. A module is imported when one of its names is used: all take half a second.
+_NAMES = {
+    "strep.audio.block": "AudioBlock AudioFrame SampleState",
+    "strep.audio.formats": "AudioFormat",
+    "strep.engine": "EngineConfig",
+    "strep.errors": "CaptureFileError ConfigError ControlError ReceiveError SinkError StrepError WireError",
+    "strep.listening": "Stream",
+    "strep.net.spool": "Spool",
+    "strep.offline": "CaptureResult read_capture",
+    "strep.receiver": "ReceiveBufferWarning Receiver",
+    "strep.sinks.base": "Sink",
+    "strep.sinks.recordings": "RecordingSink WriterThread",
+    "strep.stream.events": "Direction Leg StreamIdentity StreamReport",
+}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
