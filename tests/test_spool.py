@@ -125,6 +125,7 @@ async def test_the_decoded_spool_equals_the_live_recording(tmp_path: Path, part_
     assert (spool.spooled, spool.dropped) == (receiver.received, 0)
 
 
+@pytest.mark.thorough
 async def test_a_spool_that_was_cut_anywhere_is_decoded_up_to_there(tmp_path: Path) -> None:
     spool, packets = Spool(tmp_path / "spool"), Sender().packets(60)
     async with strep.Receiver("udp:127.0.0.1:0", spool=spool, receive_buffer_bytes=RECEIVE_BUFFER_BYTES) as receiver:

@@ -190,11 +190,13 @@ def test_to_start_may_take_longer_than_a_call(way, tmp_path):
     assert (counts["starts-slowly"].hung, counts["starts-slowly"].hops) == (0, 2 * PACKETS)
 
 
+@pytest.mark.thorough
 def test_a_plugin_may_be_larger_than_what_audio_is_handed_over_in(tmp_path):
     _, counts, _ = record(tmp_path, [PluginRun(IsLarge(), way=Way.PROCESS)], live=False)
     assert (counts["is-large"].hops, counts["is-large"].restarts) == (2 * PACKETS, 0)
 
 
+@pytest.mark.thorough
 def test_what_a_plugin_prints_in_its_process_goes_to_stderr(tmp_path, capfd):
     record(tmp_path, [PluginRun(Prints, way=Way.PROCESS)], live=False, packets=1)
     assert capfd.readouterr() == ("", "hello from a plugin\n")
@@ -216,6 +218,7 @@ def test_a_process_ends_with_us_though_its_plugin_is_busy(tmp_path):
     process.end()
 
 
+@pytest.mark.thorough
 def test_a_process_is_waited_for_whatever_number_its_pipe_has():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 2000), hard), hard))

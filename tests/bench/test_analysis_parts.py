@@ -72,6 +72,7 @@ def test_who_waits_at_a_terminal_is_told_what_is_measured(parts, monkeypatch):
     assert not file.getvalue()
 
 
+@pytest.mark.thorough
 def test_what_it_costs_to_hand_over_audio_has_a_row_for_each_way():
     report = analysis_framing.measure(streams=20, ticks=3)
     assert len(report) == 6

@@ -40,6 +40,7 @@ def test_a_finding_names_a_row_also_where_it_is_an_alternative():
     assert is_named(CallProgress(tone=ToneKind.DIAL, countries=("FR",), alternatives=also, **tone), BUSY)
 
 
+@pytest.mark.thorough
 def test_the_report_has_a_row_for_each_tone_and_language(monkeypatch, tmp_path):
     monkeypatch.setattr(bench, "TONES", TONES[:2])
     monkeypatch.setattr(bench.speech_material, "prompt_folders", lambda: [tmp_path / "it_IT"])

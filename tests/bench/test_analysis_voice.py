@@ -26,6 +26,7 @@ def prompts():
         pytest.skip(missing)
 
 
+@pytest.mark.thorough
 @pytest.mark.peer
 @pytest.mark.parametrize("noise", ["white", "pink", "babble"])
 def test_the_default_reaches_95_per_cent_of_both_at_20_db(prompts, noise):

@@ -74,6 +74,7 @@ def test_the_same_seed_changes_sequences_alike(tmp_path):
     assert 0 < len(changed[0].steps) <= 40
 
 
+@pytest.mark.thorough
 def test_what_is_measured_is_what_the_claims_are_of():
     found = measure(seconds=0.1, seed=3)
     assert found["datagrams"] >= found["sequences"] > 0

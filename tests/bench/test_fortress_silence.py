@@ -27,6 +27,7 @@ def test_each_claim_is_held_against_its_bound(changes, kept):
     assert [claim.is_kept for claim in rows(one(**changes))] == kept
 
 
+@pytest.mark.thorough
 def test_a_recording_is_as_long_as_the_silence_in_it():
     found = measure(silent_s=600)
     assert found["one direction"]["duration_s"] == pytest.approx(610, abs=0.1)

@@ -33,6 +33,7 @@ def test_a_load_has_its_traffic() -> None:
     assert load.packets == 100
 
 
+@pytest.mark.thorough
 def test_a_generator_that_fails_is_noticed() -> None:
     with pytest.raises(BenchError, match="expected the traffic generator to succeed"):
         send(Load(1, 1), UdpAddress("127.0.0.1", 0), cpu=None)

@@ -48,6 +48,7 @@ def test_packets_that_were_sent_at_once_come_on_time_to_the_engine() -> None:
     assert drain.progress().accepted == 120
 
 
+@pytest.mark.thorough
 def test_a_queue_that_is_not_what_was_announced_is_refused() -> None:
     with closing(ScheduledDrain(Traffic(3), 60)) as drain, SendingProcess(6) as sending:
         for queued in (61, 66):
@@ -90,6 +91,7 @@ def test_workers_take_all_that_is_queued_between_them() -> None:
     assert all(turns[0].stage_ns[0] > 0 for turns in rounds.turns.values())
 
 
+@pytest.mark.thorough
 def test_a_worker_that_cannot_run_where_it_is_to_is_noticed() -> None:
     with pytest.raises(BenchError, match="expected a core number 4096"):
         Crew((4096,), 100)

@@ -77,6 +77,7 @@ def test_streams_go_on_in_their_own_time_when_another_target_was_served(
         assert 5 <= (last - first) % 65_536 < 500
 
 
+@pytest.mark.thorough
 def test_a_process_that_ended_is_noticed() -> None:
     with SendingProcess(2) as process:
         process.child.terminate()
@@ -84,6 +85,7 @@ def test_a_process_that_ended_is_noticed() -> None:
             process.send(1)
 
 
+@pytest.mark.thorough
 def test_a_core_that_does_not_exist_is_refused() -> None:
     with pytest.raises(BenchError, match="expected a core number 4096"):
         SendingProcess(2, cpu=4096)

@@ -12,6 +12,7 @@ pytest.importorskip("matplotlib", reason="pictures need matplotlib: pip install 
 GAP = {"at_s": 0.01, "length_samples": 160, "sample_rate_hz": 8000, "state": "lost"}
 
 
+@pytest.mark.thorough
 def test_a_capture_becomes_a_picture(strep, capture, tmp_path):
     outcome = strep("plot", str(capture), "--out", "call.png")
     assert outcome.exit_code == 0

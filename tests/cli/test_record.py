@@ -229,6 +229,7 @@ def test_a_duration_below_zero_is_a_wrong_use(strep):
     assert strep("record", "--target", "udp:127.0.0.1:0", "--out", "calls", "--duration", "-1").exit_code == 2
 
 
+@pytest.mark.thorough
 def test_a_terminal_that_is_closed_costs_no_recording(tmp_path):
     parent, child = pty.openpty()
     recording = Recording(tmp_path, "--target", "udp:127.0.0.1:0", "--json", stderr=child)

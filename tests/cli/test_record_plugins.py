@@ -62,6 +62,7 @@ def test_events_on_stdout_have_it_to_themselves(record):  # noqa: F811
     assert [json.loads(line)["event"] for line in out.splitlines()].count("stop") == 2
 
 
+@pytest.mark.thorough
 def test_events_that_cannot_be_written_are_told_and_the_recording_is_whole(record):  # noqa: F811
     recording = record("--target", "udp:127.0.0.1:0", "--events", "/dev/full", "--json")
     recording.send(datagrams())

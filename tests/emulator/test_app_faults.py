@@ -43,6 +43,7 @@ async def test_each_fault_is_an_error_and_some_commands_are_carried_out(
     assert again.status_code == 200 and call.lifecycle.is_answered  # the same command, so it is no second answer
 
 
+@pytest.mark.thorough
 async def test_an_answer_that_is_held_back_comes_when_the_platform_closes(platform, http):
     call = platform.incoming_call()
     platform.faults = Faults(timeout=1, timeout_s=3600)

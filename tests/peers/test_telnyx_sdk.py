@@ -111,6 +111,7 @@ async def listening():
         transport.close()
 
 
+@pytest.mark.thorough
 async def test_it_dials_and_hangs_up(scene):
     dialed = await scene.client.calls.dial(connection_id=DEFAULT_CONNECTION_ID, from_=FROM, to=TO)
     assert dialed.data.record_type == "call" and dialed.data.is_alive is False

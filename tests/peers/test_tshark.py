@@ -184,6 +184,7 @@ def test_the_impairments_are_there_to_be_counted(judged: Judged) -> None:
         assert ours.max_jitter_ms > 5
 
 
+@pytest.mark.thorough
 def test_a_strep_header_changes_nothing_of_what_is_counted(judged: Judged, tmp_path: Path) -> None:
     path = write_capture(
         tmp_path / "strep.pcap", [s for sent in judged.calls.values() for s in sent], strep_header=True

@@ -42,6 +42,7 @@ def test_any_length_can_be_drawn(tmp_path, length):
     assert (tmp_path / "x.png").stat().st_size > 1000
 
 
+@pytest.mark.thorough
 def test_delay_and_jitter_have_their_places(tmp_path):
     arrivals = Arrivals(np.arange(100) / 50, np.random.default_rng(1).random(100) * 20, np.full(100, 5.0))
     draw(Sheet("x", "y", [side()]), tmp_path / "without.png")

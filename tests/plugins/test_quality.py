@@ -177,6 +177,7 @@ def test_a_stream_that_begins_later_is_rated_from_there():
     assert (quality.position, quality.length_samples, quality.packets) == (400_000, 80_000, 500)
 
 
+@pytest.mark.thorough
 def test_the_adaptive_buffer_remembers_what_it_learnt_in_the_interval_before():
     delays = np.abs(np.random.default_rng(1).normal(0, 60, 3000))
     late = [one.late_percent[2] for one in found(plugin(), line(3000, delay_ms=lambda n: delays[n]))]
@@ -204,6 +205,7 @@ def test_another_format_may_have_packets_of_another_length():
     assert quality.packets == 200
 
 
+@pytest.mark.thorough
 def test_streams_beside_each_other_make_no_difference():
     chance = np.random.default_rng(3)
     states, delays = chance.choice([R, C, L, S], (500, 4), p=[0.9, 0.04, 0.04, 0.02]), chance.exponential(20, (500, 4))

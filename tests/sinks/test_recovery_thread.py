@@ -9,6 +9,7 @@ from strep.sinks.recovery_thread import ConversionThread
 from tests.sinks.left_behind import left_behind
 
 
+@pytest.mark.thorough
 def test_what_waits_to_be_converted_is_converted_beside(tmp_path: Path) -> None:
     left = left_behind(tmp_path, calls=2, ended=1, container=Container.FLAC)
     recover(left, converts=False)

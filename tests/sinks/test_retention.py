@@ -279,6 +279,7 @@ def test_without_hard_links_a_recording_goes_too(tmp_path: Path, monkeypatch: py
     assert names(tmp_path) == []
 
 
+@pytest.mark.thorough
 def test_it_gives_way_between_names_and_removals(tmp_path: Path) -> None:
     recorded(tmp_path, 40, 40, 40)
     for number in range(1100):

@@ -104,6 +104,7 @@ def test_a_sender_whose_clock_runs_fast_for_a_day_keeps_its_place_over_a_loss() 
     assert lost == [(SampleState.CONCEALED, 160)]
 
 
+@pytest.mark.thorough
 def test_filling_rings_makes_no_packet_cost_all_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two sources of one stream, each packet a ring further: what one hands on before its time is handed on once."""
     played = []

@@ -173,6 +173,7 @@ def network(draw: st.DrawFn) -> list[tuple[float, bytes]]:
     return sorted(arrivals, key=lambda arrival: arrival[0])
 
 
+@pytest.mark.thorough
 @given(network(), st.integers(1, 40), st.sampled_from([20, 250, None]))
 def test_portions_and_ticks_compiled_or_not_change_nothing(arrivals, portion: int, step_ms) -> None:
     one_by_one = run(arrivals, replace(CODED, compiled=False))

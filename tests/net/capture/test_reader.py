@@ -151,6 +151,7 @@ def test_every_kind_of_packet_is_counted_and_they_add_up(path: Path) -> None:
     }
 
 
+@pytest.mark.thorough
 def test_more_flows_than_are_held_are_counted_and_known_ones_go_on(path: Path) -> None:
     frame = bytearray(ONE)
     with PcapWriter(path) as writer:

@@ -60,6 +60,7 @@ def counts(folder: Path) -> tuple[int, int]:
     return len(list(folder.glob("[!.]*.wav"))), len(list(folder.glob("[!.]*.json")))
 
 
+@pytest.mark.thorough
 def test_files_of_calls_that_begin_together_are_created_some_at_a_time(tmp_path: Path) -> None:
     crowd = Crowd(RecordingSink(tmp_path), 400)
     while crowd.now_ms < 780:

@@ -104,6 +104,7 @@ def test_what_a_killed_program_leaves_opens_and_lacks_at_most_a_second(
         assert f"{document['call_leg_id']}-{document['leg']}" == name(call + 1)
 
 
+@pytest.mark.thorough
 def test_who_goes_on_after_a_kill_leaves_what_there_is_as_it_is(tmp_path: Path) -> None:
     record_and_kill(tmp_path, 100, Encoding.PCM16)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
