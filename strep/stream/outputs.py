@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,17 +185,18 @@ class Outputs:
         self, tables: r.Tables, columns: Columns, samples: NDArray[np.int16], rows: NDArray[np.int64]
     ) -> None:
         """Decode rows of which no two are of one stream."""
-        pieces: Any = tables.pieces[columns.number[rows]]
-        decoders, payloads = [], []
-        for piece in pieces:
-            decoder = self._stream(int(piece.stream)).decoder
+        pieces = np.asarray(tables.pieces)[columns.number[rows]]
+        decoders, payloads, skipped = [], [], pieces["skipped"]
+        begins = pieces["payload_at"] & (len(tables.payloads) - 1)
+        ends = begins + pieces["payload_bytes"]
+        described = (column.tolist() for column in (pieces["stream"], begins, ends, pieces["resets"]))
+        for slot, begin, end, resets in zip(*described, strict=True):
+            decoder = self._stream(slot).decoder
             assert decoder is not None
-            if piece.resets:
+            if resets:
                 decoder.reset()
-            begin = int(piece.payload_at) & (len(tables.payloads) - 1)
             decoders.append(decoder)
-            payloads.append(tables.payloads[begin : begin + int(piece.payload_bytes)].tobytes())
-        skipped = pieces.skipped
+            payloads.append(tables.payloads[begin:end].tobytes())
         for count in np.unique(skipped).tolist():
             mine = np.flatnonzero(skipped == count).tolist()
             some = [decoders[n] for n in mine], [payloads[n] for n in mine]

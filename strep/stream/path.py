@@ -252,17 +252,20 @@ class PacketPath:
         if not numbers[_UNMEASURED]:
             return
         numbers[_UNMEASURED] = 0
-        rows = np.arange(first, end) & (len(self._packets) - 1)
-        rows = rows[self._packets.samples[rows] == r.UNMEASURED]
-        for number in np.unique(self._packets.format[rows]).tolist():
-            mine = rows[self._packets.format[rows] == number]
-            self._packets.samples[mine] = self._measured_samples(number, mine)
+        packets = np.asarray(self._packets)  # of which a column is there in a tenth of the time
+        rows = np.arange(first, end) & (len(packets) - 1)
+        rows = rows[packets["samples"][rows] == r.UNMEASURED]
+        formats = packets["format"][rows]
+        for number in set(formats.tolist()):
+            mine = rows[formats == number]
+            packets["samples"][mine] = self._measured_samples(number, mine)
 
     def _measured_samples(self, number: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        format, length = self._state.formats[number], self._packets.payload_bytes[rows].astype(np.int64)
+        format, packets = self._state.formats[number], np.asarray(self._packets)[rows]
+        length = packets["payload_bytes"].astype(np.int64)
         assert format is not None
         mask = len(self._payloads) - 1
-        payload = gather(self._payload_slack, self._packets.payload_at[rows] & mask, max(1, int(length.max())))
+        payload = gather(self._payload_slack, packets["payload_at"] & mask, max(1, int(length.max())))
         try:
             return measure_payloads(format, payload, length)
         except Exception:
