@@ -6,7 +6,8 @@ through the engine, and into a RecordingSink. Of a datagram are measured:
 bytes: by how much more disk the folder's files take in the end than without it, of the last one of a sequence.
 time: of the thread (feed, advance, flush) from its arrival until it is handed on, and written if nothing comes before
 that; those that come meanwhile share it, and so do those that were held back until one of them proved who sends. What
-it takes that a leg ends is shared by all that came of it.
+it takes that a leg ends is shared by all that came of it. The sidecar that is written anew once a minute, whatever
+comes, is no datagram's.
 length: by how much the recording is longer than the time since its beginning, or than the audio that was sent (and an
 eighth), whichever is more; 5 s of that are believed by rule (strep.stream.clock).
 """
@@ -28,6 +29,7 @@ from strep.audio.formats import AudioFormat, PayloadTypeMap, parse_format
 from strep.engine import Engine, EngineConfig
 from strep.pipeline import Pipeline
 from strep.sinks.recordings import RecordingSink
+from strep.sinks.recordings.take import Take
 from strep.wire.batch import DatagramBatch, Endpoint
 from strep.wire.fate import Fate
 from strep.wire.rtp import RtpPacket
@@ -143,13 +145,25 @@ class _Group:
         return self.ms / max(1, self._came + max(0, self._held - held))
 
 
+class _Recorder(RecordingSink):
+    """A sink that says how long it was busy with what it does once a minute, whatever comes."""
+
+    minutely_ns = 0
+
+    def _describe_again(self, take: Take) -> None:
+        before_ns = time.thread_time_ns()
+        super()._describe_again(take)
+        self.minutely_ns += time.thread_time_ns() - before_ns
+
+
 class Play:
     """An engine and a sink to which datagrams come, one a turn."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._engine = Engine(EngineConfig(max_streams=64, payload_types=PAYLOAD_TYPES, compiled=True))
-        self._pipeline = Pipeline(self._engine, [RecordingSink(directory)])
+        self._recorder = _Recorder(directory)
+        self._pipeline = Pipeline(self._engine, [self._recorder])
         self._now_ns = _START_NS
         self._handed_on, self._leg = _Group(), _Group()
         self._all_ms = list[float]()
@@ -180,11 +194,11 @@ class Play:
 
     def _turn_ms(self, datagram: bytes | None = None) -> float:
         """Let a turn be, and give its time."""
-        before_ns = time.thread_time_ns()
+        before_ns = time.thread_time_ns() - self._recorder.minutely_ns
         if datagram is not None:
             self._pipeline.feed(DatagramBatch.from_datagrams([datagram], [self._now_ns], endpoints=_HERE))
         self._pipeline.advance(self._now_ns)
-        return (time.thread_time_ns() - before_ns) / 1e6
+        return (time.thread_time_ns() - self._recorder.minutely_ns - before_ns) / 1e6
 
     def _pass(self, pause_ms: int) -> None:
         """Let time pass: where it is long enough, what came so far is handed on, then written, and at last legs end."""
