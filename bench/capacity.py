@@ -23,8 +23,8 @@ from bench.load import Load, kept_pace, send
 from bench.machine import RECEIVER_CPU, SENDER_CPU, file_system_of
 from bench.overload import Phases, overload
 from bench.recording import Recorded, RecordingProcess, Usage
-from strep.engine import EngineConfig
 from strep.net.source import RECEIVE_BUFFER_BYTES
+from strep.stream.engine import EngineConfig
 from tools.traffic import CODINGS
 
 _MEMORY = Path("/dev/shm")

@@ -26,10 +26,10 @@ import numpy as np
 
 from strep.audio.decoders import is_decodable, packet_samples
 from strep.audio.formats import AudioFormat, PayloadTypeMap, parse_format
-from strep.engine import Engine, EngineConfig
-from strep.pipeline import Pipeline
+from strep.live.pipeline import Pipeline
 from strep.sinks.recordings import RecordingSink
 from strep.sinks.recordings.take import Take
+from strep.stream.engine import Engine, EngineConfig
 from strep.wire.batch import DatagramBatch, Endpoint
 from strep.wire.fate import Fate
 from strep.wire.rtp import RtpPacket

@@ -17,9 +17,9 @@ from bench.machine import pin
 from bench.recording import ReceivingProcess, Recorded, receive
 from strep.audio.block import AudioBlock, SampleState
 from strep.cli.collecting import spare_collector
-from strep.engine import EngineConfig
 from strep.sinks.base import Sink
 from strep.sinks.recordings import RecordingSink, WriterThread, share_interpreter
+from strep.stream.engine import EngineConfig
 from strep.stream.events import Event
 
 #: How often the meter asks the system about its process.

@@ -12,11 +12,11 @@ import numpy as np
 from bench import BenchError
 from bench.turns import Progress
 from strep.audio.block import AudioBlock
-from strep.engine import Engine, EngineConfig
 from strep.net.address import UdpAddress
 from strep.net.source import BATCH_DATAGRAMS, BoundSocket, DatagramSource, QueueMeter, bind_udp
 from strep.net.udp import IOVEC, MMSGHDR, open_udp
 from strep.net.wallclock import WallClock
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.outbox import Output
 from strep.wire.batch import DatagramBatch
 from strep.wire.fate import Fate
@@ -125,7 +125,7 @@ class ReadDrain:
 
 
 class EngineDrain:
-    """Does all that a receiver does up to decoded samples, in a receiver's order (strep.receiver.Receiver).
+    """Does all that a receiver does up to decoded samples, in a receiver's order (strep.live.receiver.Receiver).
 
     bound: a socket to drain instead of one of its own.
     """

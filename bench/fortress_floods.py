@@ -20,7 +20,7 @@ from bench.flooding import COLLIDING_IDS, ID_BYTES, Flood, Flooding, colliding_i
 from bench.load import Load, Sending, kept_pace
 from bench.machine import RECEIVER_CPU, SENDER_CPU
 from bench.recorder_command import RecorderCommand
-from strep.engine import Engine, EngineConfig
+from strep.stream.engine import Engine, EngineConfig
 from strep.wire.batch import DatagramBatch, Endpoint
 
 #: The most that memory may grow by a flood, against the run without.

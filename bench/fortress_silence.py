@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.claims import Claim
-from strep.engine import Engine, EngineConfig
-from strep.pipeline import Pipeline
+from strep.live.pipeline import Pipeline
 from strep.sinks.recordings import RecordingSink
+from strep.stream.engine import Engine, EngineConfig
 from strep.wire.batch import DatagramBatch, Endpoint
 from strep.wire.rtp import RtpPacket
 from strep.wire.strep import StrepHeader

@@ -25,9 +25,9 @@ from bench.completeness import check_recordings
 from bench.load import Load, Sending
 from bench.machine import RECEIVER_CPU, SENDER_CPU
 from bench.recorder_command import RecorderCommand
-from strep.engine import Engine, EngineConfig
-from strep.pipeline import Pipeline
+from strep.live.pipeline import Pipeline
 from strep.sinks.recordings import RecordingSink
+from strep.stream.engine import Engine, EngineConfig
 from strep.wire.batch import DatagramBatch, Endpoint
 from tools.traffic import HEADER_BYTES, PERIOD_MS, Traffic
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from bench import BenchError
 from bench.child import Child
-from strep.engine import Engine, EngineConfig
+from strep.live.pipeline import Pipeline
 from strep.net.source import BATCH_DATAGRAMS
-from strep.pipeline import Pipeline
 from strep.sinks.base import Sink
 from strep.sinks.recordings import RecordingSink
+from strep.stream.engine import Engine, EngineConfig
 from strep.wire.batch import SLACK_BYTES, DatagramBatch, Endpoint
 from tools.traffic import Traffic
 

@@ -16,7 +16,7 @@ from bench.delivering import Delivered, DeliveringProcess
 from bench.load import Load, kept_pace, send
 from bench.machine import RECEIVER_CPU, SENDER_CPU
 from bench.recording import Usage
-from strep.engine import EngineConfig
+from strep.stream.engine import EngineConfig
 
 #: At half the knee, 99 of 100 packets are to be delivered within this time after their playout delay.
 MOST_P99_MS = 30.0

@@ -20,9 +20,9 @@ from bench.stalling import StallingDisk
 from strep.analysis import PluginCounts
 from strep.audio.block import AudioBlock
 from strep.cli.collecting import spare_collector
+from strep.live.receiver import Receiver
 from strep.net.address import UdpAddress
 from strep.net.source import RECEIVE_BUFFER_BYTES
-from strep.receiver import Receiver
 from strep.sinks.base import Sink
 from strep.sinks.recordings import RecordingSink, WriterThread, share_interpreter
 from strep.stream.events import CloseReason, Event, StreamClosed, StreamReport
@@ -62,7 +62,7 @@ class Recorded:
     through all sinks (when more had arrived than a turn takes: from the arrival of the last that it took).
     last_drop_ns: wall time after which nothing was dropped: the count is the kernel's own as of the latest read; 0:
     nothing ever was. last_behind_ns: when that turn was last longer than BEHIND_NS; 0: it never was.
-    calls_left_out: of those that had been received (strep.overload). most_queued_s: that waited to be written.
+    calls_left_out: of those that had been received (strep.live.overload). most_queued_s: that waited to be written.
     """
 
     received: int

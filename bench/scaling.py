@@ -18,8 +18,8 @@ from bench.scheduled import ScheduledDrain, Switchboard
 from bench.sending import SendingProcess
 from bench.spread import Spread
 from bench.turns import Entry, Rounds, Sending, run_rounds
-from strep.engine import EngineConfig
 from strep.net.address import UdpAddress
+from strep.stream.engine import EngineConfig
 from tools.traffic import PERIOD_MS, Traffic
 
 #: Open streams; each is a tenth of the next. The last is the most that an engine holds at default settings.

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from strep.audio.block import AudioBlock, AudioFrame, SampleState
     from strep.audio.formats import AudioFormat
-    from strep.engine import EngineConfig
     from strep.errors import CaptureFileError, ConfigError, ControlError, ReceiveError, SinkError, StrepError, WireError
-    from strep.listening import Stream
+    from strep.live.listening import Stream
+    from strep.live.offline import CaptureResult, read_capture
+    from strep.live.receiver import ReceiveBufferWarning, Receiver
     from strep.net.spool import Spool
-    from strep.offline import CaptureResult, read_capture
-    from strep.receiver import ReceiveBufferWarning, Receiver
     from strep.sinks.base import Sink
     from strep.sinks.recordings import RecordingSink, WriterThread
+    from strep.stream.engine import EngineConfig
     from strep.stream.events import Direction, Leg, StreamIdentity, StreamReport
 
 __all__ = [
@@ -55,12 +55,12 @@ __all__ = [
 _NAMES = {
     "strep.audio.block": "AudioBlock AudioFrame SampleState",
     "strep.audio.formats": "AudioFormat",
-    "strep.engine": "EngineConfig",
+    "strep.stream.engine": "EngineConfig",
     "strep.errors": "CaptureFileError ConfigError ControlError ReceiveError SinkError StrepError WireError",
-    "strep.listening": "Stream",
+    "strep.live.listening": "Stream",
     "strep.net.spool": "Spool",
-    "strep.offline": "CaptureResult read_capture",
-    "strep.receiver": "ReceiveBufferWarning Receiver",
+    "strep.live.offline": "CaptureResult read_capture",
+    "strep.live.receiver": "ReceiveBufferWarning Receiver",
     "strep.sinks.base": "Sink",
     "strep.sinks.recordings": "RecordingSink WriterThread",
     "strep.stream.events": "Direction Leg StreamIdentity StreamReport",

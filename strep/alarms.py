@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from strep.sinks.sidecar import utc_text
+from strep.utc import utc_text
 
 _log = logging.getLogger(__name__)
 LOOK_NS = 1_000_000_000

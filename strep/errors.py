@@ -9,7 +9,7 @@ What a peer sends never raises: it is counted under a `strep.wire.fate.Fate`. Th
     ├── AudioFileError      a file that is no audio of a call, is damaged, or whose sidecar is
     ├── ReceiveError        a socket that cannot be opened (port in use, no such address)
     ├── SinkError           a recording that cannot be written (no such folder, no permission, disk full)
-    ├── WorkerError         a worker process that failed too often and was given up (strep.workers)
+    ├── WorkerError         a worker process that failed too often and was given up (strep.live.workers)
     └── ControlError        the call platform did not do what was asked (see strep.control.errors)
 """
 

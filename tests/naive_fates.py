@@ -11,7 +11,7 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 
-from strep.engine import EngineConfig
+from strep.stream.engine import EngineConfig
 from strep.stream.events import Direction, Leg, StreamIdentity
 from strep.wire.batch import Endpoint
 from strep.wire.fate import Fate

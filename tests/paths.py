@@ -11,5 +11,5 @@ from strep.stream.choice import rules_by
 def path(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let engines have one or the other."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("strep.engine.rules_by", lambda _: rules_by(request.param == "compiled"))
+        patch.setattr("strep.stream.engine.rules_by", lambda _: rules_by(request.param == "compiled"))
         yield

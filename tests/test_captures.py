@@ -11,9 +11,9 @@ import pytest
 
 from strep.audio.block import AudioBlock, SampleState
 from strep.audio.formats import AudioFormat
+from strep.live.offline import CaptureResult, read_capture
 from strep.net.capture import open_capture
 from strep.net.capture.writer import PcapWriter
-from strep.offline import CaptureResult, read_capture
 from strep.stream.events import Event, SourceReport, StreamOpened, TelephoneEvent
 from strep.wire.strep import StrepHeader
 from tests.conftest import CAPTURES

@@ -20,7 +20,7 @@ from strep.emulator import DEFAULT_CONNECTION_ID, Platform
 from strep.plugins.registry import plugin_names
 from strep.service import ServiceConfig
 from strep.service.example import EXAMPLE
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 from tests.traffic import Sender, pcmu
 
 README = Path(__file__).resolve().parents[1] / "README.md"

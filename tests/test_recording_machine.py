@@ -15,9 +15,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from strep.engine import Engine, EngineConfig
-from strep.pipeline import Pipeline
+from strep.live.pipeline import Pipeline
 from strep.sinks.recordings import RecordingSink
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import StreamClosed, StreamReport
 from strep.wire.batch import DatagramBatch, Endpoint
 from strep.wire.fate import Fate

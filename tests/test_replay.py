@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from strep.engine import Engine, EngineConfig
+from strep.live.offline import read_capture
+from strep.live.pipeline import Pipeline
 from strep.net.capture import open_capture
 from strep.net.capture.writer import PcapWriter
-from strep.offline import read_capture
-from strep.pipeline import Pipeline
 from strep.sinks.recordings import RecordingSink
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.outbox import Output
 from tests.conftest import CAPTURES
 from tests.traffic import MS, START_NS, Sender

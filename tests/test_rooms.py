@@ -8,32 +8,27 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Each room may import from itself and from the rooms named before it.
 ROOMS = [
     "errors",
+    "utc",
     "compiler",
     "audio.formats",
     "wire",
     "audio.block",
     "audio",
     "stream",
-    "engine",
+    "net",
     "sinks",
     "plugins",
-    "overload",
     "alarms",
-    "pipeline",
-    "net",
-    "listening",
     "analysis",
-    "offline",
+    "live",
     "pictures",
-    "receiver",
-    "workers",
     "control",
     "emulator",
     "monitor",
     "service",
     "cli",
 ]
-DATA_PATH = ("errors", "compiler", "wire", "audio", "stream", "engine", "plugins")
+DATA_PATH = ("errors", "compiler", "wire", "audio", "stream", "plugins")
 #: A secret decides where keys lie in memory, a thread when what is compiled is there: and never what comes out.
 EXEMPT = {("strep.stream.index", "secrets"), ("strep.compiler.background", "threading")}
 FORBIDDEN = {"socket", "time", "asyncio", "threading", "select", "datetime", "random", "secrets"}

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import strep
-from strep.engine import EngineConfig
+from strep.live.offline import read_capture
 from strep.net.address import UdpAddress
 from strep.net.spool import Spool, series_of
-from strep.offline import read_capture
+from strep.stream.engine import EngineConfig
 from strep.stream.events import Event
-from tests.live import RECEIVE_BUFFER_BYTES, open_socket, until
+from tests.receiving import RECEIVE_BUFFER_BYTES, open_socket, until
 from tests.traffic import Sender
 
 FAST = EngineConfig(idle_timeout_s=1)
@@ -71,7 +71,7 @@ async def send(receiver: strep.Receiver, streams: list[tuple[UdpAddress, list[by
         await until(lambda: receiver.received >= sent)
 
 
-def decode(parts: list[Path], folder: Path) -> tuple[EventSink, strep.offline.CaptureResult]:
+def decode(parts: list[Path], folder: Path) -> tuple[EventSink, strep.live.offline.CaptureResult]:
     events = EventSink()
     return events, read_capture(parts, sinks=[strep.RecordingSink(folder), events])
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from strep.audio import g711
 from strep.audio.block import AudioBlock, SampleState
-from strep.engine import Engine, EngineConfig
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import Event, StreamClosed, StreamReport
 from strep.wire.batch import DatagramBatch, Endpoint
 from strep.wire.rtp import RtpPacket

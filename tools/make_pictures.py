@@ -15,8 +15,8 @@ from PIL import Image
 
 from strep.emulator import Impairments, Platform
 from strep.emulator.fork import Fork
+from strep.live.offline import read_capture
 from strep.net.capture.writer import PcapWriter
-from strep.offline import read_capture
 from strep.pictures.draw import draw
 from strep.pictures.of_capture import sheet_of_capture
 from strep.pictures.of_recording import sheet_of_recording

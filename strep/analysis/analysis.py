@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from weakref import WeakSet
 
+from strep.analysis.bounded_queue import QUEUED_ITEMS, BoundedQueue
 from strep.analysis.child import memory_bytes
 from strep.analysis.driver import Driver, Runner
 from strep.analysis.found import Found
@@ -25,7 +26,6 @@ from strep.analysis.process import ProcessRunner, check_sendable
 from strep.analysis.thread import ThreadRunner
 from strep.audio.block import AudioBlock
 from strep.errors import ConfigError
-from strep.listening import QUEUED_ITEMS, BoundedQueue
 from strep.plugins.base import Hops, PlacedEvent, Wants
 from strep.plugins.framing import Framer
 from strep.plugins.pairs import PairFramer

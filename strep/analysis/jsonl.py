@@ -69,7 +69,6 @@ from strep.analysis.analysis import Notice
 from strep.analysis.found import Found
 from strep.errors import SinkError
 from strep.plugins.base import RESERVED, Finding
-from strep.sinks.sidecar import utc_text
 from strep.stream.events import (
     AnchorMoved,
     Direction,
@@ -82,6 +81,7 @@ from strep.stream.events import (
     StreamOpened,
     TelephoneEvent,
 )
+from strep.utc import utc_text
 
 _log = logging.getLogger(__name__)
 Document = dict[str, Any]

@@ -22,7 +22,7 @@ from strep.cli.output import Column, print_line, print_table
 from strep.cli.plugins import NAMES, PluginSettings, plugin_runs, say_counts
 from strep.cli.progress import Bar
 from strep.errors import ConfigError
-from strep.offline import read_capture
+from strep.live.offline import read_capture
 from strep.plugins.base import Finding
 from strep.stream.events import Direction
 

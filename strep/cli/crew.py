@@ -24,14 +24,14 @@ from strep.cli.recorder_options import RecorderOptions
 from strep.cli.signals import stop_event
 from strep.cli.status import status_line
 from strep.errors import ConfigError
+from strep.live.receiver import warn_of_receive_buffer
+from strep.live.workers import Counts, EntryKind, Ledger, Supervisor, WorkerError, WorkerProcess
+from strep.live.workers.messages import Message
 from strep.net.address import UdpAddress
 from strep.net.source import BoundSocket, QueueMeter
 from strep.net.steering import bind_group
-from strep.receiver import warn_of_receive_buffer
 from strep.sinks.retention import Removed
 from strep.wire.fate import Fate
-from strep.workers import Counts, EntryKind, Ledger, Supervisor, WorkerError, WorkerProcess
-from strep.workers.messages import Message
 
 WORKER_MODULE = "strep.cli.worker"
 

@@ -33,11 +33,11 @@ from strep.cli.progress import Bar
 from strep.cli.recordings import describe_sink
 from strep.cli.results import describe_capture, print_results, say_truncated
 from strep.cli.signals import Interrupted, deferred_interrupt
-from strep.engine import EngineConfig
+from strep.live.offline import CaptureResult, read_capture
 from strep.net.spool import captures_in
-from strep.offline import CaptureResult, read_capture
 from strep.sinks.file_policy import parse_file_mode
 from strep.sinks.recordings import Encoding, FilePolicy, Layout, RecordingSink
+from strep.stream.engine import EngineConfig
 
 
 def decode(

@@ -13,7 +13,7 @@ from strep.cli.signals import Interrupted, stop_event
 from strep.control import AsyncClient
 from strep.emulator import CODECS, DEFAULT_API_KEY, Platform, PlatformServer, SentStream
 from strep.emulator.codec import PACKETS_PER_SECOND, encoded_conversation
-from strep.receiver import Receiver
+from strep.live.receiver import Receiver
 from strep.sinks.recordings import RecordingSink
 from strep.stream.events import Direction, Leg
 

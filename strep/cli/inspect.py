@@ -8,7 +8,7 @@ from strep.cli.output import fates_line, print_json, print_line
 from strep.cli.progress import Bar
 from strep.cli.results import describe_capture, say_truncated, say_unknown
 from strep.cli.streams import describe_streams, print_streams
-from strep.offline import read_capture
+from strep.live.offline import read_capture
 
 
 def inspect(file: CaptureFile, pt: PayloadTypes = None, as_json: JsonOption = False) -> None:

@@ -11,9 +11,9 @@ import typer
 
 from strep.audio.decoders import is_decodable, new_decoder
 from strep.audio.formats import AudioFormat, parse_payload_type
-from strep.engine import EngineConfig
 from strep.errors import ConfigError, SinkError
 from strep.sinks.recordings import Container, Encoding, FilePolicy, Layout, RecordingSink
+from strep.stream.engine import EngineConfig
 from strep.stream.formats import EVENT, NOISE, REDUNDANT
 
 #: What the engine does unless told otherwise.

@@ -38,10 +38,10 @@ from strep.cli.retention import KeepBytes, KeepDays, MinFreeBytes, retention, re
 from strep.cli.signals import stop_event
 from strep.cli.status import status_line
 from strep.errors import ConfigError
+from strep.live.receiver import warn_of_receive_buffer
 from strep.net.source import RECEIVE_BUFFER_BYTES
 from strep.net.spool import SPOOL_BYTES
 from strep.net.steering import MAX_SOCKETS
-from strep.receiver import warn_of_receive_buffer
 from strep.sinks.file_policy import parse_file_mode, parse_fsync
 from strep.sinks.recordings import Encoding, FilePolicy, LargeFiles, Layout, QueueLimits
 

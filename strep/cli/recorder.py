@@ -20,15 +20,15 @@ from strep.cli.output import Document
 from strep.cli.plugins import plugin_runs
 from strep.cli.recorder_options import RecorderOptions
 from strep.cli.status import Tally
-from strep.engine import EngineConfig
 from strep.errors import ConfigError, SinkError
+from strep.live.receiver import Input, Receiver
 from strep.net.address import UdpAddress
 from strep.net.source import BoundSocket
 from strep.net.spool import Spool
 from strep.net.steering import bind_group
-from strep.receiver import Input, Receiver
 from strep.sinks.recordings import WriterThread, share_interpreter
 from strep.sinks.retention import Removed
+from strep.stream.engine import EngineConfig
 
 #: What --events takes for standard output.
 STDOUT = "-"

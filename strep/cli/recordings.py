@@ -11,8 +11,8 @@ from typing import Protocol, TypeVar
 from strep.cli.output import Column, Document, counted, duration, print_table
 from strep.cli.streams import describe_streams
 from strep.sinks.recordings import Failure, Recording
-from strep.sinks.sidecar import utc_text
 from strep.stream.events import Direction
+from strep.utc import utc_text
 
 T = TypeVar("T")
 _DIRECTIONS = {Direction.INBOUND: "in", Direction.OUTBOUND: "out"}

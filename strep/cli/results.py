@@ -8,7 +8,7 @@ from strep.cli.errors import fail, say
 from strep.cli.output import Document, counted, fates_line, print_json, print_line
 from strep.cli.recordings import print_recordings
 from strep.cli.streams import suggested_meaning, undecodable_encodings, unknown_payload_types
-from strep.offline import CaptureResult
+from strep.live.offline import CaptureResult
 
 
 def print_results(document: Document, directory: Path, *, as_json: bool) -> None:

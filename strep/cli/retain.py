@@ -14,7 +14,7 @@ from strep.cli.recover import RecordingsFolder
 from strep.cli.retention import KeepBytes, KeepDays, MinFreeBytes, retention_limits
 from strep.errors import ConfigError
 from strep.sinks.retention import Removed, Retention
-from strep.sinks.sidecar import utc_text
+from strep.utc import utc_text
 
 #: Rows of the table; the document of --json has all.
 _MOST_SHOWN = 1000

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from strep.audio.formats import parse_format
 from strep.cli.options import is_of_use
 from strep.cli.output import Column, Document, duration, print_table
-from strep.sinks.sidecar import ssrc_text, utc_text
+from strep.sinks.sidecar import ssrc_text
 from strep.stream.diagnosis import audio_payload_type, problems
 from strep.stream.events import SourceReport, StreamReport
 from strep.stream.formats import EVENT, NOISE
 from strep.stream.sources import UNKNOWN_TYPE
+from strep.utc import utc_text
 
 #: RFC 4733 section 2.3: an event is so long.
 _EVENT_BYTES = 4

@@ -21,9 +21,9 @@ from strep.cli.recorder import Recorder
 from strep.cli.recorder_options import RecorderOptions
 from strep.cli.recordings import describe_failure, describe_recording, newest
 from strep.compiler import CompilerWarning
+from strep.live.workers import Counts, Entry, EntryKind, serve
 from strep.net.source import BoundSocket
 from strep.net.steering import adopt_socket
-from strep.workers import Counts, Entry, EntryKind, serve
 
 #: News that waits to be told. Calls that are left out together are thousands; more than these would not be read.
 _MOST_NEWS = 1000
@@ -53,7 +53,7 @@ class Dispatch(News):
 
 
 class RecordingJob:
-    """Is a strep.workers.Job: receives on the sockets of its task, and records."""
+    """Is a strep.live.workers.Job: receives on the sockets of its task, and records."""
 
     def __init__(self, recorder: Recorder, dispatch: Dispatch) -> None:
         self._dispatch, self._recorder = dispatch, recorder

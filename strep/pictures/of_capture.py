@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from strep.audio.block import AudioBlock, SampleState
 from strep.audio.formats import AudioFormat
 from strep.errors import CaptureFileError, ConfigError
-from strep.offline import read_capture
+from strep.live.offline import read_capture
 from strep.pictures.event_text import event_text
 from strep.pictures.sheet import Arrivals, Interval, Mark, Sheet, Side, Trouble
-from strep.sinks.sidecar import utc_text
 from strep.stream.events import Event, FormatChanged, SourceChanged, StreamClosed, StreamOpened, TelephoneEvent
+from strep.utc import utc_text
 
 _NS = 1_000_000_000
 _CAME = (SampleState.RECEIVED, SampleState.UNDECODED)

@@ -9,7 +9,7 @@ from typing import Any
 
 from strep.service.calls import Call, Phase
 from strep.service.facts import CallFacts
-from strep.sinks.sidecar import utc_text
+from strep.utc import utc_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 from strep.analysis import Found, Notice, PluginCounts
 from strep.audio.block import AudioBlock
 from strep.audio.formats import PayloadTypeMap
-from strep.engine import EngineConfig
 from strep.errors import StrepError
-from strep.listening import Stream
+from strep.live.listening import Stream
+from strep.live.receiver import Receiver
 from strep.net.address import UdpAddress
 from strep.net.spool import Spool
-from strep.receiver import Receiver
 from strep.service.config import ServiceConfig
 from strep.service.plugins import sum_counts
 from strep.sinks.recordings import CallAbout, Recording, RecordingSink, WriterThread, share_interpreter
+from strep.stream.engine import EngineConfig
 from strep.stream.events import Event, StreamIdentity
 from strep.wire.batch import Endpoint
 

@@ -25,10 +25,10 @@ from strep.alarms import Alarms, warn
 from strep.control.client import AsyncClient
 from strep.control.webhooks import webhook_app
 from strep.errors import ConfigError, StrepError
-from strep.listening import Stream
+from strep.live.listening import Stream
+from strep.live.receiver import Receiver
 from strep.net.address import UdpAddress
 from strep.net.http_server import HttpServer
-from strep.receiver import Receiver
 from strep.service.calls import Act, Call
 from strep.service.commanding import Commander
 from strep.service.config import ServiceConfig

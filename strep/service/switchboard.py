@@ -32,8 +32,8 @@ from strep.service.quarantine import Quarantine
 from strep.service.rules import waits_for
 from strep.service.undecided import UndecidedCalls
 from strep.sinks.recordings import CallAbout
-from strep.sinks.sidecar import utc_text
 from strep.stream.events import CloseReason, Event, Leg, StreamClosed, StreamIdentity, StreamOpened, TelephoneEvent
+from strep.utc import utc_text
 from strep.wire.batch import Endpoint
 
 _log = logging.getLogger(__name__)

@@ -69,7 +69,6 @@ import json
 import math
 from array import array
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +85,7 @@ from strep.stream.events import (
     StreamReport,
     TelephoneEvent,
 )
+from strep.utc import utc_text
 
 SIDECAR_VERSION = 2
 #: Of format changes, source changes and telephone events: nobody presses more keys in a call, and a peer that changes
@@ -98,7 +98,6 @@ _NO_AUDIO = frozenset({"TELEPHONE-EVENT", "CN"})
 #: One entry a line. This form is written by the C part of `json`; with an indent, it would take six times as long.
 _encode = json.JSONEncoder(allow_nan=False, separators=(",\n ", ": ")).encode
 
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 UTC throughout; a zone would only cost time
 _SOURCE_FIELDS = [field.name for field in dataclasses.fields(SourceReport)]
 
 Document = dict[str, Any]
@@ -229,16 +228,6 @@ def write_sidecar(path: Path, document: Document, *, mode: int | None = None, fs
     except ValueError:
         text = _encode(_without_nan(document))
     replace_file(path, text.encode() + b"\n", mode=mode, fsync=fsync)
-
-
-def utc_text(time_ns: int) -> str:
-    """Write nanoseconds since the Unix epoch as ISO 8601 UTC with microseconds."""
-    try:
-        time = _EPOCH + timedelta(microseconds=time_ns // 1000)
-    except OverflowError:  # a capture file can claim any year
-        seconds, rest_ns = divmod(time_ns, 10**9)
-        return f"{seconds}.{rest_ns // 1000:06d} s since 1970-01-01T00:00:00Z"
-    return time.isoformat(timespec="microseconds") + "Z"
 
 
 def ssrc_text(ssrc: int) -> str:

@@ -3,7 +3,7 @@
 Of a leg that is not open:
 
 1. One that was refused stays so, until it is asked about again; one that was left out because of the load, until there
-   is time for it. While too much comes (strep.overload), every other leg that begins is left out, too.
+   is time for it. While too much comes (strep.live.overload), every other leg that begins is left out, too.
 2. It must prove itself (strep.stream.probation). What was held back until then is taken when it begins.
 3. `admits` is asked once a leg; one that it does not admit is refused.
 4. A host begins so many legs at once and so many a second; there are so many legs and streams at one time. When these

@@ -11,7 +11,7 @@ from strep.stream.rules import Rules
 
 
 def rules_by(compiled: bool | None) -> Callable[[], Rules]:
-    """Give what gives the rules to go on by, see strep.engine.EngineConfig."""
+    """Give what gives the rules to go on by, see strep.stream.engine.EngineConfig."""
     if compiled is None:
         return rules_so_far
     rules = r.compiled_rules() if compiled else r.plain_rules()

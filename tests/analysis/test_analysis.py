@@ -17,10 +17,10 @@ from strep.sinks.recordings import RecordingSink
 from strep.stream.events import AnchorMoved, Direction, SourceChanged, StreamClosed
 from tests.analysis.faulty import Peak, Sound
 from tests.analysis.test_faults import findings, record
-from tests.live import BOUND_S, deliver, interleave, until
+from tests.live.test_offline import written
 from tests.plugins.events import placed
 from tests.plugins.test_framing import Keeping, block, closed, identity, opened
-from tests.test_offline import written
+from tests.receiving import BOUND_S, deliver, interleave, until
 from tests.traffic import MS, START_NS, Sender, every
 
 

@@ -16,10 +16,10 @@ import pytest
 from strep.analysis import Analysis, Found, JsonLines, PluginRun, Way
 from strep.analysis.child import memory_bytes
 from strep.analysis.process import ProcessRunner
-from strep.engine import Engine, EngineConfig
-from strep.pipeline import Pipeline
+from strep.live.pipeline import Pipeline
 from strep.plugins.base import Hops
 from strep.sinks.recordings import RecordingSink
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import Direction, Leg, StreamIdentity
 from strep.wire.batch import DatagramBatch
 from tests.analysis.faulty import (
@@ -41,7 +41,7 @@ from tests.analysis.faulty import (
     TellsNonsense,
     TellsTooMuch,
 )
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 from tests.traffic import MS, START_NS, Sender
 
 PACKETS = 100

@@ -15,8 +15,8 @@ from strep.analysis import Found, JsonLines, Notice, PluginRun, jsonl
 from strep.errors import SinkError
 from strep.plugins import registry
 from strep.plugins.base import Finding
-from strep.sinks.sidecar import utc_text
 from strep.stream.events import Direction, Leg, StreamIdentity, StreamOpened
+from strep.utc import utc_text
 from tests.analysis.faulty import Sound
 from tests.analysis.test_faults import record
 from tests.traffic import LEG, START_NS

@@ -10,11 +10,11 @@ from strep.analysis.audio_file import analyse_audio_file
 from strep.analysis.recorded import recorded
 from strep.audio.formats import AudioFormat
 from strep.errors import AudioFileError
-from strep.offline import read_capture
+from strep.live.offline import read_capture
 from strep.sinks.recordings import Layout, RecordingSink
 from strep.stream.events import Direction, Gap, StreamOpened, TelephoneEvent
+from tests.live.test_offline import written
 from tests.stream.test_digits import digit
-from tests.test_offline import written
 from tests.traffic import MS, START_NS, Sender, every
 
 EVENTS = {101: AudioFormat("TELEPHONE-EVENT", 8000, 8000)}

@@ -16,7 +16,7 @@ from bench.latency import MOST_P99_MS, conclude, deliver, summed_up
 from bench.load import Load
 from bench.recording import Recorded, Usage
 from strep.audio.block import AudioBlock, SampleState
-from strep.engine import EngineConfig
+from strep.stream.engine import EngineConfig
 
 MS = 1_000_000
 START_NS = 1_700_000_000_000 * MS

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from strep.cli import app
 from strep.emulator import Platform, PlatformServer
 from strep.net.capture import PcapWriter
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 from tests.traffic import START_NS, Sender
 
 A, B = "192.0.2.1:4000", "192.0.2.2:5000"

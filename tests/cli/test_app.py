@@ -7,7 +7,7 @@ import typer
 
 from strep import control
 from strep.cli.app import app, main
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 
 COMMANDS = [
     ("demo",),

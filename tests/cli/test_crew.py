@@ -23,15 +23,15 @@ from strep.cli.news import News
 from strep.cli.options import FileFormat
 from strep.cli.recorder_options import Listening, Reception, RecorderOptions
 from strep.cli.status import StatusLine
+from strep.live.workers import Counts, Entry, EntryKind, RestartPolicy, Supervisor
 from strep.net import steering
 from strep.net.steering import socket_of
 from strep.sinks.recordings import Encoding, FilePolicy, LargeFiles, Layout, QueueLimits
 from strep.sinks.retention import RetentionLimits
 from strep.stream.events import Direction
 from strep.wire.strep import StrepHeader
-from strep.workers import Counts, Entry, EntryKind, RestartPolicy, Supervisor
 from tests.cli.test_record import Recording, holds
-from tests.live import BOUND_S, RECEIVE_BUFFER_BYTES, interleave, until
+from tests.receiving import BOUND_S, RECEIVE_BUFFER_BYTES, interleave, until
 from tests.traffic import Sender, pcmu
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers")

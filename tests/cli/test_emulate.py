@@ -12,7 +12,7 @@ import pytest
 
 from strep.cli import emulate
 from strep.emulator import DEFAULT_API_KEY, DEFAULT_API_SECRET
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 

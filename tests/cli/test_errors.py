@@ -14,7 +14,7 @@ from strep.cli.errors import OneLineErrors, fail, say
 from strep.cli.signals import Interrupted
 from strep.control import PrivateAddressWarning
 from strep.errors import CaptureFileError, ConfigError, StrepError
-from strep.receiver import ReceiveBufferWarning
+from strep.live.receiver import ReceiveBufferWarning
 
 
 def run(action):

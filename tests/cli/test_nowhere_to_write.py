@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import strep
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 
 pytestmark = [
     pytest.mark.soak,  # each compiles anew

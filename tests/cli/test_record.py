@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from tests.cli.conftest import call_datagrams
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 from tests.traffic import pcmu
 
 

@@ -8,7 +8,7 @@ from strep.cli import replay as command
 from strep.net.schedule import call_leg_id_of
 from strep.wire.strep import StrepHeader
 from tests.cli.conftest import SIP, A, B, call_datagrams, write_capture
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 
 
 @pytest.fixture

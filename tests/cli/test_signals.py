@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from strep.cli.signals import Interrupted, deferred_interrupt, stop_event
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 

@@ -7,8 +7,8 @@ import pytest
 from strep.audio.formats import parse_format
 from strep.cli import worker
 from strep.cli.worker import Dispatch, RecordingJob
+from strep.live.workers import Counts, EntryKind
 from strep.sinks.recordings import Failure
-from strep.workers import Counts, EntryKind
 
 
 @pytest.fixture

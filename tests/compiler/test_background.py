@@ -10,7 +10,7 @@ import pytest
 
 from strep.compiler import CompilerWarning, background, kept_twin, warn_that_nothing_is_kept
 from strep.compiler.background import Background, wait_for_turn
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 
 RULE = """
 from strep.compiler import rule
@@ -105,7 +105,7 @@ def test_of_those_that_want_to_do_the_same_one_does_until_it_ends(tmp_path, monk
 BROKEN = """
 import sys
 sys.modules["numba"] = None
-from strep.engine import Engine, EngineConfig
+from strep.stream.engine import Engine, EngineConfig
 from strep.errors import ConfigError
 from strep.stream.choice import begin_to_compile
 engine = Engine()

@@ -6,7 +6,7 @@ import pytest
 
 from strep.emulator import Platform
 from strep.net.address import UdpAddress
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 
 
 class Clock:

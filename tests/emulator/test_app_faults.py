@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from strep.emulator import DEFAULT_API_KEY, Fault, Faults, create_app
-from tests.live import BOUND_S, until
+from tests.receiving import BOUND_S, until
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from strep.emulator.dtmf import Digits
 from strep.emulator.fork import Fork, SentStream
 from strep.emulator.media import ForkedStream, Impairments, RtpStream
 from strep.emulator.script import Pause
-from strep.engine import EngineConfig
 from strep.net.address import UdpAddress
+from strep.stream.engine import EngineConfig
 from strep.stream.events import Direction, Gap, Leg, SourceChanged, StreamClosed, TelephoneEvent
 from strep.wire.strep import StrepHeader
 from tests.emulator.test_dtmf import levels_dbm0

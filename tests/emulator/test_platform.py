@@ -10,7 +10,7 @@ from strep.emulator import Callee, CallState, Faults, Impairments, Outcome, Plat
 from strep.emulator.exchange import KEPT_NS
 from strep.emulator.refusal import Refusal
 from strep.errors import ConfigError
-from tests.live import until
+from tests.receiving import until
 
 TARGET = {"target": "udp:127.0.0.1:9000"}
 DIALED = {"connection_id": "7", "from": "+13125550001", "to": "+13125550002"}

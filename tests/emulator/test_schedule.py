@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strep.emulator.schedule import Pump, Schedule
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 
 
 def test_what_is_due_happens_in_order_of_time_and_then_of_asking():

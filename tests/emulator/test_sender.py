@@ -12,7 +12,7 @@ from strep.net.address import UdpAddress
 from strep.stream.events import Direction, Leg
 from strep.wire.rtp import RtpPacket
 from strep.wire.strep import StrepHeader
-from tests.live import until
+from tests.receiving import until
 
 A_IN, A_OUT = (Leg.A, Direction.INBOUND), (Leg.A, Direction.OUTBOUND)
 

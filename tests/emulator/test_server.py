@@ -15,7 +15,7 @@ from strep.emulator import DEFAULT_API_KEY, Platform, PlatformServer
 from strep.errors import ReceiveError
 from strep.net.http_server import HttpServer
 from strep.wire.strep import StrepHeader
-from tests.live import until
+from tests.receiving import until
 
 
 async def test_the_api_is_served_on_a_port_of_its_own(receive):

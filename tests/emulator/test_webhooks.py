@@ -11,7 +11,7 @@ from strep.emulator.faults import FaultDraws, Faults
 from strep.emulator.outbox import Outbox, Webhook
 from strep.emulator.signing import WebhookKey
 from strep.emulator.webhooks import _MAX_IN_FLIGHT, WebhookDeliverer
-from tests.live import until
+from tests.receiving import until
 
 NOW_S = 1_700_000_000
 URL = "http://application/webhooks"

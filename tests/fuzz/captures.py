@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from strep.engine import EngineConfig
 from strep.errors import CaptureFileError
+from strep.live.offline import read_capture
 from strep.net.address import UdpAddress
 from strep.net.capture import LinkType, PcapWriter
 from strep.net.capture.description import SpoolDescription
 from strep.net.capture.pcapng_writer import begin_section, packet_blocks, statistics
 from strep.net.endpoints import InputDescription
-from strep.offline import read_capture
+from strep.stream.engine import EngineConfig
 from strep.wire.batch import DatagramBatch
 from tests.fuzz.engine import OutputLaws
 from tests.fuzz.engine import seeds as engine_seeds

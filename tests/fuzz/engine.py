@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from strep.audio.block import AudioBlock, SampleState
-from strep.engine import Engine
+from strep.stream.engine import Engine
 from strep.stream.events import FormatChanged, StreamClosed, StreamOpened, StreamReport
 from strep.stream.outbox import Output
 from strep.wire.batch import DatagramBatch

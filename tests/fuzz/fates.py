@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
-from strep.engine import Engine
+from strep.stream.engine import Engine
 from strep.wire.batch import DatagramBatch
 from strep.wire.fate import Fate
 from tests.fuzz.engine import seeds as seeds

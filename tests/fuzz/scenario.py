@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from strep.audio.formats import AudioFormat, PayloadTypeMap
-from strep.engine import EngineConfig
+from strep.stream.engine import EngineConfig
 from strep.stream.events import StreamIdentity
 from strep.wire.batch import NOT_STREP, REFUSED_SENDER, SENDER_OVER_LIMIT, Endpoint
 from strep.wire.rtp import RtpPacket

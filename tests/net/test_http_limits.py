@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from strep.net.http_limits import ConnectionLimits, ConnectionTable, address_group
 from strep.net.http_server import HttpServer
-from tests.live import until
+from tests.receiving import until
 
 HALF_A_HEADER = b"POST / HTTP/1.1\r\nHost: x\r\n"
 HALF_A_BODY = HALF_A_HEADER + b"Content-Length: 10\r\n\r\nhello"

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from strep.errors import ReceiveError
 from strep.net.http_server import HttpServer
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 
 
 async def hello(_: Request) -> PlainTextResponse:

@@ -10,7 +10,7 @@ from strep.net import replay
 from strep.net.address import UdpAddress
 from strep.net.replay import Replay, parse_speed
 from strep.net.schedule import Due
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 
 MS = 1_000_000
 NOWHERE = UdpAddress("127.0.0.1", 9)

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from strep.engine import EngineConfig
 from strep.errors import ConfigError, SinkError
 from strep.net import spool as spool_module
 from strep.net.address import UdpAddress
@@ -18,6 +17,7 @@ from strep.net.capture import open_capture
 from strep.net.capture.description import SpoolDescription
 from strep.net.endpoints import EndpointTable
 from strep.net.spool import LEAST_SPOOL_BYTES, Spool, series_of
+from strep.stream.engine import EngineConfig
 from strep.wire.batch import REFUSED_SENDER, DatagramBatch
 
 HERE = UdpAddress("192.0.2.1", 9000)

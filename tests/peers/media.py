@@ -23,7 +23,7 @@ from strep.sinks.recordings import Recording
 from strep.wire.rtp import RtpPacket
 from strep.wire.strep import StrepHeader
 from tests.audio.signals import speech_like
-from tests.live import BOUND_S, streams_of
+from tests.receiving import BOUND_S, streams_of
 
 SECONDS = 2.0
 #: What libopus's encoder looks ahead, at 48 kHz.

@@ -29,10 +29,10 @@ from strep.wire.red import find_primary
 from strep.wire.rtp import RtpPacket
 from tests.audio.amr_payloads import efficient, frame, split_file
 from tests.audio.signals import encoded, snr_db, speech_like
-from tests.live import BOUND_S
 from tests.naive_datagram import parse_datagram
 from tests.peers import media
 from tests.peers.test_gstreamer import has_element
+from tests.receiving import BOUND_S
 from tests.red import blocks_of
 
 pytestmark = pytest.mark.peer

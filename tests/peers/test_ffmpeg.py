@@ -19,9 +19,9 @@ from strep.net.address import UdpAddress
 from strep.net.udp import open_udp
 from strep.sinks.recordings import Recording
 from tests.audio.signals import snr_db
-from tests.live import BOUND_S, RECEIVE_BUFFER_BYTES, recorded, until
 from tests.peers import media
 from tests.peers.media import OPUS_LOOKAHEAD_SAMPLES
+from tests.receiving import BOUND_S, RECEIVE_BUFFER_BYTES, recorded, until
 
 pytestmark = pytest.mark.peer
 

@@ -16,9 +16,9 @@ import pytest
 import strep
 from strep import AudioFormat, Direction
 from tests.audio.signals import snr_db
-from tests.live import BOUND_S, RECEIVE_BUFFER_BYTES, recorded, until
 from tests.peers import media
 from tests.peers.media import OPUS_LOOKAHEAD_SAMPLES, Call
+from tests.receiving import BOUND_S, RECEIVE_BUFFER_BYTES, recorded, until
 
 pytestmark = pytest.mark.peer
 

@@ -15,9 +15,9 @@ from strep.net.address import UdpAddress
 from strep.net.udp import open_udp
 from strep.sinks.recordings import Recording
 from strep.stream.events import Event, TelephoneEvent
-from tests.live import BOUND_S, RECEIVE_BUFFER_BYTES, recorded, streams_of
+from tests.live.test_pipeline import KeepingSink
 from tests.peers.media import run_program
-from tests.test_pipeline import KeepingSink
+from tests.receiving import BOUND_S, RECEIVE_BUFFER_BYTES, recorded, streams_of
 
 pytestmark = pytest.mark.peer
 

@@ -15,7 +15,7 @@ from strep.emulator import DEFAULT_API_KEY, DEFAULT_CONNECTION_ID, Callee, Fault
 from strep.net.http_server import HttpServer
 from strep.wire.rtp import RtpPacket
 from strep.wire.strep import StrepHeader
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 
 pytestmark = pytest.mark.peer
 

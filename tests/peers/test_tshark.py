@@ -15,7 +15,7 @@ from strep.net.capture.writer import PcapWriter
 from strep.stream.events import SourceReport
 from strep.wire.rtp import RtpPacket
 from tests.emulator.conftest import KeptForks
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 from tests.traffic import START_NS
 
 pytestmark = pytest.mark.peer

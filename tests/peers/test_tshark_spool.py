@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from strep.engine import EngineConfig
 from strep.net.address import UdpAddress
 from strep.net.capture.description import SpoolDescription
 from strep.net.endpoints import EndpointTable
 from strep.net.spool import Spool
+from strep.stream.engine import EngineConfig
 from strep.wire.batch import DatagramBatch
-from tests.live import BOUND_S
+from tests.receiving import BOUND_S
 from tests.traffic import START_NS
 
 pytestmark = pytest.mark.peer

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from strep.errors import AudioFileError, CaptureFileError, ConfigError
-from strep.offline import read_capture
+from strep.live.offline import read_capture
 from strep.pictures.event_text import event_text
 from strep.pictures.of_capture import sheet_of_capture
 from strep.pictures.of_recording import sheet_of_recording

@@ -6,7 +6,7 @@ import pytest
 
 from strep.analysis import Analysis, Found, Notice
 from strep.audio.formats import AudioFormat
-from strep.offline import read_capture
+from strep.live.offline import read_capture
 from strep.plugins.digit_pairing import Digit
 from tests.conftest import CAPTURES
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from strep.audio.formats import AudioFormat
-from strep.offline import read_capture
+from strep.live.offline import read_capture
 from strep.plugins.packets import WINDOW_RUNS
 from strep.plugins.quality import Quality, QualityConfig, QualityPlugin
 

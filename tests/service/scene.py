@@ -21,7 +21,7 @@ from strep.emulator.faults import Faults
 from strep.service import Service, ServiceConfig, read_config
 from strep.service.events import ServiceEvent
 from strep.stream.events import Direction, Leg
-from tests.live import RECEIVE_BUFFER_BYTES, until
+from tests.receiving import RECEIVE_BUFFER_BYTES, until
 
 API_KEY = "KEY-OF-THE-SCENE-0123456789"
 SECRET = "SECRET-OF-THE-SCENE-0123456789"

@@ -2,7 +2,7 @@ import asyncio
 import threading
 
 from strep.service.hooks import Hook, StreamHook
-from tests.live import BOUND_S, until
+from tests.receiving import BOUND_S, until
 
 
 async def test_what_is_put_is_done_in_order():

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from strep.stream.events import Direction, Leg
-from tests.live import BOUND_S, until
+from tests.receiving import BOUND_S, until
 from tests.service.scene import (
     API_KEY,
     Settings,

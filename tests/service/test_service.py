@@ -16,7 +16,7 @@ from strep.emulator.faults import Faults
 from strep.errors import ReceiveError
 from strep.service import Phase, Service, reception, state_file
 from strep.stream.events import Direction, Leg
-from tests.live import until
+from tests.receiving import until
 from tests.service.scene import (
     API_KEY,
     SECRET,

@@ -7,7 +7,7 @@ import pytest
 from strep.service.config import Recordings
 from strep.service.upkeep import Upkeep
 from strep.sinks.recordings import Container
-from tests.live import until
+from tests.receiving import until
 from tests.sinks.left_behind import left_behind
 from tests.sinks.recordings.calls import name
 from tests.sinks.test_retention import NOW_NS, recorded

@@ -6,8 +6,9 @@ import pytest
 
 from strep.audio.block import SampleState
 from strep.audio.formats import AudioFormat
-from strep.sinks.sidecar import MAX_LISTED, StreamNotes, utc_text, write_sidecar
+from strep.sinks.sidecar import MAX_LISTED, StreamNotes, write_sidecar
 from strep.stream.events import FormatChanged, Gap, SourceChanged, TelephoneEvent
+from strep.utc import utc_text
 from tests.sinks.recordings.calls import PCMU, SECOND, T0, closed, format_changed, opened
 
 

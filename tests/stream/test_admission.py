@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from strep.engine import Engine, EngineConfig
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import CloseReason, StreamClosed, StreamIdentity, StreamOpened
 from strep.wire.batch import Endpoint
 from tests.stream.test_shedding import Traffic, legs

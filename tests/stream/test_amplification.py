@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from strep.audio.block import AudioBlock, SampleState
 from strep.audio.formats import parse_format
-from strep.engine import Engine, EngineConfig
 from strep.stream import playout
 from strep.stream.clock import AHEAD_NS, AHEAD_PPM
+from strep.stream.engine import Engine, EngineConfig
 from tests.traffic import Sender, every, feed, pcmu, play, run
 
 CONFIG = EngineConfig(max_streams=8, probation=False).with_payload_types({108: parse_format("L16/8000")})

@@ -14,8 +14,8 @@ from strep.audio.block import AudioBlock
 from strep.audio.decoders import new_decoder
 from strep.audio.formats import AudioFormat, PayloadTypeMap, parse_format
 from strep.compiler import compiled_twin
-from strep.engine import Engine, EngineConfig
 from strep.stream.clock import NS, duration_ns
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import FormatChanged, Gap, SourceChanged
 from strep.stream.formats import Formats
 from tests.audio.amr_payloads import bits_of, efficient

@@ -4,7 +4,7 @@ import pytest
 
 from strep.audio.block import SampleState
 from strep.audio.formats import AudioFormat
-from strep.engine import EngineConfig
+from strep.stream.engine import EngineConfig
 from strep.stream.events import TelephoneEvent
 from strep.wire.telephone_event import TelephoneEventPayload
 from tests.traffic import START_NS, Sender, every, pcmu, play

@@ -4,8 +4,8 @@ import uuid
 
 import pytest
 
-from strep.engine import Engine, EngineConfig
 from strep.stream import admission
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import CloseReason, StreamClosed, StreamOpened
 from tests.traffic import Sender, every, feed, pcmu, per_stream, play, run
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strep.audio.block import SampleState
 from strep.audio.conceal import conceal
 from strep.audio.formats import parse_format
-from strep.engine import EngineConfig
+from strep.stream.engine import EngineConfig
 from strep.stream.events import Gap
 from tests.traffic import Sender, every, pcmu, play, run
 

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from strep.engine import Engine, EngineConfig
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import CloseReason, StreamClosed, StreamOpened
 from strep.wire.batch import DatagramBatch
 from tests.traffic import HERE, MS, SMALL, START_NS, Sender, every, feed, play, result, run

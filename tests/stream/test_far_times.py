@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from strep.engine import Engine, EngineConfig
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import CloseReason, StreamClosed
 from tests.traffic import MS, START_NS, Sender, every, feed, per_stream, result, run
 

@@ -15,8 +15,8 @@ import pytest
 import strep.stream
 from strep.audio.decoders import new_decoder
 from strep.audio.formats import STATIC_PAYLOAD_TYPES
-from strep.engine import Engine
 from strep.stream.admission import Admission
+from strep.stream.engine import Engine
 from strep.stream.events import CloseReason, StreamClosed
 from tests.traffic import MS, SMALL, START_NS, Result, Sender, every, feed, pcmu, result
 

@@ -7,7 +7,7 @@ from strep.audio import g711
 from strep.audio.block import AudioBlock, SampleState
 from strep.audio.decoders import new_decoder
 from strep.audio.formats import STATIC_PAYLOAD_TYPES, AudioFormat
-from strep.engine import Engine, EngineConfig
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import FormatChanged, Gap
 from tests.traffic import SMALL, Sender, every, feed, pcmu, play
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from strep.audio.block import SampleState
-from strep.engine import Engine
 from strep.stream.claims import CLAIM_PROOFS
+from strep.stream.engine import Engine
 from strep.wire.batch import SLACK_BYTES, DatagramBatch
 from tests.traffic import HERE, MS, SMALL, START_NS, Result, Sender, every, pcmu, play, result
 

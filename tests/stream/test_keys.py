@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from strep.engine import Engine
+from strep.stream.engine import Engine
 from strep.stream.events import StreamOpened
 from strep.stream.keys import UNLEARNT
 from strep.wire.batch import Endpoint

@@ -3,7 +3,7 @@
 import pytest
 
 from strep.audio.block import SampleState
-from strep.engine import EngineConfig
+from strep.stream.engine import EngineConfig
 from tests.traffic import Sender, every, pcmu, play
 
 

@@ -4,8 +4,8 @@ import uuid
 
 import pytest
 
-from strep.engine import MAX_DATAGRAM_BYTES, Engine, EngineConfig
 from strep.errors import ConfigError
+from strep.stream.engine import MAX_DATAGRAM_BYTES, Engine, EngineConfig
 from strep.stream.events import StreamClosed, StreamOpened
 from strep.stream.playout import NOTES_ROOM, PIECES_ROOM
 from strep.stream.records import CELLS, MAX_SOURCES_PER_STREAM

@@ -7,7 +7,7 @@ from strep.audio.block import SampleState
 from strep.audio.conceal import conceal
 from strep.audio.decoders import new_decoder
 from strep.audio.formats import STATIC_PAYLOAD_TYPES
-from strep.engine import Engine
+from strep.stream.engine import Engine
 from strep.stream.events import Gap
 from tests.traffic import LEG, SMALL, Sender, every, feed, pcmu, play, result
 

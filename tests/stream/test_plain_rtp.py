@@ -2,7 +2,7 @@
 
 from strep.audio.block import SampleState
 from strep.audio.formats import AudioFormat, PayloadTypeMap
-from strep.engine import Engine, EngineConfig
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import Direction, Leg, StreamOpened
 from strep.wire.batch import Endpoint
 from tests.traffic import LEG, SMALL, Sender, every, feed, pcmu, play, result

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strep.engine import Engine, EngineConfig
 from strep.stream import probation
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import StreamClosed, StreamOpened
 from tests.traffic import HERE, MS, START_NS, Sender, every, feed, pcmu, per_stream, play, result, run
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strep.audio.formats import AudioFormat
-from strep.engine import EngineConfig
+from strep.stream.engine import EngineConfig
 from strep.stream.events import SourceReport
 from tests.traffic import Sender, every, play
 

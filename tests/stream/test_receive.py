@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strep.engine import Engine
+from strep.stream.engine import Engine
 from strep.stream.events import Direction, Leg, StreamIdentity
 from strep.stream.index import Key
 from strep.stream.keys import identity_of, sender_of, ssrc_of

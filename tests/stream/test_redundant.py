@@ -3,7 +3,7 @@
 import pytest
 
 from strep.audio.formats import parse_format
-from strep.engine import EngineConfig
+from strep.stream.engine import EngineConfig
 from strep.stream.events import FormatChanged, Gap
 from tests.traffic import Result, Sender, every, pcmu, play
 

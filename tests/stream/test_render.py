@@ -7,7 +7,7 @@ import pytest
 
 from strep.audio import g711
 from strep.audio.block import AudioBlock
-from strep.engine import Engine
+from strep.stream.engine import Engine
 from tests.traffic import SMALL, START_NS, Sender, feed
 
 

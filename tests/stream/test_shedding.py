@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from strep.engine import Engine, EngineConfig
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import CloseReason, StreamClosed, StreamOpened
 from tests.traffic import Sender, feed, pcmu, result
 

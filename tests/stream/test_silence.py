@@ -3,7 +3,7 @@
 import pytest
 
 from strep.audio.block import SampleState
-from strep.engine import Engine
+from strep.stream.engine import Engine
 from strep.stream.events import Gap, SourceChanged
 from tests.traffic import MS, SMALL, START_NS, Sender, every, feed, pcmu, play, result
 

@@ -4,8 +4,8 @@ import uuid
 
 import pytest
 
-from strep.engine import EngineConfig
 from strep.stream import source_lock
+from strep.stream.engine import EngineConfig
 from strep.stream.events import StreamClosed, StreamOpened
 from strep.wire.batch import Endpoint
 from tests.traffic import SMALL, Sender, every, pcmu, per_stream, play, run

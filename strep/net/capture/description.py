@@ -12,10 +12,10 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from strep.audio.formats import parse_format
-from strep.engine import EngineConfig
 from strep.errors import ConfigError
 from strep.net.address import UdpAddress
 from strep.net.endpoints import InputDescription
+from strep.stream.engine import EngineConfig
 
 _MARK = "strep_spool"
 _VERSION = 1

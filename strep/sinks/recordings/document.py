@@ -8,10 +8,11 @@ from strep.sinks.recordings.intervals import Intervals
 from strep.sinks.recordings.recording import Recording
 from strep.sinks.recordings.studio import Studio
 from strep.sinks.recordings.take import Take
-from strep.sinks.sidecar import MAX_LISTED, SIDECAR_VERSION, Document, utc_text
+from strep.sinks.sidecar import MAX_LISTED, SIDECAR_VERSION, Document
 from strep.sinks.sndfile import Container
 from strep.sinks.wav_file import WavFormat, WavParts
 from strep.stream.events import Direction
+from strep.utc import utc_text
 
 
 def sidecar_path(audio: Path) -> Path:

@@ -11,8 +11,9 @@ from strep.audio.formats import AudioFormat
 from strep.sinks.recordings.adapter import Piece, RateAdapter
 from strep.sinks.recordings.dropped import Missing
 from strep.sinks.recordings.rings import Rings
-from strep.sinks.sidecar import MAX_LISTED, Document, StreamNotes, utc_text
+from strep.sinks.sidecar import MAX_LISTED, Document, StreamNotes
 from strep.stream.events import AnchorMoved, Event, StreamOpened
+from strep.utc import utc_text
 
 
 class Track:

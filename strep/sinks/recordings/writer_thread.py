@@ -12,7 +12,7 @@ The rules:
 - Events are small, and go on to be queued. From MOST_EVENTS on, only the ends of streams are; a stream that opens then
   is not recorded, and the others' notes in the sidecar lack what came.
 - Whatever is left out is in `failures` at once, while the thread may still be stuck.
-- What the sink raises ends the thread, and is raised by the next call here (strep.pipeline says what comes of it).
+- What the sink raises ends the thread, and is raised by the next call here (strep.live.pipeline says what comes of it).
 - `about` is asked by who calls `event` and `flush`, never by the thread: what is known of calls lives in his. The
   answers go through the queue.
 """

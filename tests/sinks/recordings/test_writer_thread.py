@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from strep.engine import Engine
 from strep.errors import ConfigError
-from strep.pipeline import Pipeline
+from strep.live.pipeline import Pipeline
 from strep.sinks.recordings import CallAbout, QueueLimits, RecordingSink, WriterThread, share_interpreter, writer_thread
 from strep.sinks.recordings.dropped import DroppedAudio, Missing
+from strep.stream.engine import Engine
 from strep.stream.events import StreamIdentity
 from tests.sinks.recordings.calls import SECOND, T0, Samples, block, closed, format_changed, load, name, opened, tone
 

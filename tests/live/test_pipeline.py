@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from strep.audio.block import AudioBlock
-from strep.engine import Engine, EngineConfig
 from strep.errors import SinkError
-from strep.pipeline import Pipeline
+from strep.live.pipeline import Pipeline
 from strep.sinks.recordings import RecordingSink
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import CloseReason, Direction, StreamClosed, StreamIdentity, StreamOpened
 from strep.wire.batch import DatagramBatch
-from tests.live import recorded
+from tests.receiving import recorded
 from tests.traffic import LEG, MS, START_NS, Sender, pcmu
 
 

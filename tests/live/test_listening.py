@@ -7,9 +7,10 @@ import weakref
 import numpy as np
 import pytest
 
+from strep.analysis.bounded_queue import BoundedQueue
 from strep.audio.block import AudioBlock
-from strep.listening import QUEUED_FRAMES, BoundedQueue, Listeners
-from tests.live import BOUND_S
+from strep.live.listening import QUEUED_FRAMES, Listeners
+from tests.receiving import BOUND_S
 from tests.sinks.recordings.calls import block, closed, opened, tone
 
 FRAME = 160
@@ -144,7 +145,7 @@ async def test_what_nobody_holds_takes_no_more_audio(monkeypatch: pytest.MonkeyP
     gc.collect()
     assert left() is None
     assert samples() is None
-    monkeypatch.delattr("strep.listening.Stream")
+    monkeypatch.delattr("strep.live.listening.Stream")
     listeners.take(opened(1))  # no stream is made for an iteration that was broken off
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strep.workers.messages import Counts, Entry, EntryKind, decode, encode
+from strep.live.workers.messages import Counts, Entry, EntryKind, decode, encode
 
 numbers = st.integers(0, 2**63)
 counts = st.builds(

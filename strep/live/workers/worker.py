@@ -16,7 +16,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Protocol
 
-from strep.workers.messages import MAX_LINE_BYTES, Counts, Document, Entry, encode
+from strep.live.workers.messages import MAX_LINE_BYTES, Counts, Document, Entry, encode
 
 #: What a worker did since its last report is lost with it when it is killed; a report costs some 50 µs.
 REPORT_INTERVAL_S = 0.25

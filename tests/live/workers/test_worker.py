@@ -8,9 +8,9 @@ import socket
 
 import pytest
 
-from strep.workers import Counts, Entry, EntryKind, serve
-from strep.workers.messages import MAX_LINE_BYTES, decode
-from tests.live import until
+from strep.live.workers import Counts, Entry, EntryKind, serve
+from strep.live.workers.messages import MAX_LINE_BYTES, decode
+from tests.receiving import until
 
 
 class CountingJob:
@@ -140,7 +140,7 @@ async def test_a_job_that_fails_is_left_and_its_error_raised(channel):
 
 
 async def test_entries_are_spread_over_reports_while_the_job_goes_on(channel, monkeypatch):
-    monkeypatch.setattr("strep.workers.worker.REPORT_INTERVAL_S", 0.001)
+    monkeypatch.setattr("strep.live.workers.worker.REPORT_INTERVAL_S", 0.001)
     job = await channel.open()
     await channel.message()
     job.waiting = [Entry(EntryKind.FAILURE, {"n": n}) for n in range(120)]
@@ -163,7 +163,7 @@ async def test_an_entry_too_long_for_a_line_is_left_out(channel):
 
 
 async def test_while_the_supervisor_does_not_read_no_report_is_added(channel, monkeypatch):
-    monkeypatch.setattr("strep.workers.worker.REPORT_INTERVAL_S", 0.0005)
+    monkeypatch.setattr("strep.live.workers.worker.REPORT_INTERVAL_S", 0.0005)
     channel.theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608)
     reports = 0
 

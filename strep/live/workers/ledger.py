@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from strep.workers.messages import Counts, Document, EntryKind, Message
+from strep.live.workers.messages import Counts, Document, EntryKind, Message
 
 
 class Ledger:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from strep.audio.block import SampleState
 from strep.audio.formats import parse_format
-from strep.engine import EngineConfig
+from strep.stream.engine import EngineConfig
 from strep.stream.events import AnchorMoved, FormatChanged, Gap, SourceChanged, TelephoneEvent
 from tests.naive_stream import NaiveStream, Told
 from tests.traffic import MS, START_NS, Result, Sender, run

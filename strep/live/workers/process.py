@@ -10,11 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from strep.workers.messages import MAX_LINE_BYTES, Document, Message, decode, encode_document
+from strep.live.workers.messages import MAX_LINE_BYTES, Document, Message, decode, encode_document
 
 
 class WorkerProcess:
-    """Is a Worker (see strep.workers.supervisor) in a Python process of its own.
+    """Is a Worker (see strep.live.workers.supervisor) in a Python process of its own.
 
     It shares nothing with us but a pair of sockets, the descriptors passed on, and stderr.
     """

@@ -1,4 +1,4 @@
-from strep.workers.restarts import RestartPolicy, Restarts
+from strep.live.workers.restarts import RestartPolicy, Restarts
 
 POLICY = RestartPolicy(delays_s=(0.0, 1.0, 2.0), steady_s=60.0)
 

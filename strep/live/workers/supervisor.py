@@ -20,9 +20,9 @@ from types import TracebackType
 from typing import Protocol
 
 from strep.errors import StrepError
-from strep.workers.ledger import Ledger
-from strep.workers.messages import Message
-from strep.workers.restarts import RestartPolicy, Restarts
+from strep.live.workers.ledger import Ledger
+from strep.live.workers.messages import Message
+from strep.live.workers.restarts import RestartPolicy, Restarts
 
 #: A worker's silence is measured in looks, not by the clock: when the whole machine stood still, nobody was silent.
 _LOOKS = 10

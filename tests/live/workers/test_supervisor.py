@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from strep.workers import Counts, Ledger, RestartPolicy, Supervisor, WorkerError
-from tests.live import until
+from strep.live.workers import Counts, Ledger, RestartPolicy, Supervisor, WorkerError
+from tests.receiving import until
 
 AT_ONCE = RestartPolicy(delays_s=(0.0, 0.0), steady_s=60.0, patience_s=30.0)
 IMPATIENT = RestartPolicy(delays_s=(0.0, 0.0), patience_s=0.01, starting_s=0.01)

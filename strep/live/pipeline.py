@@ -15,8 +15,8 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from strep.audio.block import AudioBlock
-from strep.engine import Engine
 from strep.sinks.base import NO_BACKLOG, Backlog, SettlingSink, Sink
+from strep.stream.engine import Engine
 from strep.stream.outbox import Output
 from strep.wire.batch import DatagramBatch
 
@@ -74,7 +74,7 @@ class Pipeline:
             self._check()
 
     def leave_out(self, calls: int) -> None:
-        """Leave out so many calls, below zero take so many back, because of the load: see strep.overload."""
+        """Leave out so many calls, below zero take so many back, because of the load: see strep.live.overload."""
         if calls > 0:
             self._hand_on(lambda: self.engine.leave_out(calls))
             self._check()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strep.audio.block import AudioBlock
-from strep.engine import Engine, EngineConfig
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import StreamClosed
 from strep.wire.batch import DatagramBatch
 from strep.wire.rtp import RtpPacket

@@ -13,10 +13,12 @@ from types import TracebackType
 import numpy as np
 
 from strep.analysis import Analysis, PluginRun
+from strep.analysis.bounded_queue import BoundedQueue
 from strep.audio.formats import AudioFormat
-from strep.engine import MAX_DATAGRAM_BYTES, Engine, EngineConfig
 from strep.errors import ConfigError, StrepWarning
-from strep.listening import BoundedQueue, Listeners, Stream
+from strep.live.listening import Listeners, Stream
+from strep.live.overload import Load, Overload
+from strep.live.pipeline import Pipeline
 from strep.net.address import UdpAddress
 from strep.net.capture.description import SpoolDescription
 from strep.net.endpoints import EndpointTable
@@ -26,10 +28,9 @@ from strep.net.spool import Spool
 from strep.net.steering import bind_group
 from strep.net.udp import open_udp
 from strep.net.wallclock import WallClock
-from strep.overload import Load, Overload
-from strep.pipeline import Pipeline
 from strep.plugins.registry import PluginSource
 from strep.sinks.base import Sink
+from strep.stream.engine import MAX_DATAGRAM_BYTES, Engine, EngineConfig
 from strep.stream.events import Event, StreamReport
 from strep.stream.rules import kept_rules
 from strep.wire.batch import DatagramBatch, gather
@@ -73,12 +74,12 @@ class Receiver:
     strep_only: take nothing but STREP at target. Linux refuses everything else before it costs us anything
     (`kernel_refused`); elsewhere, and for a socket that was not bound for that, it is counted (rejected_not_strep).
     shed_calls: where more arrives than this machine carries, leave out whole calls (their streams close as overloaded,
-    their packets are counted as over_limit_load) until there is time for them again, by the rules of strep.overload.
-    Otherwise the kernel drops packets of all calls alike.
+    their packets are counted as over_limit_load) until there is time for them again, see strep.live.overload. Otherwise
+    the kernel drops packets of all calls alike.
     spool: keeps every datagram as it came, see strep.net.spool; it is closed in the end.
     plugins: what listens to the calls, see strep.analysis; `analysis` has their notices and counts.
     Raises ConfigError for arguments that cannot work and ReceiveError for a socket that cannot be opened. A sink that
-    raises is left out while the others go on, see strep.pipeline: leaving raises its error, when all is closed.
+    raises is left out while the others go on, see strep.live.pipeline: leaving raises its error, when all is closed.
     """
 
     def __init__(

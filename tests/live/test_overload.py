@@ -2,7 +2,7 @@
 
 import pytest
 
-from strep.overload import CALM_NS, MOST_CALM_NS, PATIENCE_NS, READMIT_INTERVAL_NS, SETTLE_NS, Load, Overload
+from strep.live.overload import CALM_NS, MOST_CALM_NS, PATIENCE_NS, READMIT_INTERVAL_NS, SETTLE_NS, Load, Overload
 from strep.sinks.base import NO_BACKLOG, Backlog
 
 MS = 1_000_000

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from strep.audio.formats import AudioFormat, PayloadTypeMap
-from strep.engine import EngineConfig
 from strep.errors import CaptureFileError
+from strep.live.offline import read_capture
 from strep.net.capture.writer import PcapWriter
-from strep.offline import read_capture
+from strep.stream.engine import EngineConfig
 from strep.stream.events import StreamClosed
 from tests.traffic import MS, START_NS, Sender, every, pcmu
 

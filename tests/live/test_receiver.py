@@ -16,19 +16,19 @@ import pytest
 import strep
 from strep import Direction, Leg
 from strep.emulator import Impairments, Platform
-from strep.engine import EngineConfig
 from strep.errors import ConfigError, ReceiveError, SinkError
+from strep.live.overload import Load, Overload
 from strep.net.address import UdpAddress
 from strep.net.endpoints import EndpointTable
 from strep.net.source import bind_udp
 from strep.net.udp import open_udp
-from strep.overload import Load, Overload
 from strep.sinks.base import Backlog
 from strep.sinks.recordings import Recording
+from strep.stream.engine import EngineConfig
 from strep.stream.events import CloseReason, FormatChanged, StreamClosed, StreamOpened
 from tests.emulator.conftest import KeptForks
-from tests.live import BOUND_S, RECEIVE_BUFFER_BYTES, deliver, interleave, open_socket, recorded, until
-from tests.test_pipeline import KeepingSink
+from tests.live.test_pipeline import KeepingSink
+from tests.receiving import BOUND_S, RECEIVE_BUFFER_BYTES, deliver, interleave, open_socket, recorded, until
 from tests.traffic import Sender, pcmu
 
 LOOPBACK = "udp:127.0.0.1:0"
@@ -296,7 +296,7 @@ async def test_it_stops_while_datagrams_keep_coming(monkeypatch: pytest.MonkeyPa
         source.read = read_busy
         return source
 
-    monkeypatch.setattr("strep.receiver.open_udp", open_busy)
+    monkeypatch.setattr("strep.live.receiver.open_udp", open_busy)
     with ExitStack() as sockets:
         async with receiver_on(LOOPBACK) as receiver:
             await until(lambda: receiver.received > 3)
@@ -308,7 +308,7 @@ async def test_calls_are_left_out_as_the_load_demands_unless_that_is_declined(
     shed_calls: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     decided = {1: 0, 2: 1}  # when all are open, the youngest of them is left out
-    monkeypatch.setattr("strep.receiver.Overload.look", lambda self, now_ns, load: decided.pop(load.calls, 0))
+    monkeypatch.setattr("strep.live.receiver.Overload.look", lambda self, now_ns, load: decided.pop(load.calls, 0))
     sink, senders = strep.RecordingSink(tmp_path), [Sender(call_leg_id=uuid.UUID(int=n + 1), seed=n) for n in range(2)]
     async with receiver_on(LOOPBACK, sinks=[sink], shed_calls=shed_calls) as receiver:
         with closing(open_socket(receiver.addresses[0])) as sock:
@@ -376,8 +376,8 @@ async def test_a_receiver_cannot_be_entered_again() -> None:
 
 
 async def test_an_idle_receiver_wakes_for_a_datagram_and_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("strep.receiver._QUIET_TICKS", 0)
-    monkeypatch.setattr("strep.receiver._IDLE_TICK_S", 3600)  # so that nothing else can wake it
+    monkeypatch.setattr("strep.live.receiver._QUIET_TICKS", 0)
+    monkeypatch.setattr("strep.live.receiver._IDLE_TICK_S", 3600)  # so that nothing else can wake it
     async with receiver_on(LOOPBACK) as receiver, asyncio.timeout(BOUND_S):
         await asyncio.sleep(0)
         await deliver(receiver, Sender().packets(5))
@@ -469,7 +469,7 @@ async def test_a_receive_buffer_smaller_than_asked_for_is_warned_of_where_the_re
         source.receive_buffer_bytes = 212_992
         return source
 
-    monkeypatch.setattr("strep.receiver.open_udp", open_small)
+    monkeypatch.setattr("strep.live.receiver.open_udp", open_small)
     with pytest.warns(strep.ReceiveBufferWarning, match=r"212992 bytes, not 300000.*rmem_max") as warned:
         async with receiver_on(LOOPBACK, receive_buffer_bytes=300_000):
             pass
@@ -544,7 +544,7 @@ def test_a_network_that_is_none_is_refused_before_anything_is_opened() -> None:
 async def test_senders_that_nothing_refers_to_make_room_for_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("strep.receiver.EndpointTable", partial(EndpointTable, 8))
+    monkeypatch.setattr("strep.live.receiver.EndpointTable", partial(EndpointTable, 8))
     sink, leg = strep.RecordingSink(tmp_path), Sender(strep=False)
     packets, others = leg.packets(60), []
     async with receiver_on(LOOPBACK, sinks=[sink]) as receiver:

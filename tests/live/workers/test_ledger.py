@@ -1,5 +1,5 @@
-from strep.workers.ledger import Ledger
-from strep.workers.messages import Counts, Entry, EntryKind
+from strep.live.workers.ledger import Ledger
+from strep.live.workers.messages import Counts, Entry, EntryKind
 
 
 def test_the_latest_counts_of_all_workers_are_the_total():

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from strep.analysis import Analysis, Consumer, PluginCounts, PluginRun
 from strep.audio.formats import AudioFormat, PayloadTypeMap
-from strep.engine import Engine, EngineConfig
+from strep.live.pipeline import Pipeline
 from strep.net.capture import CaptureReader, conversation_formats, open_capture
-from strep.pipeline import Pipeline
 from strep.plugins.registry import PluginSource
 from strep.sinks.base import Sink
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import StreamClosed, StreamIdentity, StreamReport
 from strep.stream.outbox import Output
 from strep.wire.batch import DatagramBatch, Endpoint

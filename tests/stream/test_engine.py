@@ -7,7 +7,7 @@ import pytest
 
 from strep.audio.block import AudioBlock
 from strep.audio.formats import AudioFormat
-from strep.engine import Engine, EngineConfig
+from strep.stream.engine import Engine, EngineConfig
 from strep.stream.events import CloseReason, FormatChanged, StreamClosed, StreamOpened
 from strep.wire.batch import NOT_STREP, REFUSED_SENDER, SENDER_OVER_LIMIT, DatagramBatch, Endpoint
 from strep.wire.fate import Fate

@@ -6,11 +6,10 @@ What nobody holds any more (an iteration that was broken off, a stream that was 
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from typing import Generic, TypeVar
+from typing import TypeVar
 from weakref import WeakSet
 
+from strep.analysis.bounded_queue import QUEUED_ITEMS, BoundedQueue
 from strep.audio.block import AudioBlock, AudioFrame
 from strep.stream.events import Event, StreamClosed, StreamIdentity, StreamOpened, StreamReport
 from strep.stream.outbox import Output
@@ -18,43 +17,6 @@ from strep.stream.outbox import Output
 T = TypeVar("T")
 #: 5 s of 20 ms frames: a task that is later than that does not analyse live audio any more.
 QUEUED_FRAMES = 250
-#: Streams (or events) that wait for a task to take them.
-QUEUED_ITEMS = 10_000
-
-
-class BoundedQueue(Generic[T]):
-    """Is a queue of at most `limit` items that loses the oldest, and counts that, instead of making anyone wait."""
-
-    def __init__(self, limit: int) -> None:
-        self._items: deque[T] = deque()
-        self._limit = limit
-        self._ready = asyncio.Event()
-        self._ended = False
-        self.missed = 0
-
-    def put(self, item: T) -> None:
-        """Add an item."""
-        if len(self._items) >= self._limit:
-            self._items.popleft()
-            self.missed += 1
-        self._items.append(item)
-        self._ready.set()
-
-    def end(self) -> None:
-        """Say that nothing more will come."""
-        self._ended = True
-        self._ready.set()
-
-    def __aiter__(self) -> BoundedQueue[T]:
-        return self
-
-    async def __anext__(self) -> T:
-        while not self._items:
-            if self._ended:
-                raise StopAsyncIteration
-            self._ready.clear()
-            await self._ready.wait()
-        return self._items.popleft()
 
 
 class Stream:
