@@ -31,12 +31,14 @@ BENCHES: Mapping[str, str] = MappingProxyType(
 
 
 class BenchError(Exception):
-    """Says why there is nothing to report: the machine lacks something, or no valid measurement came about."""
+    """An error that says why there is nothing to report: the machine lacks something, or no valid measurement came
+    about.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Is what a bench found. report: for --json. passed: whether what was asked for was fulfilled."""
+    """What a bench found. report: for --json. passed: whether what was asked for was fulfilled."""
 
     report: dict[str, Any]
     tables: list[Table] = field(default_factory=list)

@@ -17,7 +17,7 @@ from strep.errors import StrepError
 
 
 class Bench(Protocol):
-    """Is a module that measures one thing."""
+    """A module that measures one thing."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the bench's own options."""

@@ -28,7 +28,7 @@ _ENERGY_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Is what arrived of one stream, in packet intervals whose samples were received.
+    """What arrived of one stream, in packet intervals whose samples were received.
 
     checksum: the sum of (n + 1) times the sum of the samples of the interval that lies n intervals from the beginning,
     exact in 64 bits. So samples that are missing, doubled, changed or in another place are found out (but not an
@@ -58,7 +58,7 @@ class Heard:
 
 
 class LevelMeter:
-    """Is a sink that keeps the latest level and peak of every stream, all streams of a block at once.
+    """A sink that keeps the latest level and peak of every stream, all streams of a block at once.
 
     rms, peak: float32[streams], uint16[streams], by slot. heard: of the streams that have closed.
     """

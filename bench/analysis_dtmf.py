@@ -39,7 +39,7 @@ _PAUSE_BETWEEN_PROMPTS = np.zeros(SAMPLE_RATE_HZ // 10, np.int16)
 
 
 class Dialled(NamedTuple):
-    """Is streams of digits: samples int16[n, m]; keys, starts int64[n, d], indices of KEYS and of samples."""
+    """Streams of digits: samples int16[n, m]; keys, starts int64[n, d], indices of KEYS and of samples."""
 
     samples: NDArray[np.int16]
     keys: NDArray[np.int64]
@@ -48,7 +48,7 @@ class Dialled(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dialling:
-    """Says how digits sound; what is plural is drawn for each digit from what is given.
+    """What says how digits sound; what is plural is drawn for each digit from what is given.
 
     weaker_dbm0: of the weaker tone. twists_db: by how much the higher tone is stronger. row_deviations,
     column_deviations: of the frequencies, as fractions. snr_db: None without noise.

@@ -20,27 +20,27 @@ _WARM_UP = 20
 
 
 class Nothing(BlockPlugin):
-    """Does nothing with 20 ms hops: what is left is the cost of handing them over."""
+    """What does nothing with 20 ms hops: what is left is the cost of handing them over."""
 
     NAME = "nothing"
 
 
 class Long(BlockPlugin):
-    """Does nothing with 100 ms hops."""
+    """What does nothing with 100 ms hops."""
 
     NAME = "long"
     wants = Wants(8000, 800)
 
 
 class Pairs(BlockPlugin):
-    """Does nothing with both directions."""
+    """What does nothing with both directions."""
 
     NAME = "pairs"
     wants = Wants(8000, 160, is_pair=True)
 
 
 class Wide(BlockPlugin):
-    """Does nothing with 16 kHz hops, to which telephone audio is resampled."""
+    """What does nothing with 16 kHz hops, to which telephone audio is resampled."""
 
     NAME = "wide"
     wants = Wants(16000, 320)

@@ -57,14 +57,14 @@ _QUIET = np.zeros(SAMPLE_RATE_HZ * 2, np.int16)
 
 
 class Recording(NamedTuple):
-    """Is one stream with a tone: samples int16[m]; begin, sample where its first burst begins."""
+    """One stream with a tone: samples int16[m]; begin, sample where its first burst begins."""
 
     samples: NDArray[np.int16]
     begin: int
 
 
 class Told(NamedTuple):
-    """Is a finding, and behind which sample it was told."""
+    """A finding, and behind which sample it was told."""
 
     at: int
     finding: CallProgress

@@ -15,7 +15,7 @@ _PATIENCE_S = 120.0
 
 
 class Child:
-    """Is a process that runs `serve(connection, *arguments)`, which answers every question by one value.
+    """A process that runs `serve(connection, *arguments)`, which answers every question by one value.
 
     Nothing of this process is copied into it (no fork), so that neither measures the other's memory. It must end when
     its connection does.

@@ -9,7 +9,7 @@ from rich.table import Table
 
 
 class Claim(NamedTuple):
-    """Is one line: what it is of, the figure that was found, the bound that is promised, and whether it was kept."""
+    """One line: what it is of, the figure that was found, the bound that is promised, and whether it was kept."""
 
     what: str
     found: str

@@ -23,7 +23,7 @@ _CALLS_A_TASK = 50
 
 @dataclass(slots=True)
 class Findings:
-    """Is what became of all calls. faults: by call number, why its recording is not complete and exact."""
+    """What became of all calls. faults: by call number, why its recording is not complete and exact."""
 
     complete: int = 0
     faults: dict[int, str] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """Checks recordings of calls whose streams sent `packets` packets each.
+    """A checker that checks recordings of calls whose streams sent `packets` packets each.
 
     exact_from_s: samples earlier than that, in each recording, are not looked at; lengths and places are.
     """

@@ -20,7 +20,7 @@ from strep.net.steering import bind_group
 
 
 class Crew:
-    """Is a contender (bench.turns) of several processes, each with a socket of the group and an engine.
+    """A contender (bench.turns) of several processes, each with a socket of the group and an engine.
 
     queued: how many datagrams the queues hold, whoever gets them. cpus: where each worker runs, None: anywhere.
     stage_ns of its progress has one stage: the processor time of all workers.

@@ -37,7 +37,9 @@ def decode_packet(payload: bytes) -> bytearray:
 
 
 class StructProtocol(asyncio.DatagramProtocol):
-    """Reads headers by struct. `latest` has the last packet of each stream; `all_here` is set at `awaited` packets."""
+    """A struct protocol that reads headers by struct. `latest` has the last packet of each stream; `all_here` is set at
+    `awaited` packets.
+    """
 
     def __init__(self) -> None:
         self.received = 0
@@ -61,7 +63,7 @@ def aiortc_protocol() -> type[StructProtocol]:
     from aiortc.rtp import RtpPacket
 
     class AiortcProtocol(StructProtocol):
-        """Reads the STREP header by struct, the RTP header by aiortc."""
+        """An aiortc protocol that reads the STREP header by struct, the RTP header by aiortc."""
 
         def datagram_received(self, data: bytes, addr: Any) -> None:
             """Take one datagram."""
@@ -85,7 +87,7 @@ def uvloop_loop() -> asyncio.AbstractEventLoop:
 
 
 class ProtocolDrain:
-    """Runs an event loop until all that was queued went through a DatagramProtocol."""
+    """A protocol drain that runs an event loop until all that was queued went through a DatagramProtocol."""
 
     def __init__(
         self, queued: int, protocol: Callable[[], StructProtocol], new_loop: Callable[[], asyncio.AbstractEventLoop]

@@ -28,7 +28,7 @@ _LOOK_NS = 500_000_000
 
 @dataclass(slots=True)
 class Latency:
-    """Is how much later than its playout delay audio was delivered, a value for each packet.
+    """How much later than its playout delay audio was delivered, a value for each packet.
 
     opening: of what was due while calls began. added: of the rest. waiting, working: the two parts of `added`, until
     the turn began that delivered it (or, of a turn that took only a part of what was queued, until what it got to),
@@ -44,7 +44,7 @@ class Latency:
 
 
 class LatencyMeter:
-    """Is a sink that takes down when what was received is delivered to it.
+    """A sink that takes down when what was received is delivered to it.
 
     opening_s: for how long, from what was due first, calls begin.
     """
@@ -111,7 +111,7 @@ def runnable_but_waiting_ns() -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Is what the process counted, and how late audio was."""
+    """What the process counted, and how late audio was."""
 
     recorded: Recorded
     latency: Latency
@@ -119,7 +119,7 @@ class Delivered:
 
 
 class DeliveringProcess(ReceivingProcess):
-    """Delivers until it is stopped, and records before that if it is given a folder.
+    """A delivering process that delivers until it is stopped, and records before that if it is given a folder.
 
     opening_s: see LatencyMeter. Raises BenchError when the process has failed.
     """

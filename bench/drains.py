@@ -99,7 +99,7 @@ class BareDrain:
 
 
 class ReadDrain:
-    """Reads batches as strep does, times, senders and all."""
+    """A read drain that reads batches as strep does, times, senders and all."""
 
     def __init__(self, queued: int) -> None:
         self._source = open_deep(queued)
@@ -125,7 +125,8 @@ class ReadDrain:
 
 
 class EngineDrain:
-    """Does all that a receiver does up to decoded samples, in a receiver's order (strep.live.receiver.Receiver).
+    """An engine drain that does all that a receiver does up to decoded samples, in a receiver's order
+    (strep.live.receiver.Receiver).
 
     bound: a socket to drain instead of one of its own.
     """

@@ -115,7 +115,7 @@ def _put(rows: Rows, at: int, values: NDArray[Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """Is what to send: a kind, so many datagrams a second, for so long."""
+    """What to send: a kind, so many datagrams a second, for so long."""
 
     kind: str
     rate: int
@@ -124,7 +124,7 @@ class Flood:
 
 
 class Flooding:
-    """Is a flood from a process of its own: made at once, begun by `begin`. Raises BenchError when it cannot be."""
+    """A flood from a process of its own: made at once, begun by `begin`. Raises BenchError when it cannot be."""
 
     def __init__(self, flood: Flood, target: UdpAddress, *, cpu: int | None) -> None:
         self._child = Child(_serve, flood, target.host, target.port, cpu)

@@ -44,7 +44,7 @@ _SHOWN_FAULTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Is how a trouble goes: calls that have ended before it, calls that it meets, and when it is, all in seconds."""
+    """How a trouble goes: calls that have ended before it, calls that it meets, and when it is, all in seconds."""
 
     early: int = 10
     calls: int = 20
@@ -56,7 +56,7 @@ class Scene:
 
 @dataclass(slots=True)
 class Found:
-    """Is what the files of some calls are like: exact where nothing is listed as unwritten, final, and what is lost."""
+    """What the files of some calls are like: exact where nothing is listed as unwritten, final, and what is lost."""
 
     calls: int = 0
     exact: int = 0

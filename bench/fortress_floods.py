@@ -37,7 +37,7 @@ _SHOWN_FAULTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Is one run: calls that last throughout, those that begin meanwhile, and when the flood comes.
+    """One run: calls that last throughout, those that begin meanwhile, and when the flood comes.
 
     All in seconds: how long the first ones last, when the flood begins and how long it lasts, and how long after it
     the others begin and how long they last. pinned: whether sender and receiver have a core each.

@@ -44,7 +44,7 @@ _SHOWN_FAULTS = 3
 
 @dataclass(slots=True)
 class Killed:
-    """Is what a kill left: files that open, those that do not, and by how much the worst file lacks what was sent."""
+    """What a kill left: files that open, those that do not, and by how much the worst file lacks what was sent."""
 
     files: int = 0
     faults: list[str] = field(default_factory=list)

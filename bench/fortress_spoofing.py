@@ -53,7 +53,7 @@ _SHOWN_FAULTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Forger:
-    """Is one who makes false packets of true ones, by a seed."""
+    """One who makes false packets of true ones, by a seed."""
 
     random: np.random.Generator
 

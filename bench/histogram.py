@@ -12,7 +12,7 @@ _STEPS = 50_000
 
 
 class Histogram:
-    """Counts nanoseconds; what is below 0 counts as 0. `count` says how many there were."""
+    """A histogram that counts nanoseconds; what is below 0 counts as 0. `count` says how many there were."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(_STEPS, np.int64)

@@ -33,7 +33,7 @@ _SPARE_S = 2
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Is the resident memory of the process, in bytes.
+    """The resident memory of the process, in bytes.
 
     fixed: before any stream. open, ended: with all streams of each generation of calls, and when they had ended.
     streams: how many were open. recordings: how many were finished in all, but for the first ones.
@@ -57,7 +57,9 @@ class Held:
 
 
 class Replay:
-    """Plays calls to an engine and to sinks as a receiver would, in time that passes as quickly as it can."""
+    """A replay that plays calls to an engine and to sinks as a receiver would, in time that passes as quickly as it
+    can.
+    """
 
     def __init__(self, sinks: list[Sink]) -> None:
         self.engine = Engine(EngineConfig(compiled=True))

@@ -16,7 +16,7 @@ _TRIES = 2
 
 
 class Verdict(enum.Enum):
-    """Is how an attempt at a load ended. NOT_OFFERED: the sender did not keep pace, so nothing was learned."""
+    """How an attempt at a load ended. NOT_OFFERED: the sender did not keep pace, so nothing was learned."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -25,7 +25,7 @@ class Verdict(enum.Enum):
 
 @dataclass(slots=True)
 class Knee:
-    """Is what a search found. calls: the largest load that passed, 0: none did.
+    """What a search found. calls: the largest load that passed, 0: none did.
 
     limited_by: what kept it from being larger: "receiver", "sender", "time", or "most", beyond which is not searched.
     confirmed: whether the longer attempt passed too.
@@ -38,7 +38,7 @@ class Knee:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Is how to search. attempt: tries a load, and is told whether it is the longer attempt.
+    """How to search. attempt: tries a load, and is told whether it is the longer attempt.
 
     has_time: whether there is time for another attempt, and is told the same.
     """

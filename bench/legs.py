@@ -22,7 +22,7 @@ _ID_AT, _ID_BYTES = 8, 16
 
 @dataclass(frozen=True, slots=True)
 class Steered:
-    """Is how many legs came to each socket, and how many came to more than one."""
+    """How many legs came to each socket, and how many came to more than one."""
 
     legs_by_socket: list[int]
     split: int

@@ -26,7 +26,7 @@ _LATE_MS = PERIOD_MS / 2
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Is simultaneous calls of two streams each, in real time. Raises BenchError for what cannot be.
+    """Simultaneous calls of two streams each, in real time. Raises BenchError for what cannot be.
 
     gso: packets due together are sent, and arrive, as one, up to 64. plain: RTP alone, every stream to a port of
     its own. See tools/generate.py.
@@ -56,7 +56,7 @@ class Load:
 
 
 class Sending:
-    """Is a load on its way, sent by tools.generate in a process of its own."""
+    """A load on its way, sent by tools.generate in a process of its own."""
 
     def __init__(self, load: Load, target: UdpAddress, *, cpu: int | None) -> None:
         words = ["--target", target, "--calls", load.calls, "--seconds", load.seconds, "--codec", load.codec]

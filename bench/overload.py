@@ -25,7 +25,7 @@ _SHOWN_FAULTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """Is how many seconds the load lasts before more calls come, with them, and after they have ended."""
+    """How many seconds the load lasts before more calls come, with them, and after they have ended."""
 
     before: int
     during: int

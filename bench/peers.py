@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Is one contender's part of a round: processor time of recording `load`. fault: why it does not count."""
+    """One contender's part of a round: processor time of recording `load`. fault: why it does not count."""
 
     load: Load
     cpu_s: float
@@ -73,7 +73,7 @@ class Turn:
 
 @dataclass(slots=True)
 class Rounds:
-    """Is all valid turns by contender, and why other rounds were repeated."""
+    """All valid turns by contender, and why other rounds were repeated."""
 
     turns: dict[str, list[Turn]] = field(default_factory=dict)
     invalid: list[str] = field(default_factory=list)

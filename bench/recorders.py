@@ -42,7 +42,7 @@ _GOODBYE = bytes.fromhex("80c900010000000081cb000100000000")
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Is a way to record. commands: of (folder, calls, first port). channels: of each file.
+    """A way to record. commands: of (folder, calls, first port). channels: of each file.
 
     hears_goodbye: it ends when all streams have said so, by RTCP. Others are interrupted (SIGINT), of which ffmpeg
     would only take notice at the next packet, or 10 s later.
@@ -109,7 +109,7 @@ PEERS = (
 
 
 class PeerProcesses:
-    """Is a peer that records `calls` calls. Raises BenchError when it cannot.
+    """A peer that records `calls` calls. Raises BenchError when it cannot.
 
     It has begun to listen when this has been made, and what it used before does not count.
     """
@@ -180,7 +180,7 @@ class PeerProcesses:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Is what a peer left. shortest_s, longest_s: of its files. exact_percent: samples that are what was sent there."""
+    """What a peer left. shortest_s, longest_s: of its files. exact_percent: samples that are what was sent there."""
 
     count: int
     shortest_s: float

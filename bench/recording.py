@@ -35,7 +35,7 @@ _STALLS_AFTER_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Is what a process has used: processor time of its own and of the system for it, wall time, and memory."""
+    """What a process has used: processor time of its own and of the system for it, wall time, and memory."""
 
     user_s: float
     system_s: float
@@ -56,7 +56,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Is what the process counted, and what it had used at its end.
+    """What the process counted, and what it had used at its end.
 
     longest_turn_ms: from where a turn of the receiver's loop began until everything that had arrived by then was
     through all sinks (when more had arrived than a turn takes: from the arrival of the last that it took).
@@ -81,7 +81,7 @@ class Recorded:
 
 
 class QueueWatch:
-    """Is a sink that sees how long audio waits to be written."""
+    """A sink that sees how long audio waits to be written."""
 
     def __init__(self, writer: WriterThread) -> None:
         self._writer, self.most_queued_s = writer, 0.0
@@ -101,7 +101,7 @@ class QueueWatch:
 
 
 class Totals:
-    """Is a sink that adds up what streams say when they close, and watches the turns. It is to be the last sink."""
+    """A sink that adds up what streams say when they close, and watches the turns. It is to be the last sink."""
 
     def __init__(self) -> None:
         self.receiver: Receiver | None = None
@@ -144,7 +144,7 @@ def lost_packets(report: StreamReport) -> int:
 
 
 class ReceivingProcess:
-    """Receives until it is stopped. Raises BenchError when the process has failed."""
+    """A receiving process that receives until it is stopped. Raises BenchError when the process has failed."""
 
     def __init__(self, serve: Callable[..., None], *arguments: object) -> None:
         self.child = Child(serve, *arguments)
@@ -169,7 +169,8 @@ class ReceivingProcess:
 
 
 class RecordingProcess(ReceivingProcess):
-    """Records into a folder until it is stopped. Raises BenchError when the process has failed.
+    """A recording process that records into a folder until it is stopped. Raises BenchError when the process has
+    failed.
 
     stall_s: for how long its disk stalls, some seconds after it was first written to. buffer_bytes: what the kernel may
     hold for it.

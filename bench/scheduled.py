@@ -54,7 +54,7 @@ class ScheduledDrain(EngineDrain):
 
 
 class Switchboard:
-    """Sends to each address from the process that has its traffic; see bench.turns.Sending."""
+    """A switchboard that sends to each address from the process that has its traffic; see bench.turns.Sending."""
 
     def __init__(self, senders: Mapping[UdpAddress, Sending]) -> None:
         self._senders = senders

@@ -25,7 +25,7 @@ _LATE_MS = 20.0
 
 
 class SendingProcess:
-    """Sends to one socket after another. Raises BenchError when the process has failed."""
+    """A sending process that sends to one socket after another. Raises BenchError when the process has failed."""
 
     def __init__(self, streams: int, *, seed: int = 0, cpu: int | None = None) -> None:
         self.child = Child(_serve, streams, seed, cpu)
@@ -81,7 +81,7 @@ def _serve(connection: Connection, streams: int, seed: int, cpu: int | None) -> 
 
 
 class _Flow:
-    """Is the sending itself: the timeline, and a socket for each target."""
+    """The sending itself: the timeline, and a socket for each target."""
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic

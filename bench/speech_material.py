@@ -44,7 +44,7 @@ _TALKERS = 12
 
 
 class Call(NamedTuple):
-    """Is one direction of a call.
+    """One direction of a call.
 
     samples: int16[frames * FRAME_SAMPLES]; speech: bool[frames]; is_sound: bool[frames], those of NO_SPEECH.
     """

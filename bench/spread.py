@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Is the median of some measurements, with the least and the largest."""
+    """The median of some measurements, with the least and the largest."""
 
     median: float
     min: float

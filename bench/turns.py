@@ -27,7 +27,7 @@ _MOST_PRELUDE_PERIODS = 150
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Is what a contender has done so far, in datagrams. What it does not do counts like `received`.
+    """What a contender has done so far, in datagrams. What it does not do counts like `received`.
 
     stage_ns: wall time of its stages, where it has some.
     """
@@ -40,7 +40,7 @@ class Progress:
 
 
 class Contender(Protocol):
-    """Receives on a socket of its own."""
+    """A contender that receives on a socket of its own."""
 
     @property
     def address(self) -> UdpAddress:
@@ -72,7 +72,7 @@ class Sending(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Is one contender's part in a round: `periods` of 20 ms in `fills` equal fillings.
+    """One contender's part in a round: `periods` of 20 ms in `fills` equal fillings.
 
     prelude_periods: how many periods, in a row, must have come on time before. paced: packets are sent when they are
     due, rather than as fast as the system takes them. gso: up to 64 packets are sent, and arrive, as one.
@@ -93,7 +93,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Turn:
-    """Is the draining of one turn: processor time and wall time; `fault` says why it does not count."""
+    """The draining of one turn: processor time and wall time; `fault` says why it does not count."""
 
     packets: int = 0
     cpu_ns: int = 0
@@ -114,7 +114,7 @@ class Turn:
 
 @dataclass(slots=True)
 class Rounds:
-    """Is all valid turns, by entry and in order of rounds; and why other rounds were repeated."""
+    """All valid turns, by entry and in order of rounds; and why other rounds were repeated."""
 
     turns: dict[str, list[Turn]] = field(default_factory=dict)
     invalid: list[str] = field(default_factory=list)

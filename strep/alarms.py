@@ -36,7 +36,7 @@ _NOUNS = {"write_errors": "failed write"}
 
 
 class AlarmState(enum.StrEnum):
-    """Is where an alarm is between its beginning and its end."""
+    """Where an alarm is between its beginning and its end."""
 
     RAISED = "raised"
     STANDING = "standing"
@@ -45,7 +45,7 @@ class AlarmState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Is one thing that goes wrong, as it is at one moment.
+    """One thing that goes wrong, as it is at one moment.
 
     reason: a stable word. count: how often it happened since it was last told. total: since reception began.
     time_ns, since_ns: now, and when the alarm was raised; wall time.
@@ -82,7 +82,7 @@ class Alarm:
 
 @dataclass(slots=True)
 class _Standing:
-    """Is what is remembered of an alarm: when it was raised, when it last grew and was last told, and what was not."""
+    """What is remembered of an alarm: when it was raised, when it last grew and was last told, and what was not."""
 
     since_ns: int
     grown_ns: int
@@ -92,7 +92,7 @@ class _Standing:
 
 @dataclass(slots=True)
 class Alarms:
-    """Are the alarms of one set of counters, by the rules above."""
+    """The alarms of one set of counters, by the rules above."""
 
     _looked_ns: int | None = None
     _totals: dict[str, int] = field(default_factory=dict)

@@ -15,36 +15,36 @@ What a peer sends never raises: it is counted under a `strep.wire.fate.Fate`. Th
 
 
 class StrepError(Exception):
-    """Is the root of every exception that strep raises on purpose."""
+    """The root of every exception that strep raises on purpose."""
 
 
 class StrepWarning(UserWarning):
-    """Is the root of every warning: something works, but not as whoever asked for it may think."""
+    """The root of every warning: something works, but not as whoever asked for it may think."""
 
 
 class WireError(StrepError, ValueError):
-    """Says that bytes given to a scalar parser are not such a packet: what was expected, what was found."""
+    """An error that says that bytes given to a scalar parser are not such a packet: what was expected, what was found."""
 
 
 class ConfigError(StrepError, ValueError):
-    """Says that an argument cannot work, before anything was opened or sent."""
+    """An error that says that an argument cannot work, before anything was opened or sent."""
 
 
 class CaptureFileError(StrepError):
-    """Says that a file is not a readable capture."""
+    """An error that says that a file is not a readable capture."""
 
 
 class AudioFileError(StrepError, ValueError):
-    """Says that a file is not readable audio of a call, or that its sidecar is not as it was written."""
+    """An error that says that a file is not readable audio of a call, or that its sidecar is not as it was written."""
 
 
 class ReceiveError(StrepError, OSError):
-    """Says that a socket could not be opened."""
+    """An error that says that a socket could not be opened."""
 
 
 class SinkError(StrepError, OSError):
-    """Says that a recording could not be opened or written."""
+    """An error that says that a recording could not be opened or written."""
 
 
 class ControlError(StrepError):
-    """Says that the call platform did not do what was asked; `strep.control.errors` has the kinds."""
+    """An error that says that the call platform did not do what was asked; `strep.control.errors` has the kinds."""

@@ -48,7 +48,7 @@ _NO_ROOM_PAUSE_S = 0.0005  # a device's queue is full; it drains thousands of pa
 
 @dataclass(slots=True)
 class Report:
-    """Is what was sent, and how well.
+    """What was sent, and how well.
 
     late_packets: sent after the millisecond in which they were due. mean_lateness_ms, max_lateness_ms: behind the
     beginning of that millisecond. All three are 0 at full speed, where nothing is due. no_room, would_block: times that
@@ -72,7 +72,7 @@ class Report:
 
 
 class Sender:
-    """Sends packets that lie in `rows`, uint8[BATCH_PACKETS, packet_bytes], from one port to one address.
+    """A sender that sends packets that lie in `rows`, uint8[BATCH_PACKETS, packet_bytes], from one port to one address.
 
     ports: 0, or to how many ports, every other one from the target's on; `send` is then told which. sock: what to send
     by, connected, in place of a socket of its own; `close` closes it. Raises ConfigError for what cannot be.

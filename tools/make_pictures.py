@@ -33,7 +33,7 @@ KEYS_AT, HOLD_AT, BACK_AT = 100, 400, 480
 
 
 class KeptForks:
-    """Is a sender that keeps the forks, for whoever wants their datagrams without a network."""
+    """A sender that keeps the forks, for whoever wants their datagrams without a network."""
 
     def __init__(self) -> None:
         self.forks: list[Fork] = []

@@ -36,7 +36,7 @@ VOICES = {"caller": ("en-gb", 38, 180), "agent": ("en-us+f3", 62, 190)}
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Is what a party says, `pause_s` after the turn before it ended: below zero, the two overlap."""
+    """What a party says, `pause_s` after the turn before it ended: below zero, the two overlap."""
 
     party: str
     text: str

@@ -51,7 +51,7 @@ _OPUS_HZ, _OPUS_FRAME_SAMPLES, _OPUS_FRAME_BYTES = 48_000, 960, 64  # 25.6 kbit/
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """Is how a codec goes into packets of 20 ms. stream_step_bytes: how far apart in the ring two streams begin."""
+    """How a codec goes into packets of 20 ms. stream_step_bytes: how far apart in the ring two streams begin."""
 
     payload_type: int
     frame_bytes: int = FRAME_BYTES
@@ -147,7 +147,7 @@ _WEYL = 0x9E37_79B9
 
 @dataclass(frozen=True, slots=True)
 class PacketName:
-    """Tells which packet of which stream has a number in the order of sending."""
+    """A packet name that tells which packet of which stream has a number in the order of sending."""
 
     call: int
     direction: int
@@ -155,7 +155,7 @@ class PacketName:
 
 
 class Traffic:
-    """Is the packets of `calls` simultaneous calls, in the order of their sending, and numbered in that order.
+    """The packets of `calls` simultaneous calls, in the order of their sending, and numbered in that order.
 
     Packets of one period (20 ms) follow each other by phase. plain: RTP without STREP in front. packet_bytes: all have
     this length. Raises ConfigError for what cannot be.

@@ -39,7 +39,7 @@ _RUNNERS: dict[Way, Callable[..., Runner]] = {Way.INLINE: Driver, Way.THREAD: Th
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Is one thing that is told: an event of the engine, or what a plugin found.
+    """One thing that is told: an event of the engine, or what a plugin found.
 
     sequence: 1, 2, 3 and so on; an anchor that moved, which only consumers are told, has the number of the one before.
     """
@@ -50,14 +50,14 @@ class Notice:
 
 
 class Consumer(Protocol):
-    """Takes notices."""
+    """A consumer that takes notices."""
 
     def __call__(self, notice: Notice) -> None:
         """Take one; what it raises makes it be left out from then on."""
 
 
 class Analysis:
-    """Is a sink that runs plugins.
+    """A sink that runs plugins.
 
     plugins: names, import paths, classes or objects, which run inline, or a PluginRun for each that says more.
     consumers: are called with every Notice, in the thread of the receiver; one with a method `close` has that called
@@ -211,7 +211,7 @@ class Analysis:
 
 
 class _All:
-    """Gives the same to several."""
+    """What gives the same to several."""
 
     def __init__(self, runners: list[Runner]) -> None:
         self._runners = runners

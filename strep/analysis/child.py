@@ -28,7 +28,7 @@ LENGTH = struct.Struct("<q")
 
 
 class Result(NamedTuple):
-    """Is what became of a task."""
+    """What became of a task."""
 
     taken_bytes: int
     found: list[Found]

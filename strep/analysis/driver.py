@@ -26,7 +26,7 @@ _FARTHEST = 2**47
 
 
 class Runner(Protocol):
-    """Is a Taker (strep.plugins.framing) that runs a plugin somewhere. Nothing that it is asked raises or waits.
+    """A Taker (strep.plugins.framing) that runs a plugin somewhere. Nothing that it is asked raises or waits.
 
     Only when it is not live, it waits for a plugin that is behind, up to its patience.
     """
@@ -61,7 +61,7 @@ class Runner(Protocol):
 
 
 class Driver:
-    """Runs a plugin right here, and is what every runner runs in the end.
+    """What runs a plugin right here, and is what every runner runs in the end.
 
     Where hops were dropped before they came here, position jumps: the stream is closed and opened anew for the plugin,
     which so never sees a hole.

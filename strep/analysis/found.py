@@ -10,7 +10,7 @@ from strep.stream.events import StreamIdentity
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Is a finding of a plugin in a stream.
+    """A finding of a plugin in a stream.
 
     identity: of a plugin that wants pairs, the leg's inbound direction. time_ns: wall time of the finding's first
     sample. start_s: the same since the stream (the pair) began. duration_ms: 0 for what has no length.

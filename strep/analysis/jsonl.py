@@ -94,7 +94,7 @@ _COMMON = {one.name for one in fields(Finding)} | RESERVED
 
 
 class JsonLines:
-    """Is a consumer (strep.analysis) that writes to a file or a stream such as stdout, in a thread of its own.
+    """A consumer (strep.analysis) that writes to a file or a stream such as stdout, in a thread of its own.
 
     to: a path, which is written anew unless it `appends`, or a text stream, which is left open. waits: for a reader
     that is too slow, rather than drop the oldest lines. about: what each line begins with. missed: lines that are not
@@ -204,7 +204,9 @@ class JsonLines:
 
 
 class Describer:
-    """Makes documents of notices. It remembers the sample rate of each stream, by which positions become seconds."""
+    """A describer that makes documents of notices. It remembers the sample rate of each stream, by which positions
+    become seconds.
+    """
 
     def __init__(self) -> None:
         self._zero_ns: dict[int, int] = {}

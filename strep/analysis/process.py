@@ -37,7 +37,7 @@ _LOOK_S = 0.02
 
 
 class ProcessRunner(Putting):
-    """Hands what it is given to a process; see `check_sendable` for which plugins that can be."""
+    """A process runner that hands what it is given to a process; see `check_sendable` for which plugins that can be."""
 
     def __init__(self, plugin: Plugin, run: PluginRun, clock: Callable[[], int], *, live: bool = True) -> None:
         self._name, self._run, self._clock, self._live = plugin.NAME, run, clock, live
@@ -190,7 +190,7 @@ class ProcessRunner(Putting):
 
 
 class _Process:
-    """Is one process, with its ring and its pipes. results: the descriptor to wait at."""
+    """One process, with its ring and its pipes. results: the descriptor to wait at."""
 
     def __init__(self, task: bytes, now_ns: int) -> None:
         self.began_ns = self.heard_ns = now_ns

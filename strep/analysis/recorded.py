@@ -21,7 +21,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Is one channel of a recording. events: in order; positions, and those of `states`, count its frames.
+    """One channel of a recording. events: in order; positions, and those of `states`, count its frames.
 
     states: (begin, end, state) of what did not come; the rest did.
     """
@@ -42,7 +42,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Is what is known of a recording besides its audio. start_ns: wall time of its first frame, 0 if nobody knows."""
+    """What is known of a recording besides its audio. start_ns: wall time of its first frame, 0 if nobody knows."""
 
     start_ns: int
     channels: list[Channel]

@@ -23,7 +23,7 @@ _PICKLED = -1
 
 
 class RingWriter:
-    """Is the side that writes. fd: of the memory, to be passed on; it has no name, so nothing is left behind."""
+    """The side that writes. fd: of the memory, to be passed on; it has no name, so nothing is left behind."""
 
     def __init__(self, size_bytes: int = RING_BYTES) -> None:
         self.fd = _anonymous_memory(size_bytes)
@@ -62,7 +62,7 @@ class RingWriter:
 
 
 class RingReader:
-    """Is the side that reads."""
+    """The side that reads."""
 
     def __init__(self, fd: int, size_bytes: int) -> None:
         self._memory = mmap.mmap(fd, size_bytes, access=mmap.ACCESS_READ)

@@ -17,7 +17,9 @@ _LOOK_S = 0.02
 
 
 class ThreadRunner(Putting):
-    """Hands what it is given to a thread. One that hangs is left to itself, and the plugin is switched off."""
+    """A thread runner that hands what it is given to a thread. One that hangs is left to itself, and the plugin is
+    switched off.
+    """
 
     def __init__(self, plugin: Plugin, run: PluginRun, clock: Callable[[], int], *, live: bool = True) -> None:
         self._plugin, self._run, self._clock, self._live = plugin, run, clock, live

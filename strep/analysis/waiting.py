@@ -23,7 +23,7 @@ MOST_ITEMS = 100_000
 
 
 class Waiting:
-    """Is a queue of what a plugin is to be given. missed_hops, missed_events: how many were dropped."""
+    """A queue of what a plugin is to be given. missed_hops, missed_events: how many were dropped."""
 
     def __init__(self, most_hops: int) -> None:
         self._items: deque[Item] = deque()
@@ -103,7 +103,7 @@ class Waiting:
 
 
 class Putting:
-    """Is a Taker that puts all it is given where it waits."""
+    """A Taker that puts all it is given where it waits."""
 
     def open(self, row: int, identity: StreamIdentity, time_ns: int) -> None:
         """Begin a stream."""
@@ -126,7 +126,7 @@ class Putting:
 
 
 class OpenStreams:
-    """Remembers what a plugin has to be told of each open stream when it begins anew."""
+    """A memory of what a plugin has to be told of each open stream when it begins anew."""
 
     def __init__(self) -> None:
         self._opened: dict[int, Opened] = {}

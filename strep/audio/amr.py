@@ -40,7 +40,7 @@ _ENTRY_BITS, _MORE, _TYPE_SHIFT, _TYPE_MASK, _GOOD = 6, 0x20, 1, 15, 1
 
 
 class _Layout(NamedTuple):
-    """Is one way to write payloads: where its table begins, how far apart its entries are, and a frame by its type.
+    """One way to write payloads: where its table begins, how far apart its entries are, and a frame by its type.
 
     All are in bits; checksum_bits are between the table and the frames, for each frame that has data.
     """

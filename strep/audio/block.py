@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class SampleState(enum.IntEnum):
-    """Is the cause of a packet interval of samples: every output sample has one."""
+    """The cause of a packet interval of samples: every output sample has one."""
 
     RECEIVED = 0
     CONCEALED = 1  #: made up from what came before a short loss
@@ -32,7 +32,7 @@ def is_silence(samples: NDArray[np.int16]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AudioFrame:
-    """Is one packet interval of one stream.
+    """One packet interval of one stream.
 
     slot: the stream's number, as in its StreamOpened event. position: index of the first sample since the stream
     began, at `sample_rate_hz`. samples: int16[m], mono. arrival_ns: kernel receive time of the packet it came from.
@@ -48,7 +48,7 @@ class AudioFrame:
 
 @dataclass(frozen=True, slots=True)
 class AudioBlock:
-    """Is n packet intervals of one length and sample rate, of as many streams as had one ready.
+    """N packet intervals of one length and sample rate, of as many streams as had one ready.
 
     slots, position, arrival_ns: int64[n]; samples: int16[n, m]; state: uint8[n] of SampleState. A stream may have
     several rows; they are in order of position. `samples` may be a read-only broadcast (silence): do not write to it.

@@ -27,7 +27,7 @@ from strep.errors import ConfigError
 
 
 class Decoder(Protocol):
-    """Decodes the payloads of one stream, in order."""
+    """A decoder that decodes the payloads of one stream, in order."""
 
     @property
     def errors(self) -> int:
@@ -45,7 +45,7 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StatelessCodec:
-    """Is a codec of fixed-size samples; `decode` takes uint8[..., m] and a number of channels."""
+    """A codec of fixed-size samples; `decode` takes uint8[..., m] and a number of channels."""
 
     decode: Callable[[NDArray[np.uint8], int], NDArray[np.int16]]
     sample_bytes: int
@@ -73,7 +73,7 @@ _CODECS: Mapping[str, StatelessCodec | LavcCodec | Callable[[AudioFormat], LavcC
 
 
 class StatelessDecoder:
-    """Decodes single payloads of a stateless codec, for callers that take any decoder."""
+    """A stateless decoder that decodes single payloads of a stateless codec, for callers that take any decoder."""
 
     def __init__(self, codec: StatelessCodec, channels: int) -> None:
         self.errors = 0

@@ -24,7 +24,7 @@ MOST_THREADS = 4
 
 
 class Decoding:
-    """Decodes rows of payloads.
+    """What decodes rows of payloads.
 
     threads: how many, the caller's included; None: one for each core that the process may use, when first asked.
     """

@@ -15,7 +15,7 @@ from strep.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """Is what a payload type means: `encoding` is the media subtype name of its RTP payload format, upper case.
+    """What a payload type means: `encoding` is the media subtype name of its RTP payload format, upper case.
 
     parameters: of those that SDP's fmtp gives, the ones without which payloads cannot be read, sorted by name.
     """
@@ -107,7 +107,7 @@ _SEEN_DYNAMIC = MappingProxyType({101: AudioFormat("TELEPHONE-EVENT", 8000, 8000
 
 
 class PayloadTypeMap:
-    """Answers what a payload type means: the caller's words first, then 101, then RFC 3551's static types."""
+    """A map of what a payload type means: the caller's words first, then 101, then RFC 3551's static types."""
 
     def __init__(self, overrides: Mapping[int, AudioFormat] | None = None) -> None:
         self._formats = {**STATIC_PAYLOAD_TYPES, **_SEEN_DYNAMIC, **(overrides or {})}

@@ -22,7 +22,7 @@ from strep.errors import ConfigError
 
 
 class Law(enum.Enum):
-    """Is the companding law; the value is the RTP encoding name."""
+    """The companding law; the value is the RTP encoding name."""
 
     MU = "PCMU"
     A = "PCMA"

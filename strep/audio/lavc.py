@@ -29,7 +29,7 @@ from strep.audio.formats import LONGEST_PACKET_MS
 
 
 class Piece(NamedTuple):
-    """Is a part of a payload that is decoded in one go, and how many samples it is. Silent ones are not decoded.
+    """A part of a payload that is decoded in one go, and how many samples it is. Silent ones are not decoded.
 
     One of no samples is no frame, and counts as an error. options: what the decoder has to be opened with.
     """
@@ -42,7 +42,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LavcCodec:
-    """Is one codec as libavcodec knows it.
+    """One codec as libavcodec knows it.
 
     pieces: cuts a payload up without decoding it. measure: says of many payloads how many samples all their pieces are,
     int64[n]; uint8[n, m] of them, and their lengths, int64[n]. is_float: it decodes to float32, and not to int16.
@@ -143,7 +143,8 @@ OPUS = LavcCodec("libopus", 48000, 48000, 2, _opus_pieces, _opus_measure)
 
 
 class LavcDecoder:
-    """Decodes the payloads of one stream, in order, to mono. Not to be called by two threads at a time.
+    """A lavc decoder that decodes the payloads of one stream, in order, to mono. Not to be called by two threads at a
+    time.
 
     errors: payloads so far that were refused in whole or in part, or had bytes beyond the last whole frame.
     """

@@ -19,7 +19,8 @@ _INT16 = np.iinfo(np.int16)
 
 
 class Resampler:
-    """Resamples one stream. Output sample k is the sound at time k / to_hz: there is no delay between input and output.
+    """A resampler that resamples one stream. Output sample k is the sound at time k / to_hz: there is no delay between
+    input and output.
 
     soxr looks ahead, so output comes late and in bursts (some 0.1 s); `finish` brings the rest. After `finish`, n
     samples have become exactly `round(n * to_hz / from_hz)`, and the next stream may begin. Equal rates pass the

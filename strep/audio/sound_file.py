@@ -23,7 +23,7 @@ _UNKNOWN_FRAMES = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class CallAudio:
-    """Is an audio file that is open. frames: how long it claims to be."""
+    """An audio file that is open. frames: how long it claims to be."""
 
     file: soundfile.SoundFile
     path: Path

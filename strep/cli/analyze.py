@@ -32,7 +32,7 @@ _MOST_ROWS = 200
 
 
 class Findings:
-    """Is a consumer that keeps what the table shows."""
+    """A consumer that keeps what the table shows."""
 
     def __init__(self, keep: int = _MOST_ROWS) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -114,7 +114,7 @@ def _raise_failure(lines: Sequence[JsonLines]) -> None:
 
 
 class _Kept:
-    """Is a consumer that goes on with the next file: the one behind it is not closed between them."""
+    """A consumer that goes on with the next file: the one behind it is not closed between them."""
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer

@@ -18,7 +18,7 @@ from strep.cli.signals import ending_signals
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Is a command: where its function (or its group) is, and its examples."""
+    """A command: where its function (or its group) is, and its examples."""
 
     module: str
     name: str
@@ -102,7 +102,7 @@ COMMANDS = {
 
 
 class Root(OneLineErrors):
-    """Is the group of all commands, of which it imports those that are asked for."""
+    """The group of all commands, of which it imports those that are asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Give the commands' names, in the order of the help page."""

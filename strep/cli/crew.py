@@ -37,7 +37,7 @@ WORKER_MODULE = "strep.cli.worker"
 
 
 class NewsLedger(Ledger):
-    """Is a ledger that passes on what is news of what workers report. look: is called after each report of counts."""
+    """A ledger that passes on what is news of what workers report. look: is called after each report of counts."""
 
     def __init__(self, workers: int, keep: int, news: News, look: Callable[[], None] = lambda: None) -> None:
         super().__init__(workers, keep)
@@ -64,7 +64,7 @@ class NewsLedger(Ledger):
 
 
 class Crew:
-    """Is the sockets of all workers, and what all of them together have done.
+    """The sockets of all workers, and what all of them together have done.
 
     inputs: for each worker, its sockets by the name of the input. clock_ns: the wall clock.
     """

@@ -26,7 +26,7 @@ _LONGEST_S = 3600
 
 
 class CodecName(enum.StrEnum):
-    """Is what --codec takes."""
+    """What --codec takes."""
 
     PCMU = "PCMU"
     PCMA = "PCMA"

@@ -31,7 +31,7 @@ _CHANNELS = {Direction.INBOUND: ("left", "caller"), Direction.OUTBOUND: ("right"
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """Is what a codec does to speech: what it delays it by, in samples, and the least ratio it leaves.
+    """What a codec does to speech: what it delays it by, in samples, and the least ratio it leaves.
 
     Measured on the shipped conversation: G.711 37 dB, G.722 26 dB, Opus (24 kbit/s) 11 dB; each with room for the
     first seconds alone. Opus delays by 312 samples of 48 kHz by its tables; its resampler makes 310 fit best.
@@ -46,7 +46,7 @@ _FIDELITY = {"PCMU": Fidelity(0, 30), "PCMA": Fidelity(0, 30), "G722": Fidelity(
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Is one thing that was checked."""
+    """One thing that was checked."""
 
     name: str
     passed: bool
@@ -55,7 +55,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Party:
-    """Is what one channel must hold. expected, spoken: int16[n], after and before the codec."""
+    """What one channel must hold. expected, spoken: int16[n], after and before the codec."""
 
     channel: str
     name: str

@@ -24,7 +24,7 @@ _PROGRESS_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class DemoRun:
-    """Is what was sent, and what became of it. sent: of leg A, by direction."""
+    """What was sent, and what became of it. sent: of leg A, by direction."""
 
     base_url: str
     target: str

@@ -111,7 +111,7 @@ def emulate(
 
 
 class _Callers:
-    """Has calls come in."""
+    """Callers whose calls come in."""
 
     def __init__(self, platform: Platform, codec: str, calls: int, every_s: float, hang_up_after_s: float) -> None:
         self._platform, self._codec, self._left = platform, codec, calls

@@ -27,7 +27,7 @@ _ERROR, _WRONG_USE, _INTERRUPTED = 1, 2, 130
 
 
 class OneLineErrors(Group):
-    """Is a group of commands whose errors are one line on stderr."""
+    """A group of commands whose errors are one line on stderr."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what a caller can do wrong ends it with an exit code of its kind."""

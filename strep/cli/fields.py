@@ -36,7 +36,7 @@ _JSON, _ADDRESS, _TEXT, _BASE64 = "JSON", "udp:IP:PORT", "TEXT", "BASE64"
 
 
 class Form(enum.Enum):
-    """Is how a value is written on the command line."""
+    """How a value is written on the command line."""
 
     FLAG = enum.auto()
     INTEGER = enum.auto()
@@ -47,7 +47,7 @@ class Form(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class CommandField:
-    """Is a field as the command line sees it.
+    """A field as the command line sees it.
 
     takes_one: a list may also be a single value. words: that it takes, if it takes only these.
     """

@@ -8,7 +8,7 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class Command(TyperCommand):
-    """Is a command whose flags stand in its help page without a type: they take no value."""
+    """A command whose flags stand in its help page without a type: they take no value."""
 
     def get_params(self, ctx: Any) -> Any:
         """Give the parameters."""
@@ -16,7 +16,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """Is a group of commands whose flags stand in its help page without a type."""
+    """A group of commands whose flags stand in its help page without a type."""
 
     def get_params(self, ctx: Any) -> Any:
         """Give the parameters."""

@@ -19,7 +19,7 @@ _MOST_FAILED_CALLS = 10_000
 
 
 class News:
-    """Tells one line of each thing that is new, through `tell`; all that follows of the same kind is silent.
+    """What tells one line of each thing that is new, through `tell`; all that follows of the same kind is silent.
 
     shows_recordings: tell also of each that is finished; by default where stderr is no terminal, for there the status
     line shows that we live.
@@ -93,7 +93,7 @@ class News:
 
 
 class Paced:
-    """Tells up to _LINES_PER_S lines a second, and then how many others there were."""
+    """What tells up to _LINES_PER_S lines a second, and then how many others there were."""
 
     def __init__(self, noun: str, tell: Callable[[str], None], plural: str = "") -> None:
         self._noun, self._plural, self._tell = noun, plural or f"{noun}s", tell

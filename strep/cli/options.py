@@ -25,7 +25,7 @@ KEPT_RECORDINGS = 10_000
 
 
 class FileFormat(enum.StrEnum):
-    """Is what --format takes."""
+    """What --format takes."""
 
     WAV = "wav"
     FLAC = "flac"

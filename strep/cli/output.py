@@ -24,7 +24,7 @@ _UNBOUNDED_WIDTH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[RowT]):
-    """Is a column of a table: its heading, and what it shows of a row. Lines of a cell stand one below the other."""
+    """A column of a table: its heading, and what it shows of a row. Lines of a cell stand one below the other."""
 
     heading: str
     cell: Callable[[RowT], str]
@@ -32,7 +32,7 @@ class Column(Generic[RowT]):
 
 
 class _Console(Console):
-    """Is a console that leaves a closed pipe to the caller; rich's own would end the program, and stdout with it."""
+    """A console that leaves a closed pipe to the caller; rich's own would end the program, and stdout with it."""
 
     def on_broken_pipe(self) -> None:
         """Raise the BrokenPipeError that is being handled."""

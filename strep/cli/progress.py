@@ -17,7 +17,7 @@ _REFRESH_S = 0.1
 
 
 class Bar:
-    """Is a progress bar of one or more passes, one after the other; nothing at all where stderr is no terminal.
+    """A progress bar of one or more passes, one after the other; nothing at all where stderr is no terminal.
 
     patience_s: how long to wait before it appears.
     """

@@ -24,7 +24,7 @@ def ending_signals() -> list[signal.Signals]:
 
 
 class Interrupted(Exception):  # noqa: N818 -- it is what the user wanted, not a fault
-    """Says that a signal ended a command before it was done."""
+    """An error that says that a signal ended a command before it was done."""
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ _REFRESH_S = 0.5
 
 
 class Reception(Protocol):
-    """Is what the line says of datagrams; a Receiver has it."""
+    """What the line says of datagrams; a Receiver has it."""
 
     @property
     def received(self) -> int:
@@ -36,7 +36,7 @@ class Reception(Protocol):
 
 
 class Activity(Protocol):
-    """Is what the line says of calls; a Tally has it."""
+    """What the line says of calls; a Tally has it."""
 
     @property
     def calls(self) -> int:
@@ -56,7 +56,7 @@ class Activity(Protocol):
 
 
 class Watch(Protocol):
-    """Is what the line says of what goes wrong; an AlarmWatch has it."""
+    """What the line says of what goes wrong; an AlarmWatch has it."""
 
     @property
     def standing(self) -> list[Alarm]:
@@ -64,7 +64,7 @@ class Watch(Protocol):
 
 
 class Tally:
-    """Counts calls and losses as they happen: a sink, so that it costs nothing to look at.
+    """A count of calls and losses as they happen: a sink, so that it costs nothing to look at.
 
     sink: records the same streams, and comes before this one. news: is told what happens.
     """
@@ -126,7 +126,7 @@ class Tally:
 
 
 class StatusLine:
-    """Writes the line; the pace is that of the time from one line to the next.
+    """A status line that writes the line; the pace is that of the time from one line to the next.
 
     A terminal shows what fits: what goes wrong comes before what is well.
     """

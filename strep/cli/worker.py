@@ -30,7 +30,7 @@ _MOST_NEWS = 1000
 
 
 class Dispatch(News):
-    """Keeps for the supervisor, which tells it, what is news beside recordings and failures: the sink keeps those."""
+    """What keeps for the supervisor, which tells it, what is news beside recordings and failures: the sink keeps those."""
 
     def __init__(self) -> None:
         super().__init__(shows_recordings=False, tell=lambda line: None)
@@ -53,7 +53,7 @@ class Dispatch(News):
 
 
 class RecordingJob:
-    """Is a strep.live.workers.Job: receives on the sockets of its task, and records."""
+    """A strep.live.workers.Job: receives on the sockets of its task, and records."""
 
     def __init__(self, recorder: Recorder, dispatch: Dispatch) -> None:
         self._dispatch, self._recorder = dispatch, recorder

@@ -32,7 +32,7 @@ _SHORTEST_TO_REDACT = 8
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Is a platform's base URL and what opens it: an API key, or a key and its secret. Neither is in any repr."""
+    """A platform's base URL and what opens it: an API key, or a key and its secret. Neither is in any repr."""
 
     base_url: str
     _key: SecretStr

@@ -25,7 +25,7 @@ ErrorT = TypeVar("ErrorT", bound=CommandFailed)
 
 
 class Request(Protocol):
-    """Is an HTTP request but for its authorisation."""
+    """An HTTP request but for its authorisation."""
 
     @property
     def method(self) -> str:
@@ -41,7 +41,7 @@ class Request(Protocol):
 
 
 class Sendable(Protocol[ResultT_co]):
-    """Is a command as far as sending it goes. It has a command_id if it has an attribute of that name that is set."""
+    """A command as far as sending it goes. It has a command_id if it has an attribute of that name that is set."""
 
     ACTION: ClassVar[str]
 
@@ -54,7 +54,7 @@ class Sendable(Protocol[ResultT_co]):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Is an answer, with keys and secrets struck out of it. headers: names in lower case; there is always a date."""
+    """An answer, with keys and secrets struck out of it. headers: names in lower case; there is always a date."""
 
     status: int
     headers: Mapping[str, str]
@@ -63,7 +63,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Is what came instead of an answer."""
+    """What came instead of an answer."""
 
     outcome: Outcome
     reason: str
@@ -71,13 +71,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Says to wait, and then to try again."""
+    """A wait that says to wait, and then to try again."""
 
     seconds: float
 
 
 class Carriage(Generic[ResultT]):
-    """Takes one command from attempt to attempt, without I/O; times are in seconds of one steady clock.
+    """A carriage that takes one command from attempt to attempt, without I/O; times are in seconds of one steady clock.
 
     `begin`, exchange `request` for an answer or a fault, `end` with it; if that says Wait, wait and go on with `begin`.
     """

@@ -31,7 +31,7 @@ _RETRY = RetryPolicy()
 
 
 class Client(CommandMethods):
-    """Drives calls on the platform, one command at a time.
+    """A client that drives calls on the platform, one command at a time.
 
     api_key: the platform's API key; from TELNYX_API_KEY when not given. api_secret: the key's secret, for the older API
     that takes both by HTTP Basic; from TELNYX_API_SECRET when the key is from the environment too. base_url: from
@@ -101,7 +101,7 @@ class Client(CommandMethods):
 
 
 class AsyncClient(CommandMethods):
-    """Drives calls on the platform from asyncio; all else is as `Client` says."""
+    """A client that drives calls on the platform from asyncio; all else is as `Client` says."""
 
     def __init__(
         self,

@@ -42,11 +42,11 @@ _LONGEST_QUOTE = 500
 
 
 class PrivateAddressWarning(StrepWarning):
-    """Says that a fork is to go to an address that a platform on the public internet has no way to."""
+    """An error that says that a fork is to go to an address that a platform on the public internet has no way to."""
 
 
 class CommandFailed(ControlError):
-    """Says that a command that was sent was not done, as far as we know.
+    """An error that says that a command that was sent was not done, as far as we know.
 
     attempts: how often it was sent before it was given up. may_have_acted: one of them ended so that nobody here knows
     whether the platform carried the command out.
@@ -57,16 +57,18 @@ class CommandFailed(ControlError):
 
 
 class PlatformUnreachable(CommandFailed):
-    """Says that no answer came. Where `may_have_acted`, the command may have been carried out all the same."""
+    """An error that says that no answer came. Where `may_have_acted`, the command may have been carried out all the
+    same.
+    """
 
 
 class UnexpectedAnswer(CommandFailed):
-    """Says that something answered that is not the platform's API."""
+    """An error that says that something answered that is not the platform's API."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Is one entry of the platform's error document.
+    """One entry of the platform's error document.
 
     pointer: names the parameter that is wrong, by a JSON pointer (RFC 6901), or by its name if it is one of the query.
     """
@@ -82,7 +84,7 @@ class Problem:
 
 
 class CommandRefused(CommandFailed):
-    """Says that the platform refused a command, and why.
+    """An error that says that the platform refused a command, and why.
 
     problems: all that the platform named, at least one; code, title, detail and pointer are those of the first.
     retry_after_s: how long the platform asks to wait, counted from its answer, if it does.
@@ -121,59 +123,63 @@ class CommandRefused(CommandFailed):
 
 
 class NotAuthorised(CommandRefused):
-    """Says that the API key is missing, wrong, or not allowed to do this (401, 403)."""
+    """An error that says that the API key is missing, wrong, or not allowed to do this (401, 403)."""
 
 
 class NotFound(CommandRefused):
-    """Says that there is no such call or command (404, code 10005)."""
+    """An error that says that there is no such call or command (404, code 10005)."""
 
 
 class CallEnded(CommandRefused):
-    """Says that the call has ended (code 90018)."""
+    """An error that says that the call has ended (code 90018)."""
 
 
 class ConferenceEnded(CommandRefused):
-    """Says that the conference has ended (code 90019)."""
+    """An error that says that the conference has ended (code 90019)."""
 
 
 class NotAnswered(CommandRefused):
-    """Says that the call has not been answered yet (code 90034)."""
+    """An error that says that the call has not been answered yet (code 90034)."""
 
 
 class AudioNotStarted(CommandRefused):
-    """Says that no audio has flowed on the call yet, so that it cannot be recorded (code 90020)."""
+    """An error that says that no audio has flowed on the call yet, so that it cannot be recorded (code 90020)."""
 
 
 class NotForked(CommandRefused):
-    """Says that there is no fork of this stream_type to stop (code 90031)."""
+    """An error that says that there is no fork of this stream_type to stop (code 90031)."""
 
 
 class AlreadyActive(CommandRefused):
-    """Says that what was asked for goes on already, or that its name is taken (codes 90033, 90038, 90054, 90061)."""
+    """An error that says that what was asked for goes on already, or that its name is taken (codes 90033, 90038, 90054,
+    90061).
+    """
 
 
 class LimitReached(CommandRefused):
-    """Says that the conference or the queue is full (codes 90032, 90036)."""
+    """An error that says that the conference or the queue is full (codes 90032, 90036)."""
 
 
 class StreamingInUse(CommandRefused):
-    """Says that the command cannot be given while media streaming is used on the call (code 90045)."""
+    """An error that says that the command cannot be given while media streaming is used on the call (code 90045)."""
 
 
 class MediaUnavailable(CommandRefused):
-    """Says that the platform cannot fetch the audio file (code 90040)."""
+    """An error that says that the platform cannot fetch the audio file (code 90040)."""
 
 
 class InvalidParameter(CommandRefused):
-    """Says that the parameter at `pointer` is missing or wrong."""
+    """An error that says that the parameter at `pointer` is missing or wrong."""
 
 
 class RateLimited(CommandRefused):
-    """Says that too many commands were sent (429); `retry_after_s` says when to come back, if the platform does."""
+    """An error that says that too many commands were sent (429); `retry_after_s` says when to come back, if the
+    platform does.
+    """
 
 
 class ServerError(CommandRefused):
-    """Says that the platform failed (5xx)."""
+    """An error that says that the platform failed (5xx)."""
 
 
 _BY_STATUS = {401: NotAuthorised, 403: NotAuthorised, 429: RateLimited}

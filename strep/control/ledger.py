@@ -18,7 +18,7 @@ _REMEMBERED_USES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class SendingCounts:
-    """Is what a client sent since it was made. attempts = the sum of outcomes, and those under way.
+    """What a client sent since it was made. attempts = the sum of outcomes, and those under way.
 
     commands: that were sent at least once. retries: attempts after a command's first. given_up: commands that failed
     in a way that could have passed, but had no attempt left, no time, or no safe repetition. waited_s: the waits before
@@ -40,7 +40,7 @@ class SendingCounts:
 
 
 class Ledger:
-    """Counts, and remembers the uses of command_ids. Every method may be called from any thread."""
+    """A ledger that counts, and remembers the uses of command_ids. Every method may be called from any thread."""
 
     def __init__(self, remembered: int = _REMEMBERED_USES) -> None:
         self._lock = threading.Lock()

@@ -28,7 +28,7 @@ class _SendsAsync(Protocol):
 
 
 class Method(Protocol[P, ResultT_co]):
-    """Is a method that makes a command of its arguments, and sends it."""
+    """A method that makes a command of its arguments, and sends it."""
 
     @overload
     def __get__(self, client: _SendsAsync, owner: type) -> Callable[P, Awaitable[ResultT_co]]: ...
@@ -51,7 +51,7 @@ def method(command: Callable[P, c.Command[ResultT]]) -> Method[P, ResultT]:
 
 
 class CommandMethods:
-    """Has a method for each command; what it takes is said there."""
+    """A class with a method for each command; what it takes is said there."""
 
     dial = method(c.Dial)
     answer = method(c.Answer)

@@ -31,7 +31,7 @@ COMMAND_ID_LIFE_S = 60.0
 
 
 class Outcome(enum.StrEnum):
-    """Is how one attempt ended."""
+    """How one attempt ended."""
 
     DONE = "done"
     REFUSED = "refused"
@@ -54,7 +54,7 @@ class Outcome(enum.StrEnum):
 
 
 class Repeatable(enum.Enum):
-    """Is what makes a command safe to send again after it may have acted."""
+    """What makes a command safe to send again after it may have acted."""
 
     ALWAYS = enum.auto()
     BY_COMMAND_ID = enum.auto()
@@ -63,7 +63,7 @@ class Repeatable(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Is how patient a client is.
+    """How patient a client is.
 
     attempts: at most so many, the first one included. 8, so that even of a platform that fails one answer in five not
     one command in 100,000 is given up. total_s: no attempt begins later than this after the first one; 30 s, as a
@@ -110,7 +110,8 @@ class RetryPolicy:
 
 
 class Attempts:
-    """Follows one command from attempt to attempt by the rules above. Times are in seconds of one steady clock.
+    """The attempts at one command, from attempt to attempt by the rules above. Times are in seconds of one steady
+    clock.
 
     reach_s: how long an attempt may take from its beginning until the request has reached the platform.
     first_used_s: when an earlier sending of the same command_id began that may have acted, if there was one.

@@ -40,7 +40,7 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 
 
 class _Carrier:
-    """Holds what both senders have in common."""
+    """A carrier that holds what both senders have in common."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class _Carrier:
 
 
 class Sender:
-    """Sends commands and waits for the answers. It may be used from several threads.
+    """A sender that sends commands and waits for the answers. It may be used from several threads.
 
     sleep: waits so many seconds. clock: gives steady seconds, wall_clock the time since 1970. jitter: gives a number
     from 0 to 1, each time another; a seeded `random.Random(...).random` makes a run repeatable.
@@ -162,7 +162,7 @@ class Sender:
 
 
 class AsyncSender:
-    """Sends commands from asyncio; all else is as `Sender` says."""
+    """A sender of commands from asyncio; all else is as `Sender` says."""
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 class CallDirection(enum.StrEnum):
-    """Is who called: somebody the platform, or the platform somebody."""
+    """Who called: somebody the platform, or the platform somebody."""
 
     INCOMING = "incoming"
     OUTGOING = "outgoing"
@@ -16,7 +16,7 @@ class CallDirection(enum.StrEnum):
 
 @dataclass(slots=True)
 class CallAbout:
-    """Is who takes part in a call, and what was said of it. client_state and webhook URLs change with commands.
+    """Who takes part in a call, and what was said of it. client_state and webhook URLs change with commands.
 
     custom_headers, sip_headers: {"name", "value"} each. webhook_url: instead of the platform's. webhook_urls, retries:
     by event type, the same for single events, and the delays of their retries in ms.

@@ -93,7 +93,7 @@ def backstage_routes(platform: Platform) -> list[Route]:
 
 
 class _Backstage:
-    """Answers the requests."""
+    """What answers the requests."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform

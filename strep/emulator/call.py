@@ -27,7 +27,7 @@ MAX_ACTIVITIES = 100
 
 @dataclass(slots=True)
 class Activity:
-    """Is something that goes on in a call, until it is ended with a status; `end` says so to whom it concerns."""
+    """Something that goes on in a call, until it is ended with a status; `end` says so to whom it concerns."""
 
     end: Callable[[str], None]
     timers: list[Timer] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Is what a call lives in: the time, what is due later, and whom it tells. wall_s: seconds since 1970."""
+    """What a call lives in: the time, what is due later, and whom it tells. wall_s: seconds since 1970."""
 
     now_ns: Callable[[], int]
     wall_s: Callable[[], float]
@@ -44,7 +44,7 @@ class Surroundings:
 
 
 class Call:
-    """Is one call: two parties who speak the conversation, and at most one fork at a time.
+    """One call: two parties who speak the conversation, and at most one fork at a time.
 
     The platform receives the other party (D=0) and transmits to it (D=1) on leg A; a call added as bridged has a leg B
     as well, which receives what leg A transmits and the other way round. Who called is the caller of the conversation,

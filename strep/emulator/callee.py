@@ -11,7 +11,7 @@ _LONGEST_S = 600
 
 
 class Outcome(enum.StrEnum):
-    """Is what becomes of a call that is dialed."""
+    """What becomes of a call that is dialed."""
 
     ANSWERS = "answers"
     BUSY = "busy"
@@ -23,7 +23,7 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Callee:
-    """Is somebody who can be dialed.
+    """Somebody who can be dialed.
 
     outcome: what comes of it. rings_after_s, acts_after_s: from dialing on, when the telephone rings, and when that
     happens. is_machine: what answers is an answering machine. Raises ConfigError when a value cannot be.

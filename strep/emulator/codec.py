@@ -33,7 +33,7 @@ _SETTLED_PACKETS = {"PCMU": 0, "PCMA": 0, "G722": 1 << 40, "OPUS": 25}
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """Is an audio format under the payload type that the platform gives it."""
+    """An audio format under the payload type that the platform gives it."""
 
     payload_type: int
     format: AudioFormat
@@ -66,7 +66,7 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
 
 
 class Encoder:
-    """Encodes one stream, packet after packet."""
+    """An encoder that encodes one stream, packet after packet."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
@@ -83,7 +83,7 @@ class Encoder:
 
 
 class Party(enum.IntEnum):
-    """Is one of the two who speak the conversation."""
+    """One of the two who speak the conversation."""
 
     CALLER = 0
     AGENT = 1
@@ -91,7 +91,7 @@ class Party(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Is audio without an end: what it is made of comes again and again.
+    """Audio without an end: what it is made of comes again and again.
 
     payloads: encoded, one for each 20 ms. samples: the same before it was encoded, int16[n].
     """

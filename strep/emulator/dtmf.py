@@ -46,7 +46,7 @@ _TONE_MS, _PAUSE_MS = (40, 1000), (40, 10_000)
 
 
 class KeyPress(NamedTuple):
-    """Is one key, pressed `start_ms` after the first could be."""
+    """One key, pressed `start_ms` after the first could be."""
 
     digit: str
     start_ms: int
@@ -54,7 +54,7 @@ class KeyPress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Digits:
-    """Is digits to send, each `tone_ms` long with `pause_ms` after it.
+    """Digits to send, each `tone_ms` long with `pause_ms` after it.
 
     digits: of 0-9, *, #, A-D; w waits for half a second, W for one. in_band: as tones in the audio, rather than as
     telephone events of `payload_type` in its stead. Raises ConfigError when a value cannot be.
@@ -105,7 +105,7 @@ class Digits:
 
 @dataclass(frozen=True, slots=True)
 class KeyEvent:
-    """Is one key as a telephone event, from packet `start` of the call on.
+    """One key as a telephone event, from packet `start` of the call on.
 
     packets: of 20 ms, at least two; the last one may be cut short by the event's end. duration_ticks: of the RTP clock.
     """

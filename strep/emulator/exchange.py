@@ -33,7 +33,7 @@ _CODEC_NAMES = ", ".join(CODECS)
 
 @dataclass(frozen=True, slots=True)
 class CallMedia:
-    """Is how a call sounds and how long it goes on.
+    """How a call sounds and how long it goes on.
 
     codec: one of CODECS. payload_type: to send instead of the usual one. bridged: has a leg B as well. waits_for_fork:
     the conversation begins when the call is first forked. repeats: how often the parties hold it before they hang up;
@@ -59,7 +59,7 @@ class CallMedia:
 
 @dataclass(slots=True)
 class Settings:
-    """Is what holds for calls that say nothing else. callees: by number, who is not like `callee`."""
+    """What holds for calls that say nothing else. callees: by number, who is not like `callee`."""
 
     impairments: Impairments = field(default_factory=Impairments)
     callee: Callee = field(default_factory=Callee)
@@ -67,7 +67,7 @@ class Settings:
 
 
 class Exchange:
-    """Holds the calls and lets time pass for them.
+    """An exchange that holds the calls and lets time pass for them.
 
     clock_ns: call time. wall_s: seconds since 1970. sender: what sends forks. tell: hears of all that happens.
     """

@@ -17,7 +17,7 @@ _LONGEST_S = 3600
 
 
 class Fault(enum.StrEnum):
-    """Is a kind of fault; the names are those of the shares in `Faults`."""
+    """A kind of fault; the names are those of the shares in `Faults`."""
 
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"
@@ -34,7 +34,7 @@ ANSWER_FAULTS = (Fault.RATE_LIMITED, Fault.SERVER_ERROR, Fault.ANSWER_LOST, Faul
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Is how often the platform fails: shares of 0 to 1, of the requests, or of the webhooks.
+    """How often the platform fails: shares of 0 to 1, of the requests, or of the webhooks.
 
     rate_limited: answered 429 with x-ratelimit-reset, not carried out. server_error: answered 500, not carried out.
     answer_lost: carried out, but answered 500. timeout: carried out, but not answered for `timeout_s`, then with 504.
@@ -76,7 +76,7 @@ class Faults:
 
 
 class FaultDraws:
-    """Decides who is struck. `faults` may be replaced while it does; another seed begins anew."""
+    """Draws of who is struck. `faults` may be replaced while it does; another seed begins anew."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults

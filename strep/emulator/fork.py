@@ -19,7 +19,7 @@ _ACCOUNT_PACKETS = 3000
 
 
 class SentStream:
-    """Is the account of one direction of one leg.
+    """The account of one direction of one leg.
 
     A packet is 20 ms of the call, counted from its beginning. A number counts RTP packets from there; it runs ahead of
     the packets where telephone events were sent, and behind them after a pause (see strep.emulator.script).
@@ -115,7 +115,7 @@ class SentStream:
 
 
 class Fork:
-    """Is the copying of a call's media, from fork_start until fork_stop, hang-up or the end of the conversation."""
+    """The copying of a call's media, from fork_start until fork_stop, hang-up or the end of the conversation."""
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from strep.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Impairments:
-    """Is what the network does to a fork.
+    """What the network does to a fork.
 
     loss, duplicate, reorder: probabilities, 0 to 1, for each packet. jitter_ms: each packet waits for a random time up
     to this. burst_packets: how long losses last on average; chance alone makes them 1 / (1 - loss) long, and no less.
@@ -63,7 +63,7 @@ class Impairments:
 
 
 class Copies(NamedTuple):
-    """Is a packet that comes through, so many times, at a time counted from the fork's beginning."""
+    """A packet that comes through, so many times, at a time counted from the fork's beginning."""
 
     offset_ns: int
     number: int
@@ -72,7 +72,8 @@ class Copies(NamedTuple):
 
 
 class NetworkPath:
-    """Carries one stream's packets. `impairments` may be replaced while it does. name: the stream's, for the seed.
+    """A network path that carries one stream's packets. `impairments` may be replaced while it does. name: the
+    stream's, for the seed.
 
     Chance begins with the first packet that is in danger, and goes on when impairments of the same seed replace others.
     """

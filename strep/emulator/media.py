@@ -18,7 +18,7 @@ __all__ = ["Datagram", "ForkMedia", "ForkedStream", "Impairments", "RtpStream", 
 
 @dataclass(frozen=True, slots=True)
 class ForkedStream:
-    """Is a stream and where its copy goes; `header` goes in front of each packet (STREP, or nothing)."""
+    """A stream and where its copy goes; `header` goes in front of each packet (STREP, or nothing)."""
 
     stream: RtpStream
     destination: UdpAddress
@@ -26,7 +26,7 @@ class ForkedStream:
 
 
 class Datagram(NamedTuple):
-    """Is one datagram to send, `offset_ns` after the fork began: RTP packet number `packet` of stream `stream`."""
+    """One datagram to send, `offset_ns` after the fork began: RTP packet number `packet` of stream `stream`."""
 
     offset_ns: int
     destination: UdpAddress
@@ -36,7 +36,7 @@ class Datagram(NamedTuple):
 
 
 class ForkMedia:
-    """Lays out the datagrams of a fork as time goes on: of each stream, the packets numbered by `packets`."""
+    """What lays out the datagrams of a fork as time goes on: of each stream, the packets numbered by `packets`."""
 
     def __init__(self, streams: Sequence[ForkedStream], packets: range, impairments: Impairments) -> None:
         self._streams, self._packets = streams, packets

@@ -25,7 +25,7 @@ _HELD_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Is something to tell: where to, and after what delays again. call: whose it is."""
+    """Something to tell: where to, and after what delays again. call: whose it is."""
 
     call: str
     url: str
@@ -35,7 +35,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Is one attempt to deliver a webhook. number: 1 is the first. in_turn: the next of its call waits for it."""
+    """One attempt to deliver a webhook. number: 1 is the first. in_turn: the next of its call waits for it."""
 
     webhook: Webhook
     number: int = 1
@@ -49,7 +49,7 @@ class Delivery:
 
 @dataclass(slots=True)
 class WebhookCounts:
-    """Counts what became of webhooks.
+    """Counts of what became of webhooks.
 
     asked: all of them, those that faults repeated included; the rest says what became of them. unaddressed: there was
     no URL to send it to. overflowed: there was no room. failed_attempts: after which there may have been another.
@@ -75,7 +75,7 @@ class WebhookCounts:
 
 @dataclass(slots=True)
 class _Lane:
-    """Is the webhooks of one call that wait for their turn; `held` waits for the next one to come before it."""
+    """The webhooks of one call that wait for their turn; `held` waits for the next one to come before it."""
 
     waiting: deque[Delivery] = field(default_factory=deque)
     is_busy: bool = False
@@ -83,7 +83,7 @@ class _Lane:
 
 
 class Outbox:
-    """Holds the webhooks that are not delivered yet."""
+    """An outbox that holds the webhooks that are not delivered yet."""
 
     def __init__(self, draws: FaultDraws, capacity: int = CAPACITY) -> None:
         self.counts = WebhookCounts()

@@ -20,7 +20,7 @@ _E164 = re.compile(r"\+[1-9][0-9]{1,14}", re.ASCII)
 
 
 class Rule(Protocol):
-    """Says what a parameter must be."""
+    """A rule that says what a parameter must be."""
 
     def check(self, name: str, value: object) -> None:
         """Raise the Refusal for a wrong value. None never gets here: it is as good as nothing."""
@@ -28,7 +28,7 @@ class Rule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Is a string of at least and at most so many characters."""
+    """A string of at least and at most so many characters."""
 
     least: int = 0
     most: int | None = None
@@ -43,7 +43,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Base64:
-    """Is a string in Base64."""
+    """A string in Base64."""
 
     def check(self, name: str, value: object) -> None:
         """Raise the Refusal for a wrong value."""
@@ -56,7 +56,7 @@ class Base64:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Choice:
-    """Is one of some words."""
+    """One of some words."""
 
     allowed: tuple[str, ...]
 
@@ -72,7 +72,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """Is a whole number within a range."""
+    """A whole number within a range."""
 
     least: int | None = 0
     most: int | None = None
@@ -87,7 +87,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Is a sample rate of media streaming."""
+    """A sample rate of media streaming."""
 
     def check(self, name: str, value: object) -> None:
         """Raise the Refusal for a wrong value."""
@@ -98,7 +98,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """Is true or false."""
+    """True or false."""
 
     def check(self, name: str, value: object) -> None:
         """Raise the Refusal for a wrong value."""
@@ -108,7 +108,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Object:
-    """Is a JSON object that has some members at least."""
+    """A JSON object that has some members at least."""
 
     required: tuple[str, ...]
 
@@ -126,7 +126,7 @@ class Object:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """Is a list of such things."""
+    """A list of such things."""
 
     of: Rule
 
@@ -140,7 +140,7 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Is a telephone number in E.164 or a SIP URI; or several of them."""
+    """A telephone number in E.164 or a SIP URI; or several of them."""
 
     many: bool = False
 
@@ -157,7 +157,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """Is how often something is played: a number, or "infinity"."""
+    """How often something is played: a number, or "infinity"."""
 
     def check(self, name: str, value: object) -> None:
         """Raise the Refusal for a wrong value."""
@@ -168,7 +168,7 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Is what a command takes. either: one of these at least is required, the first is named when none is there."""
+    """What a command takes. either: one of these at least is required, the first is named when none is there."""
 
     rules: Mapping[str, Rule]
     required: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ Headers = Sequence[Mapping[str, object]]
 
 
 class Platform:
-    """Is a call platform of your own: have calls come in, then send it commands, by HTTP (`create_app`) or by hand.
+    """A call platform of your own: have calls come in, then send it commands, by HTTP (`create_app`) or by hand.
 
     api_key, api_secret: what commands must bring, as Bearer token or (both) by Basic. seed: makes ids, SSRCs, first
     numbers and the webhooks' key pair the same on each run. speed: how much faster than speech the calls run. clock_ns:

@@ -14,7 +14,7 @@ _REMEMBERED_COMMANDS = 1000
 
 
 class RecentCommands:
-    """Remembers the ids of the commands that were carried out within the last minute, and what was answered."""
+    """A memory of the ids of the commands that were carried out within the last minute, and what was answered."""
 
     def __init__(self, capacity: int = _REMEMBERED_COMMANDS) -> None:
         self._capacity = capacity

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 class Refusal(Exception):  # noqa: N818 -- it is an answer of the API, not a fault
-    """Is the answer to a command that the platform will not carry out. headers: of the answer, besides the usual."""
+    """The answer to a command that the platform will not carry out. headers: of the answer, besides the usual."""
 
     def __init__(
         self,

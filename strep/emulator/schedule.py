@@ -12,7 +12,7 @@ _MOST_CANCELLED = 1000
 
 
 class Timer:
-    """Is something that is due at a time, unless it is cancelled before."""
+    """Something that is due at a time, unless it is cancelled before."""
 
     __slots__ = ("_cancelled", "action", "due_ns")
 
@@ -29,7 +29,7 @@ class Timer:
 
 
 class Schedule:
-    """Is what is due later, in order of time; of one time, in the order in which it was asked for.
+    """What is due later, in order of time; of one time, in the order in which it was asked for.
 
     A few timers for each call: what bounds the calls bounds them. on_change: is called when a timer was added.
     """
@@ -87,7 +87,7 @@ class Schedule:
 
 
 class Pump:
-    """Turns a schedule with the event loop that is running when it is started.
+    """A pump that turns a schedule with the event loop that is running when it is started.
 
     now_ns: the schedule's clock. speed: how much faster than the loop's it goes.
     """

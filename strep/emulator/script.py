@@ -24,7 +24,7 @@ NOISE_PACKETS = 10
 
 
 class Pause(enum.StrEnum):
-    """Is what a sender does while it has nothing to say."""
+    """What a sender does while it has nothing to say."""
 
     ABSENT = "absent"  #: it sends nothing at all
     COMFORT_NOISE = "comfort_noise"  #: it says how loud the noise is, now and then (RFC 3389)
@@ -32,7 +32,7 @@ class Pause(enum.StrEnum):
 
 
 class Numbering(NamedTuple):
-    """Is what turns numbers into RTP's fields: what packet 0, number 0 would have had."""
+    """What turns numbers into RTP's fields: what packet 0, number 0 would have had."""
 
     ssrc: int
     sequence_number: int
@@ -40,14 +40,14 @@ class Numbering(NamedTuple):
 
 
 class Playing(NamedTuple):
-    """Is what is said: at packet n of the call, packet n + shift of the audio."""
+    """What is said: at packet n of the call, packet n + shift of the audio."""
 
     audio: Audio
     shift: int
 
 
 class Part(NamedTuple):
-    """Is a part of the call in which a stream is of one kind. It lasts until the next one begins.
+    """A part of the call in which a stream is of one kind. It lasts until the next one begins.
 
     start, number: its first packet, and the number of the first RTP packet made in it. event: the key that is pressed.
     begins_talkspurt: whether nothing was said before (RFC 3551 section 4.1: then the first packet has the marker).
@@ -78,7 +78,7 @@ class Part(NamedTuple):
 
 @dataclass(slots=True)
 class Steps(Generic[ValueT]):
-    """Is a value that changes at certain packets, the first time at packet 0."""
+    """A value that changes at certain packets, the first time at packet 0."""
 
     starts: list[int]
     values: list[ValueT]
@@ -104,7 +104,7 @@ class Steps(Generic[ValueT]):
 
 @dataclass(slots=True)
 class Script:
-    """Is all parts of a stream, from the beginning of the call on."""
+    """All parts of a stream, from the beginning of the call on."""
 
     numbering: Steps[Numbering]
     playing: Steps[Playing]

@@ -23,7 +23,7 @@ from strep.errors import ConfigError
 
 
 class ForkSender(Protocol):
-    """Sends the media of forks."""
+    """A fork sender that sends the media of forks."""
 
     def start(self, fork: Fork) -> None:
         """Begin to send a fork, until it ends."""
@@ -33,7 +33,7 @@ class ForkSender(Protocol):
 
 
 class Sockets:
-    """Is what a fork is sent from: a socket for each address family, opened when needed."""
+    """What a fork is sent from: a socket for each address family, opened when needed."""
 
     def __init__(self) -> None:
         self._open: dict[bool, socket.socket] = {}
@@ -64,7 +64,7 @@ class Sockets:
 
 @dataclass(slots=True)
 class _Running:
-    """Is a fork that is being sent, since a time of the sender's clock."""
+    """A fork that is being sent, since a time of the sender's clock."""
 
     fork: Fork
     began_s: float
@@ -73,14 +73,14 @@ class _Running:
 
 @dataclass(slots=True)
 class _Timer:
-    """Is when the sender wakes up next."""
+    """When the sender wakes up next."""
 
     at_s: float = float("inf")
     handle: asyncio.Handle | None = field(default=None)
 
 
 class UdpSender:
-    """Sends forks: those with STREP headers from one port, each of plain RTP from ports of its own.
+    """A UDP sender that sends forks: those with STREP headers from one port, each of plain RTP from ports of its own.
 
     speed: how much faster than speech; for tests of commands. What a receiver measures in time (jitter, alignment) has
     sense at 1 only. clock_s: what time it is. call_later: has something called after so many seconds (the running

@@ -11,7 +11,8 @@ from strep.net.http_server import HttpServer
 
 
 class PlatformServer:
-    """Runs a platform's API from `async with` until its end; then every call is hung up and nothing is sent.
+    """A platform server that runs a platform's API from `async with` until its end; then every call is hung up and
+    nothing is sent.
 
     port 0 lets the system choose one; `base_url` tells it. Raises ReceiveError when the port cannot be had.
     """

@@ -11,7 +11,7 @@ from strep.control.webhooks.signature import sign, write_public_key
 
 
 class WebhookKey:
-    """Is the Ed25519 key pair of a platform. Its private half is in no repr, and nothing gives it away.
+    """The Ed25519 key pair of a platform. Its private half is in no repr, and nothing gives it away.
 
     seed: makes the pair the same on each run; None makes a new one. public_key: in Base64, as the platform shows it.
     """

@@ -16,7 +16,7 @@ NS_PER_S = 1_000_000_000
 
 
 class CallState(enum.StrEnum):
-    """Is how far a call has come."""
+    """How far a call has come."""
 
     DIALED = "dialed"
     RINGING = "ringing"
@@ -26,7 +26,7 @@ class CallState(enum.StrEnum):
 
 
 class HangupCause(enum.StrEnum):
-    """Is why a call ended, in the words of `call.hangup`."""
+    """Why a call ended, in the words of `call.hangup`."""
 
     CALL_REJECTED = "call_rejected"
     NORMAL_CLEARING = "normal_clearing"
@@ -40,7 +40,7 @@ class HangupCause(enum.StrEnum):
 
 
 class HangupSource(enum.StrEnum):
-    """Is who ended a call, in the words of `call.hangup`."""
+    """Who ended a call, in the words of `call.hangup`."""
 
     CALLER = "caller"
     CALLEE = "callee"
@@ -60,7 +60,7 @@ SIP_HANGUP_CAUSES = {
 
 
 class Lifecycle:
-    """Is one call's way through the states.
+    """One call's way through the states.
 
     timeout_ns: how long it may take to be answered. time_limit_ns: how long it may last from then on. None: for ever.
     """

@@ -35,7 +35,7 @@ _KEPT_PACKETS = 3000
 
 @dataclass(slots=True)
 class RtpStream:
-    """Is one direction of one leg, from the first packet of the call on.
+    """One direction of one leg, from the first packet of the call on.
 
     payloads: what it says unless it is changed, again and again: packet i holds payloads[i % len(payloads)]. ssrc,
     first_sequence_number, first_timestamp: what its RTP packets have unless that is changed. laid_out: the first packet
@@ -229,7 +229,7 @@ class RtpStream:
 
 
 class _Tones(NamedTuple):
-    """Is sound that is mixed into what is said, from a packet on: int16[n], whole packets."""
+    """Sound that is mixed into what is said, from a packet on: int16[n], whole packets."""
 
     start: int
     sound: NDArray[np.int16]
@@ -244,7 +244,7 @@ class _Tones(NamedTuple):
 
 
 class _Encoding:
-    """Is packets from `start` up to `end` that are encoded for one stream alone.
+    """Packets from `start` up to `end` that are encoded for one stream alone.
 
     The encoder has heard what comes before them: of the conversation so much that it is as good as the one that
     encoded it for everybody. Payloads can be asked for in any order. Those that were sent last are there; for older
@@ -277,7 +277,7 @@ class _Encoding:
 
 
 class _EncoderRun:
-    """Is one encoder on its way, with what it gave last. It begins at packet `first`, its payloads at `next`."""
+    """One encoder on its way, with what it gave last. It begins at packet `first`, its payloads at `next`."""
 
     def __init__(self, stream: RtpStream, first: int, start: int) -> None:
         self.next = start

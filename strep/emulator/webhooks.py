@@ -21,7 +21,8 @@ _MAX_IN_FLIGHT = 32
 
 
 class WebhookDeliverer:
-    """Sends webhooks from `start` until `aclose`; what is not delivered by then is not delivered.
+    """A webhook deliverer that sends webhooks from `start` until `aclose`; what is not delivered by then is not
+    delivered.
 
     wall_s: seconds since 1970, for the signature. clock_s: steady seconds. transport: httpx's; real HTTP by default.
     """

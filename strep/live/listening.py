@@ -20,7 +20,7 @@ QUEUED_FRAMES = 250
 
 
 class Stream:
-    """Is one open stream: iterate it for its AudioFrames until it closes; then `report` has its totals.
+    """One open stream: iterate it for its AudioFrames until it closes; then `report` has its totals.
 
     Every iteration of it takes from the same queue: a frame goes to one of them.
     """
@@ -53,7 +53,7 @@ class Stream:
 
 
 class Listeners:
-    """Hands the engine's output to whoever asked for it; costs nothing while nobody did."""
+    """What hands the engine's output to whoever asked for it; costs nothing while nobody did."""
 
     def __init__(self) -> None:
         self._streams: WeakSet[BoundedQueue[Stream]] = WeakSet()

@@ -25,7 +25,7 @@ _BATCH_NS = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class CaptureResult:
-    """Is what a capture held: a report for each stream, the fates of its datagrams, and the reader with its counts.
+    """What a capture held: a report for each stream, the fates of its datagrams, and the reader with its counts.
 
     plugins: what became of each plugin.
     """

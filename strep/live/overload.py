@@ -41,7 +41,7 @@ READMIT_INTERVAL_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Is how a receiver does after a turn.
+    """How a receiver does after a turn.
 
     emptied: whether the queue was emptied in this turn. lag_ns: how old is what was read last. queued_share: of the
     queue's room, how much is taken. drops, received, media: datagrams since the beginning: dropped, read, and of these
@@ -71,7 +71,7 @@ class Load:
 
 
 class Overload:
-    """Watches one receiver's queue."""
+    """What watches one receiver's queue."""
 
     def __init__(self) -> None:
         self._from_ns: int | None = None  # since when what is read is looked at; None while the queue is emptied

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class Pipeline:
-    """Feeds an engine and hands its output to every sink, in the order given, then to `listener`.
+    """A pipeline that feeds an engine and hands its output to every sink, in the order given, then to `listener`.
 
     observers: sinks that keep nothing, such as analysis.
     failures: what sinks raised, the first one first. Every call may raise that, as the rules above say.

@@ -55,11 +55,11 @@ Input = str | UdpAddress | BoundSocket
 
 
 class ReceiveBufferWarning(StrepWarning):
-    """Says that the system granted a smaller receive buffer than was asked for."""
+    """An error that says that the system granted a smaller receive buffer than was asked for."""
 
 
 class Receiver:
-    """Receives forked calls until it is left.
+    """A receiver that receives forked calls until it is left.
 
         sink = strep.WriterThread(strep.RecordingSink("calls"))
         async with strep.Receiver("udp:0.0.0.0:9000", sinks=[sink]) as receiver:

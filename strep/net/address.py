@@ -14,7 +14,7 @@ _LARGEST_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class UdpAddress:
-    """Is an IP address and a UDP port, to listen on or to send to.
+    """An IP address and a UDP port, to listen on or to send to.
 
     host: an IPv4 or IPv6 address in its shortest form, no brackets; no names, for the platform resolves none.
     port: 0 to 65535. `0.0.0.0`, `::` and port 0 mean "any", which has sense for listening only: see `is_destination`.

@@ -42,7 +42,9 @@ _SECOND_NS = 1_000_000_000
 
 
 class ControlTable:
-    """Holds the control messages of `rows` messages: `messages`, an array of CONTROL for the kernel to fill."""
+    """A control table that holds the control messages of `rows` messages: `messages`, an array of CONTROL for the
+    kernel to fill.
+    """
 
     def __init__(self, rows: int) -> None:
         self.messages = np.zeros(rows, CONTROL)

@@ -86,7 +86,7 @@ def kernel_name(host: str, port: int, scope_id: int = 0, *, is_ipv6_socket: bool
 
 @dataclass(frozen=True, slots=True)
 class InputDescription:
-    """Is what an input says of its senders: see the rules above. conversation: None on an open input.
+    """What an input says of its senders: see the rules above. conversation: None on an open input.
 
     suffix: of the names of the conversations of such an input.
     """

@@ -25,7 +25,7 @@ _errors.setLevel(logging.ERROR)
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Is how many connections a server holds, and how long it waits for a request.
+    """How many connections a server holds, and how long it waits for a request.
 
     total: each holds 80 KB at the most, and a descriptor of the 1,024 that a process usually has; the platform opens
     some dozens. per_address: half of that, as a proxy's address is everybody's. request_s: TCP has sent a lost packet
@@ -39,7 +39,8 @@ class ConnectionLimits:
 
 @dataclass(slots=True)
 class ConnectionCounts:
-    """Counts connections. accepted == those that are there, those that ended by themselves, displaced and too_slow.
+    """A connection counts that counts connections. accepted == those that are there, those that ended by themselves,
+    displaced and too_slow.
 
     refused: closed at once, as all others were being answered. displaced: closed to make room. too_slow: whose request
     did not come in. malformed: requests that were no HTTP.
@@ -53,7 +54,7 @@ class ConnectionCounts:
 
 
 class Connection(Protocol):
-    """Is what the table needs of a connection."""
+    """What the table needs of a connection."""
 
     @property
     def is_waiting(self) -> bool:
@@ -119,7 +120,7 @@ class ConnectionTable:
 
 
 class LimitedProtocol(H11Protocol):
-    """Is uvicorn's side of a connection, within the limits of a table."""
+    """Uvicorn's side of a connection, within the limits of a table."""
 
     def __init__(self, *arguments: Any, table: ConnectionTable, **named: Any) -> None:
         super().__init__(*arguments, **named)

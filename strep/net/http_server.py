@@ -27,7 +27,7 @@ _LIMITS = ConnectionLimits()
 
 
 class HttpServer:
-    """Serves from `async with` until its end, or from `start` to `stop`.
+    """A http server that serves from `async with` until its end, or from `start` to `stop`.
 
     port 0 lets the system choose one; `port` tells it then. limits: of connections (strep.net.http_limits has the
     rules). name: of the task that serves. Raises ReceiveError when the port cannot be had.
@@ -118,7 +118,7 @@ class HttpServer:
 
 
 class _Server(uvicorn.Server):
-    """Is uvicorn as a guest in somebody else's loop: it tells when it is ready, and leaves signals alone."""
+    """Uvicorn as a guest in somebody else's loop: it tells when it is ready, and leaves signals alone."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

@@ -26,7 +26,7 @@ Words = NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """Is a set of networks; empty, it holds no sender."""
+    """A set of networks; empty, it holds no sender."""
 
     networks: tuple[_Network, ...]
 

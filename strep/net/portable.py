@@ -18,7 +18,7 @@ _BYTES_PER_DATAGRAM = 2048
 
 
 class PortableSource(SocketSource):
-    """Is a DatagramSource of plain recvfrom calls: some 2 µs a datagram, on any system.
+    """A DatagramSource of plain recvfrom calls: some 2 µs a datagram, on any system.
 
     Datagrams lie one behind the other in the buffer, each with room for the longest, so none is ever truncated.
     `arrival_ns` is the time of the call, not the kernel's receive time.

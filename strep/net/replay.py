@@ -44,7 +44,7 @@ def parse_speed(text: str) -> float:
 
 
 class Replay:
-    """Sends datagrams to one address; a context manager that closes its sockets.
+    """A replay that sends datagrams to one address; a context manager that closes its sockets.
 
     speed: how many times as fast as scheduled; infinity does not wait at all. sent, sent_bytes: what the system took.
     retried: times that a full buffer was tried again. refused: datagrams that the system did not take, and

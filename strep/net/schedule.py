@@ -25,7 +25,7 @@ _CONVERSATIONS = uuid.UUID("5f0c2f6e-5c1d-4c5c-9a3b-2f0f6d7c8e11")
 
 
 class Due(NamedTuple):
-    """Is one datagram to send, `offset_ns` after the first one; `flow` numbers its sender in the capture."""
+    """One datagram to send, `offset_ns` after the first one; `flow` numbers its sender in the capture."""
 
     offset_ns: int
     data: bytes

@@ -38,7 +38,7 @@ _IS_LINUX = sys.platform == "linux"
 
 
 class DatagramSource(Protocol):
-    """Is a bound socket that is read a batch at a time."""
+    """A bound socket that is read a batch at a time."""
 
     @property
     def local_address(self) -> UdpAddress:
@@ -97,7 +97,8 @@ class DatagramSource(Protocol):
 
 
 class QueueMeter:
-    """Tells how full one socket's queue is, and counts what the kernel dropped, from its 32-bit counter.
+    """A queue meter that tells how full one socket's queue is, and counts what the kernel dropped, from its 32-bit
+    counter.
 
     SO_MEMINFO (Linux 4.12) is the same number as SO_RXQ_OVFL's control message, but is up to date: the message comes
     with the next datagram only, and tells of the time when that was queued.
@@ -134,7 +135,7 @@ class QueueMeter:
 
 @dataclass(frozen=True, slots=True)
 class BoundSocket:
-    """Is a non-blocking socket bound to `address`, with what the system granted it.
+    """A non-blocking socket bound to `address`, with what the system granted it.
 
     drops: counts what it had no room for. refused: counts what the system refuses for it and for those that share its
     port (strep.net.steering), on a socket that exists for that only; None where nothing is refused.
@@ -189,7 +190,7 @@ def bind_udp(
 
 
 class SocketSource:
-    """Is what the sources have in common: a bound socket, the senders to it, a clock, and counters.
+    """What the sources have in common: a bound socket, the senders to it, a clock, and counters.
 
     What its properties mean is said by DatagramSource.
     """

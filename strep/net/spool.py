@@ -84,7 +84,7 @@ def captures_in(paths: Sequence[Path]) -> list[list[Path]]:
 
 
 class Chunk(NamedTuple):
-    """Is a turn, written down."""
+    """A turn, written down."""
 
     data: bytes
     datagrams: int

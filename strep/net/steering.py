@@ -57,7 +57,7 @@ _SPREAD = 0x85EB_CA6B
 
 
 class Op(enum.IntEnum):
-    """Is what an instruction does to the accumulator A, by itself, its constant k, or the register X (linux/filter.h).
+    """What an instruction does to the accumulator A, by itself, its constant k, or the register X (linux/filter.h).
 
     A and X are 32 bits wide; words are big-endian. A load beyond the end of the payload ends the program with 0.
     """
@@ -79,7 +79,7 @@ class Op(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """Is one instruction of a program."""
+    """One instruction of a program."""
 
     op: Op
     k: int = 0

@@ -127,7 +127,7 @@ def open_udp(
 
 
 class RecvmmsgSource(SocketSource):
-    """Is a DatagramSource of a few system calls a batch; see the rules of this module."""
+    """A DatagramSource of a few system calls a batch; see the rules of this module."""
 
     def __init__(
         self,

@@ -45,7 +45,7 @@ def read_clocks() -> tuple[int, int]:
 
 
 class WallClock:
-    """Is wall time without its steps, as of the latest observation.
+    """Wall time without its steps, as of the latest observation.
 
     now_ns: nanoseconds since the Unix epoch at the latest observation. correction_ns: what to add to the wall clock.
     steps: how many were taken out. Pure: every time is an argument, except in `read`.

@@ -16,7 +16,7 @@ _LONGEST = 48
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Is a word in the picture. at_s: where it begins."""
+    """A word in the picture. at_s: where it begins."""
 
     at_s: float
     text: str

@@ -30,7 +30,7 @@ _TROUBLES = {
 
 @dataclass(slots=True)
 class _Track:
-    """Is what the engine put out of one stream."""
+    """What the engine put out of one stream."""
 
     opened: StreamOpened
     pieces: list[tuple[int, NDArray[np.int16], int, int]] = field(default_factory=list)
@@ -45,7 +45,7 @@ class _Track:
 
 
 class _Collector:
-    """Is a sink that keeps everything."""
+    """A sink that keeps everything."""
 
     def __init__(self) -> None:
         self.tracks: list[_Track] = []

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class Trouble(enum.Enum):
-    """Is why an interval has no received audio."""
+    """Why an interval has no received audio."""
 
     LOST = "lost"
     CONCEALED = "concealed"
@@ -20,7 +20,7 @@ class Trouble(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Is an interval of a direction, seconds from the beginning of the picture."""
+    """An interval of a direction, seconds from the beginning of the picture."""
 
     start_s: float
     end_s: float
@@ -29,7 +29,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Is something that happened at a moment. is_event: a key or another telephone event, else a codec or a source."""
+    """Something that happened at a moment. is_event: a key or another telephone event, else a codec or a source."""
 
     at_s: float
     text: str
@@ -38,7 +38,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """Is when packets came: at_s float64[n], delay_ms beyond the least delayed one, jitter_ms (RFC 3550 A.8)."""
+    """When packets came: at_s float64[n], delay_ms beyond the least delayed one, jitter_ms (RFC 3550 A.8)."""
 
     at_s: NDArray[np.float64]
     delay_ms: NDArray[np.float64]
@@ -47,7 +47,7 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Is one direction. start_s: where its first sample lies. samples: int16[n]. arrivals: None where nobody knows."""
+    """One direction. start_s: where its first sample lies. samples: int16[n]. arrivals: None where nobody knows."""
 
     name: str
     start_s: float
@@ -65,7 +65,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Is one picture. title, subtitle: whose call it is, and when it was."""
+    """One picture. title, subtitle: whose call it is, and when it was."""
 
     title: str
     subtitle: str

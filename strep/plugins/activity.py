@@ -36,7 +36,7 @@ _PEAK_DECAY_DB = 0.02
 
 
 class ActivityLimits(NamedTuple):
-    """Says what is speech; see strep.plugins.voice.VoiceConfig and strep.plugins.segments.SegmentLimits."""
+    """What says what is speech; see strep.plugins.voice.VoiceConfig and strep.plugins.segments.SegmentLimits."""
 
     range_share: float = 0.45
     least_db: float = 8.0
@@ -49,7 +49,7 @@ class ActivityLimits(NamedTuple):
 
 
 class VoiceActivity(Segmenter):
-    """Follows so many streams, a row each."""
+    """A voice activity that follows so many streams, a row each."""
 
     def __init__(self, streams: int, limits: ActivityLimits | None = None) -> None:
         self._limits = limits = limits or ActivityLimits()

@@ -28,7 +28,7 @@ from strep.stream.events import Direction, Event, StreamIdentity
 
 @dataclass(frozen=True, slots=True)
 class Wants:
-    """Says what a plugin is given.
+    """What says what a plugin is given.
 
     sample_rate_hz: what it is resampled to. hop_samples: how long a hop is. is_pair: both directions of a leg in one
     row, aligned by time, rather than each in a row of its own.
@@ -41,7 +41,7 @@ class Wants:
 
 @dataclass(frozen=True, slots=True)
 class Hops:
-    """Is one hop of each of n streams.
+    """One hop of each of n streams.
 
     rows: int64[n], none twice. position: int64[n], of the first sample since the stream began; hop after hop it grows
     by hop_samples. time_ns: int64[n], wall time of that sample. samples: int16[n, hop_samples], and for pairs
@@ -65,7 +65,7 @@ class Hops:
 
 @dataclass(frozen=True, slots=True)
 class PlacedEvent:
-    """Is something that the engine says of a stream, and where that is among the hops.
+    """Something that the engine says of a stream, and where that is among the hops.
 
     direction: of pairs, which of the two it is about. position: as Hops.position counts, at the sample rate that the
     plugin wants; the event's own is at the stream's. Of an anchor that moved it is the stream's first sample.
@@ -82,7 +82,7 @@ RESERVED = frozenset(("sequence", "event", "time", "call", "call_leg_id", "leg",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Is something that a plugin found in a stream; each kind is a class of its own with its own fields.
+    """Something that a plugin found in a stream; each kind is a class of its own with its own fields.
 
     row: of the stream. position: of its first sample, at the sample rate that the plugin wants. length_samples: how
     long it is, 0 for what has no length. KIND: its name in reports, such as "digit". Fields of its own may be numbers,
@@ -97,13 +97,15 @@ class Finding:
 
 
 class PluginConfig(BaseModel):
-    """Is the base of a plugin's configuration: checked, and frozen. Raises pydantic's ValidationError."""
+    """The base of a plugin's configuration: checked, and frozen. Raises pydantic's ValidationError."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Plugin(Protocol):
-    """Listens to many streams. It may raise: whoever runs it counts that, and switches it off when it goes on."""
+    """A plugin that listens to many streams. It may raise: whoever runs it counts that, and switches it off when it
+    goes on.
+    """
 
     NAME: ClassVar[str]
     wants: Wants
@@ -128,7 +130,7 @@ class Plugin(Protocol):
 
 
 class BlockPlugin:
-    """Is a plugin that does nothing: to inherit from, and fill in what is of interest. config: as CONFIG has it."""
+    """A plugin that does nothing: to inherit from, and fill in what is of interest. config: as CONFIG has it."""
 
     NAME: ClassVar[str] = "nothing"
     CONFIG: ClassVar[type[PluginConfig]] = PluginConfig

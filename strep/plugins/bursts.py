@@ -18,7 +18,7 @@ _OPEN_LOSSES, _OPEN_PACKETS, _SINCE, _LOST, _RUNS, _BURSTS, _BURST_PACKETS, _BUR
 
 
 class LossMetrics(NamedTuple):
-    """Is what became of packets. Densities are shares: of what is in bursts (in gaps), so much was lost.
+    """What became of packets. Densities are shares: of what is in bursts (in gaps), so much was lost.
 
     burst_ratio: how much longer losses in a row are than they would be at random, G.107's BurstR; 1 without losses.
     """
@@ -38,7 +38,7 @@ class LossMetrics(NamedTuple):
 
 
 class LossBursts:
-    """Follows so many streams, a row each."""
+    """A loss bursts that follows so many streams, a row each."""
 
     def __init__(self, rows: int, gmin: int = GMIN) -> None:
         self._gmin = gmin

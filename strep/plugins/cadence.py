@@ -45,14 +45,14 @@ _SPECIAL_MS, _SPECIAL_GAP_MS = (200.0, 460.0), 90.0
 
 
 class Meaning(NamedTuple):
-    """Is what a tone may mean, and where it does; `countries` is empty where it is the same everywhere."""
+    """What a tone may mean, and where it does; `countries` is empty where it is the same everywhere."""
 
     tone: ToneKind
     countries: tuple[str, ...]
 
 
 class Heard(NamedTuple):
-    """Is what was recognised: its likeliest meaning first. begin, end: positions; `end` is of the last burst so far."""
+    """What was recognised: its likeliest meaning first. begin, end: positions; `end` is of the last burst so far."""
 
     meanings: tuple[Meaning, ...]
     hz: tuple[float, ...]
@@ -63,7 +63,7 @@ class Heard(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Is the table of tones as it is looked up: those with a cadence, and those without."""
+    """The table of tones as it is looked up: those with a cadence, and those without."""
 
     cadences: tuple[Tone, ...]
     steady: tuple[Tone, ...]
@@ -77,7 +77,7 @@ def table_of(tones: Sequence[Tone]) -> Table:
 
 
 class Fit(NamedTuple):
-    """Says how a row of the table fits: off_ms by its worst length, and whether that is certain yet."""
+    """What says how a row of the table fits: off_ms by its worst length, and whether that is certain yet."""
 
     row: Tone
     off_ms: float
@@ -116,7 +116,7 @@ def meanings_of(tones: Sequence[Tone]) -> tuple[Meaning, ...]:
 
 
 class Follower:
-    """Follows the tones of one stream from the first on until nothing more can come of them.
+    """A follower that follows the tones of one stream from the first on until nothing more can come of them.
 
     before: the frames before the first that it takes. sound_position: where something last sounded
     that was no tone; None where nothing did.

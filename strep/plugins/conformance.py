@@ -35,7 +35,7 @@ _FIRST_HOPS = 3  # of another stream on the same row, before the one that counts
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Is what one stream sounds like. samples: int16[n, hop], of pairs int16[n, 2, hop]; state: uint8[n] or [n, 2]."""
+    """What one stream sounds like. samples: int16[n, hop], of pairs int16[n, 2, hop]; state: uint8[n] or [n, 2]."""
 
     name: str
     samples: NDArray[np.int16]

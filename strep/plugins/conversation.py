@@ -23,7 +23,7 @@ _MOST_SUMMED_UP = 32
 
 
 class ConversationConfig(PluginConfig):
-    """Says how often to sum up, and what is an interruption.
+    """A conversation config that says how often to sum up, and what is an interruption.
 
     hangover_ms: a pause that is shorter ends nothing. least_overlap_ms: of two who begin to speak at the same time, or
     end, shorter is not yet an interruption. interval_s: between two findings of kind "talk".
@@ -36,7 +36,7 @@ class ConversationConfig(PluginConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechStart(Finding):
-    """Is that someone has begun to speak; told two hops after, with `position` where it was."""
+    """That someone has begun to speak; told two hops after, with `position` where it was."""
 
     KIND: ClassVar[str] = "speech_start"
 
@@ -45,7 +45,7 @@ class SpeechStart(Finding):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech(Finding):
-    """Is a segment of speech, told when it is over, a hangover after its end."""
+    """A segment of speech, told when it is over, a hangover after its end."""
 
     KIND: ClassVar[str] = "speech"
 
@@ -54,7 +54,7 @@ class Speech(Finding):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Talk(Finding):
-    """Is how both sides talked in an interval, or with is_total in all of the call; pairs: inbound, outbound.
+    """How both sides talked in an interval, or with is_total in all of the call; pairs: inbound, outbound.
 
     What the counts mean is said in strep.plugins.talk. mean_response_s: None for a side that did not respond.
     """
@@ -73,7 +73,9 @@ class Talk(Finding):
 
 
 class Detector(Protocol):
-    """Tells which hops of so many streams are speech, as segments; see strep.plugins.segments.Segmenter."""
+    """A detector that tells which hops of so many streams are speech, as segments; see
+    strep.plugins.segments.Segmenter.
+    """
 
     segment_limits: SegmentLimits
 
@@ -101,7 +103,7 @@ class Detector(Protocol):
 
 
 class _Conversation:
-    """Keeps who spoke when of one pair, as far back as its current interval needs it."""
+    """A conversation that keeps who spoke when of one pair, as far back as its current interval needs it."""
 
     __slots__ = ("begin", "first", "spurts", "total")
 
@@ -128,7 +130,9 @@ class _Conversation:
 
 
 class ConversationPlugin(BlockPlugin):
-    """Finds speech in both directions of every leg. It wants pairs; the detector is what a plugin of this kind adds."""
+    """A conversation plugin that finds speech in both directions of every leg. It wants pairs; the detector is what a
+    plugin of this kind adds.
+    """
 
     @abstractmethod
     def detector(self, streams: int) -> Detector:

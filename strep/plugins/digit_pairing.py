@@ -27,7 +27,7 @@ MOST_WAITING = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digit(Finding):
-    """Is a key that was pressed. digit: 0-9, *, #, A-D. level_dbm0: of both tones together (RFC 4733 section 2.3.3).
+    """A key that was pressed. digit: 0-9, *, #, A-D. level_dbm0: of both tones together (RFC 4733 section 2.3.3).
 
     source: how it came; of both, position and length are from the earlier beginning to the later end, and the level is
     the tone's.
@@ -66,7 +66,7 @@ class Digit(Finding):
 
 @dataclass(slots=True)
 class DigitPairing:
-    """Keeps one stream's digits until nothing can come that belongs to them."""
+    """A digit pairing that keeps one stream's digits until nothing can come that belongs to them."""
 
     _waiting: list[Digit] = field(default_factory=list)
     _reported: deque[Digit] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))

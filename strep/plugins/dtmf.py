@@ -36,7 +36,8 @@ _NEVER = np.iinfo(np.int64).max
 
 
 class DtmfConfig(PluginConfig):
-    """Says what is a key. The defaults lie between what ITU-T Q.24 has found and what it has rejected.
+    """A dtmf config that says what is a key. The defaults lie between what ITU-T Q.24 has found and what it has
+    rejected.
 
     hears_tones: whether tones are looked for at all; if not, telephone events are reported without waiting for any.
     least_level_dbm0: of each of the two tones. least_twist_db, most_twist_db: by how much the higher tone is the
@@ -54,7 +55,7 @@ class DtmfConfig(PluginConfig):
 
 
 class DtmfPlugin(BlockPlugin):
-    """Finds digits."""
+    """A dtmf plugin that finds digits."""
 
     NAME: ClassVar[str] = "dtmf"
     CONFIG: ClassVar[type[PluginConfig]] = DtmfConfig

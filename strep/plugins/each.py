@@ -43,7 +43,7 @@ from strep.stream.events import StreamIdentity
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Is one hop of one stream: a row of Hops. samples: int16[hop_samples], of pairs int16[2, hop_samples].
+    """One hop of one stream: a row of Hops. samples: int16[hop_samples], of pairs int16[2, hop_samples].
 
     state, arrival_ns: of pairs, arrays of two.
     """
@@ -58,7 +58,7 @@ class Frame:
 
 
 class StreamPlugin:
-    """Listens to one stream; to inherit from. Findings may leave `row` at 0: it is filled in."""
+    """A stream plugin that listens to one stream; to inherit from. Findings may leave `row` at 0: it is filled in."""
 
     NAME: ClassVar[str] = "nothing"
     CONFIG: ClassVar[type[PluginConfig]] = PluginConfig
@@ -84,7 +84,7 @@ class StreamPlugin:
 
 
 class EachStream(BlockPlugin):
-    """Makes a plugin for many streams of one for a single stream."""
+    """An each stream that makes a plugin for many streams of one for a single stream."""
 
     def __init__(self, kind: type[StreamPlugin], config: PluginConfig | None = None) -> None:
         self.NAME = kind.NAME  # type: ignore[misc]  # a class for each kind could not be sent to another process

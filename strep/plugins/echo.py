@@ -35,7 +35,7 @@ _LEAST_HOPS = 50
 
 
 class EchoConfig(PluginConfig):
-    """Says how often to look, and from which correlation on to tell."""
+    """An echo config that says how often to look, and from which correlation on to tell."""
 
     interval_s: float = Field(default=10.0, ge=3, le=60)
     least_correlation: float = Field(default=0.6, gt=0, lt=1)
@@ -43,7 +43,7 @@ class EchoConfig(PluginConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Echo(Finding):
-    """Is that a direction sounds like the other one: probably echo, or with a delay of 0 crosstalk.
+    """That a direction sounds like the other one: probably echo, or with a delay of 0 crosstalk.
 
     direction: in which it is heard. delay_ms: of it, to 20 ms. loss_db: by how much it is quieter.
     """
@@ -57,7 +57,7 @@ class Echo(Finding):
 
 
 class Likeness(NamedTuple):
-    """Is how much a direction's level follows the other's, at the delay where it does most."""
+    """How much a direction's level follows the other's, at the delay where it does most."""
 
     delay_hops: int
     correlation: float
@@ -65,7 +65,7 @@ class Likeness(NamedTuple):
 
 
 class EchoPlugin(BlockPlugin):
-    """Compares both directions of every leg."""
+    """An echo plugin that compares both directions of every leg."""
 
     NAME: ClassVar[str] = "echo"
     CONFIG: ClassVar[type[PluginConfig]] = EchoConfig

@@ -17,7 +17,7 @@ from strep.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Equipment:
-    """Is a codec as ITU-T G.113 Appendix I has it.
+    """A codec as ITU-T G.113 Appendix I has it.
 
     ie: impairment without loss. bpl: how well it stands loss, by itself or with concealment.
     """
@@ -46,7 +46,7 @@ EQUIPMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Is a transmission path: every parameter of G.107 table 2, with its default there.
+    """A transmission path: every parameter of G.107 table 2, with its default there.
 
     slr, rlr: loudness ratings, dB. stmr, lstr: sidetone, dB. ds, dr: D-values of the telephones. telr, wepl: echo, dB.
     t_ms: mean one-way delay of the echo path; tr_ms: round-trip delay of the four-wire loop; ta_ms: absolute delay.

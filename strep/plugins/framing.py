@@ -36,7 +36,7 @@ _NOBODY = -1
 
 
 class Taker(Protocol):
-    """Takes what a plugin is given: a stream's hops and events between its `open` and its `close`."""
+    """A taker that takes what a plugin is given: a stream's hops and events between its `open` and its `close`."""
 
     def open(self, row: int, identity: StreamIdentity, time_ns: int) -> None:
         """Begin a stream, at a wall time."""
@@ -52,7 +52,7 @@ class Taker(Protocol):
 
 
 class _Pieces(NamedTuple):
-    """Is an AudioBlock by rows."""
+    """An AudioBlock by rows."""
 
     rows: NDArray[np.int64]
     position: NDArray[np.int64]
@@ -65,7 +65,7 @@ class _Pieces(NamedTuple):
 
 
 class Framer:
-    """Is a sink that cuts streams into hops, each direction in a row of its own.
+    """A sink that cuts streams into hops, each direction in a row of its own.
 
     rows: how many streams at a time. late_samples: how many came for a place that had gone out; refused_streams: how
     many found no row.

@@ -40,7 +40,7 @@ _LEAST_RUN = 3
 
 
 class LevelConfig(PluginConfig):
-    """Says how often to tell, and what is clipped or dead.
+    """A level config that says how often to tell, and what is clipped or dead.
 
     clip_level: of 32768; the default is the highest value of mu-law, which is below those of A-law and L16.
     dead_air_dbfs: below this a hop is silent; dead_air_s: so long silence is told of.
@@ -54,7 +54,7 @@ class LevelConfig(PluginConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level(Finding):
-    """Is the level of an interval, or with is_total of all of a stream.
+    """The level of an interval, or with is_total of all of a stream.
 
     offset: mean of the samples, as a share of full scale. clipped_samples, clipped_runs: in runs of 3 and more at
     clip_level. active_dbfs: level of speech; None if there is none. activity: share of time in which there is.
@@ -74,7 +74,7 @@ class Level(Finding):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadAir(Finding):
-    """Is silence: told when it has lasted for dead_air_s, and, with is_over, with its whole length when it is over."""
+    """Silence: told when it has lasted for dead_air_s, and, with is_over, with its whole length when it is over."""
 
     KIND: ClassVar[str] = "dead_air"
 
@@ -82,7 +82,7 @@ class DeadAir(Finding):
 
 
 class _Sums:
-    """Is what adds up: a row a stream."""
+    """What adds up: a row a stream."""
 
     def __init__(self, rows: int) -> None:
         self.energy, self.sum = np.zeros(rows), np.zeros(rows)
@@ -100,7 +100,7 @@ class _Sums:
 
 
 class LevelPlugin(BlockPlugin):
-    """Measures every stream."""
+    """A level plugin that measures every stream."""
 
     NAME: ClassVar[str] = "level"
     CONFIG: ClassVar[type[PluginConfig]] = LevelConfig

@@ -28,7 +28,7 @@ _NEVER = np.iinfo(np.int64).max
 
 
 class PairFramer:
-    """Is a sink that cuts legs into hops of both directions, a leg in a row. rows: how many directions at a time."""
+    """A sink that cuts legs into hops of both directions, a leg in a row. rows: how many directions at a time."""
 
     def __init__(self, wants: Wants, taker: Taker, rows: int = MOST_ROWS, wait_ms: int = WAIT_MS) -> None:
         hop = self._hop = wants.hop_samples
@@ -196,7 +196,7 @@ class PairFramer:
 
 
 class _Directions:
-    """Takes the hops of each direction."""
+    """A directions that takes the hops of each direction."""
 
     def __init__(self, pairs: PairFramer) -> None:
         self.open, self.process = pairs.open_direction, pairs.join

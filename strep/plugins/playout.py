@@ -20,7 +20,7 @@ _LEAST_MS, _MOST_MS = 20.0, 500.0
 
 
 class PlayoutBuffer(Protocol):
-    """Is a buffer that a listener could have."""
+    """A buffer that a listener could have."""
 
     def is_late(self, rows: NDArray[np.int64], delay_ms: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which packets, one of each of n streams, come too late; delay_ms: beyond the least delay."""
@@ -36,7 +36,7 @@ class PlayoutBuffer(Protocol):
 
 
 class FixedBuffer:
-    """Waits so long for each packet, beyond the least delay that was seen."""
+    """A fixed buffer that waits so long for each packet, beyond the least delay that was seen."""
 
     def __init__(self, delay_ms: float) -> None:
         self.delay_ms = delay_ms
@@ -57,7 +57,9 @@ class FixedBuffer:
 
 
 class AdaptiveBuffer:
-    """Waits as long as the delays of the packets before suggest, for so many streams, a row each."""
+    """An adaptive buffer that waits as long as the delays of the packets before suggest, for so many streams, a row
+    each.
+    """
 
     def __init__(self, rows: int) -> None:
         self._delay_ms = np.full(rows, np.nan)

@@ -36,7 +36,7 @@ _Item = AudioBlock | Event
 
 @dataclass(slots=True, eq=False)
 class _Lane:
-    """Is streams that wait together, and what comes next of them, in order."""
+    """Streams that wait together, and what comes next of them, in order."""
 
     slots: set[int]
     items: deque[_Item] = field(default_factory=deque)
@@ -61,7 +61,7 @@ class _Lane:
 
 
 class Portions:
-    """Is a sink before a framer."""
+    """A sink before a framer."""
 
     def __init__(self, framer: Framer | PairFramer) -> None:
         self._framer = framer

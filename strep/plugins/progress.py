@@ -56,7 +56,7 @@ _AT_ONCE = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallProgress(Finding):
-    """Is a tone of the network, or of who answered.
+    """A tone of the network, or of who answered.
 
     tone: its likeliest meaning. countries: where it has that, as ISO 3166-1; empty where it is the same everywhere.
     alternatives: what else it means, elsewhere. frequencies_hz: as measured; of a tone that beats, the middle. cycles:
@@ -76,13 +76,13 @@ class CallProgress(Finding):
 
 
 class ProgressConfig(PluginConfig):
-    """Says whose tones are looked for. countries: ISO 3166-1 codes, None for all."""
+    """A progress config that says whose tones are looked for. countries: ISO 3166-1 codes, None for all."""
 
     countries: tuple[str, ...] | None = None
 
 
 class ProgressPlugin(BlockPlugin):
-    """Finds call progress tones. Raises ConfigError for a country that is not in the table."""
+    """A progress plugin that finds call progress tones. Raises ConfigError for a country that is not in the table."""
 
     NAME: ClassVar[str] = "progress"
     CONFIG: ClassVar[type[PluginConfig]] = ProgressConfig

@@ -38,14 +38,14 @@ _NEVER = np.iinfo(np.int64).min
 
 
 class QualityConfig(PluginConfig):
-    """Says how often to rate."""
+    """A quality config that says how often to rate."""
 
     interval_s: float = Field(default=10.0, ge=1, le=3600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality(Finding):
-    """Is the quality of an interval. MOS by playout buffer: 50 ms, 200 ms, adaptive; None for codecs without figures.
+    """The quality of an interval. MOS by playout buffer: 50 ms, 200 ms, adaptive; None for codecs without figures.
 
     Shares are of the packets that should have come; silence that the sender meant is none of them. late_percent: what
     each buffer would have thrown away besides. burst_density, gap_density: RFC 3611. jitter_ms: the estimate of RFC

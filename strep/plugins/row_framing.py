@@ -16,7 +16,7 @@ CAME = (SampleState.RECEIVED, SampleState.UNDECODED)
 
 
 class RowHop(NamedTuple):
-    """Is one hop of one stream, as a row of Hops."""
+    """One hop of one stream, as a row of Hops."""
 
     position: int
     samples: NDArray[np.int16]
@@ -25,7 +25,7 @@ class RowHop(NamedTuple):
 
 
 class _Mark(NamedTuple):
-    """Says what the samples up to a position, at the wanted rate, are."""
+    """A mark that says what the samples up to a position, at the wanted rate, are."""
 
     end: int
     state: int
@@ -33,7 +33,8 @@ class _Mark(NamedTuple):
 
 
 class RowFramer:
-    """Cuts one stream. offset: how much later than hop 0 its sample 0 lies, in samples of the wanted rate.
+    """A row framer that cuts one stream. offset: how much later than hop 0 its sample 0 lies, in samples of the wanted
+    rate.
 
     position: where its next sample is expected, in hops' positions. late_samples: how many were dropped because
     their place had gone out.

@@ -11,7 +11,7 @@ _NONE = -1
 
 
 class SegmentLimits(NamedTuple):
-    """Says where a segment begins and ends.
+    """What says where a segment begins and ends.
 
     onset_hops: of speech in a row, with which it begins. hangover_hops: a pause of fewer ends nothing. before_hops,
     after_hops: added to its ends.
@@ -24,7 +24,7 @@ class SegmentLimits(NamedTuple):
 
 
 class Segments(NamedTuple):
-    """Is k segments: streams, begin and end int64[k], in hops; end is the hop behind the last."""
+    """K segments: streams, begin and end int64[k], in hops; end is the hop behind the last."""
 
     streams: NDArray[np.int64]
     begin: NDArray[np.int64]
@@ -32,7 +32,7 @@ class Segments(NamedTuple):
 
 
 class Segmenter:
-    """Follows so many streams, a row each."""
+    """A segmenter that follows so many streams, a row each."""
 
     def __init__(self, streams: int, limits: SegmentLimits) -> None:
         self.segment_limits = limits

@@ -31,7 +31,7 @@ _LOG_ERRORS_ONLY = 3
 
 
 class SileroModel:
-    """Is the model, loaded; of many streams at once. It keeps nothing of them: that is in the state."""
+    """The model, loaded; of many streams at once. It keeps nothing of them: that is in the state."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         """Load the model. Raises ConfigError where onnxruntime is missing, or cannot load or run it."""

@@ -35,14 +35,14 @@ _HANGOVER_HOPS = round(HANGOVER_S * SAMPLE_RATE_HZ) // HOP_SAMPLES
 
 
 class ActiveLevel(NamedTuple):
-    """Is float64[n]: the level of speech, NaN where there was none, and the share of time in which there was."""
+    """Float64[n]: the level of speech, NaN where there was none, and the share of time in which there was."""
 
     level_dbfs: NDArray[np.float64]
     activity: NDArray[np.float64]
 
 
 class SpeechLevel:
-    """Counts for so many streams, a row each, how long speech was active by each threshold."""
+    """A speech level that counts for so many streams, a row each, how long speech was active by each threshold."""
 
     def __init__(self, rows: int) -> None:
         self._counts = np.zeros((rows, _BINS), np.int64)  # of steps, by the threshold that the envelope had reached

@@ -17,7 +17,7 @@ Two = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TalkStatistics:
-    """Is how two sides talked in a span of time; pairs are of the inbound and the outbound side.
+    """How two sides talked in a span of time; pairs are of the inbound and the outbound side.
 
     interruptions: how often a side began while the other spoke, and both went on for a while. responses: how often it
     was a side's turn after the other's; response_samples: how long those took altogether, longest_response_samples: at

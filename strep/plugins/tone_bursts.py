@@ -28,7 +28,7 @@ _RISE_FRAMES = 8
 
 
 class Frame(NamedTuple):
-    """Is one window's part of tone_spectrum.Frames, as plain numbers, and its middle's position.
+    """One window's part of tone_spectrum.Frames, as plain numbers, and its middle's position.
 
     is_stable: whether it has a tone that the frame before has too.
     """
@@ -63,7 +63,7 @@ class Frame(NamedTuple):
 
 
 class Burst:
-    """Is a tone from when it begins to when it ends."""
+    """A tone from when it begins to when it ends."""
 
     __slots__ = (
         "_begin",

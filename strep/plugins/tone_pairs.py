@@ -50,7 +50,7 @@ _STRIDE = 16
 
 
 class Fit(NamedTuple):
-    """Is two sinusoids per row, as fitted to CORE_SAMPLES: all float64[k], but `key`, int64[k], an index of KEYS.
+    """Two sinusoids per row, as fitted to CORE_SAMPLES: all float64[k], but `key`, int64[k], an index of KEYS.
 
     deviation: the larger one of both frequencies' distances from the key's, as a fraction. share: of the core's energy
     that the two have. coefficients: float64[k, 4], of the cosines and sines about the core's middle.
@@ -66,7 +66,7 @@ class Fit(NamedTuple):
 
 
 class Glance(NamedTuple):
-    """Is a first guess at the two tones: radians a sample, float64[k, 2], from a grid of _GRID_STEP_HZ.
+    """A first guess at the two tones: radians a sample, float64[k, 2], from a grid of _GRID_STEP_HZ.
 
     ratio: energy of the higher by that of the lower one. share: of the energy that the two have; both float64[k].
     """
@@ -77,7 +77,7 @@ class Glance(NamedTuple):
 
 
 class Screen:
-    """Tells which windows hold little but energy near the keys' frequencies.
+    """A screen that tells which windows hold little but energy near the keys' frequencies.
 
     least_share: of the window's energy. least_level_dbm0: of both tones together.
     """
@@ -208,7 +208,7 @@ def _mean_square(level_dbm0: float) -> float:
 
 
 class _Grid(NamedTuple):
-    """Is filters at frequencies: hz float64[f]; filters float64[CORE_SAMPLES, 2 * f], cosines, then sines."""
+    """Filters at frequencies: hz float64[f]; filters float64[CORE_SAMPLES, 2 * f], cosines, then sines."""
 
     hz: NDArray[np.float64]
     filters: NDArray[np.float64]

@@ -35,7 +35,7 @@ _SMALLEST, _SMALLEST_TOTAL = np.float32(1e-6), np.float32(1e-3)
 
 
 class Frames(NamedTuple):
-    """Is what is heard in windows, float32[k] each, but `tones`, int8[k]: how many, 0 where it is something else.
+    """What is heard in windows, float32[k] each, but `tones`, int8[k]: how many, 0 where it is something else.
 
     total: mean square of all there is, under the window. first_hz, first, second_hz, second: the two peaks, and their
     mean squares. middle_hz, cluster: of what is about the first peak. width: its variance, in bins squared; 0.33 where

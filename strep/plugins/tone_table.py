@@ -24,7 +24,9 @@ CLOSE_HZ = 37.0
 
 
 class ToneKind(StrEnum):
-    """Says what a tone means (ITU-T E.182). Where one tone has several meanings, the earlier one here is preferred."""
+    """A tone kind that says what a tone means (ITU-T E.182). Where one tone has several meanings, the earlier one here
+    is preferred.
+    """
 
     RINGBACK = "ringback"
     BUSY = "busy"
@@ -39,7 +41,7 @@ class ToneKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tone:
-    """Is a row of the table.
+    """A row of the table.
 
     countries: ISO 3166-1, none where it is the same everywhere. cadence_ms: on, off, on, off ...; one length alone is a
     tone that goes on for so long at least.

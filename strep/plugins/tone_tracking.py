@@ -54,7 +54,7 @@ _NONE = -1
 
 
 class Limits(NamedTuple):
-    """Says which fits are keys: what each limit means is said in strep.plugins.dtmf.DtmfConfig."""
+    """What says which fits are keys: what each limit means is said in strep.plugins.dtmf.DtmfConfig."""
 
     least_level_dbm0: float
     least_twist_db: float
@@ -81,7 +81,7 @@ class Limits(NamedTuple):
 
 
 class Tones(NamedTuple):
-    """Is a key's tones from sample `begin` of a row's stream up to `end`; level_dbm0: of both together."""
+    """A key's tones from sample `begin` of a row's stream up to `end`; level_dbm0: of both together."""
 
     row: int
     key: int
@@ -91,7 +91,7 @@ class Tones(NamedTuple):
 
 
 class ToneTracker:
-    """Keeps columns for `rows` streams, and 60 ms of audio of each."""
+    """A tone tracker that keeps columns for `rows` streams, and 60 ms of audio of each."""
 
     def __init__(self, rows: int, limits: Limits) -> None:
         self._limits = limits

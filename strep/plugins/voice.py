@@ -40,7 +40,7 @@ _HOP_MS = 1000 * HOP_SAMPLES // SAMPLE_RATE_HZ
 
 
 class VoiceConfig(ConversationConfig):
-    """Says what is speech; see ConversationConfig for the rest.
+    """A voice config that says what is speech; see ConversationConfig for the rest.
 
     A hop of 20 ms is speech when it stands out from the noise floor by range_share of what the loudest hop of late does
     (in dB), but no less than least_db, and most_db is always enough; speech goes on by keeping_share of that.
@@ -53,7 +53,7 @@ class VoiceConfig(ConversationConfig):
 
 
 class VoicePlugin(ConversationPlugin):
-    """Finds speech by its energy."""
+    """A voice plugin that finds speech by its energy."""
 
     NAME: ClassVar[str] = "voice"
     CONFIG: ClassVar[type[PluginConfig]] = VoiceConfig

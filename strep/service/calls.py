@@ -54,7 +54,7 @@ _ASK_AFTER_NS = tuple(seconds * _SECOND_NS for seconds in (10, 30, 70, 150, 310,
 
 
 class Phase(enum.StrEnum):
-    """Is how far we are with a call."""
+    """How far we are with a call."""
 
     INITIATED = "initiated"
     ANSWERED = "answered"
@@ -67,14 +67,14 @@ class Phase(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Is what the platform says of a call when it is asked. is_answered: that it was, as far as that can be told."""
+    """What the platform says of a call when it is asked. is_answered: that it was, as far as that can be told."""
 
     is_alive: bool
     is_answered: bool = False
 
 
 class Act(enum.Enum):
-    """Is what is to be done about a call now."""
+    """What is to be done about a call now."""
 
     FORK = "fork"  #: send fork_start
     STOP = "stop"  #: send fork_stop
@@ -89,7 +89,7 @@ _OVER = frozenset({Phase.UNFORKED, Phase.ENDED})
 
 
 class Call:
-    """Is one call. Every method gives the acts that follow from it.
+    """One call. Every method gives the acts that follow from it.
 
     since_ns: when it came to its phase. decision: what the rules say, once they can. is_ours: we have it forked, or
     try to, or had it forked last. is_provisional: the decision is not to fork, and was made without all that the rules

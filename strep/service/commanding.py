@@ -37,7 +37,7 @@ _POINTS_TO_CALL = "call_control_id"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Is why a fork did not come about. is_gone: there is no such call any more. is_early: it is not answered yet."""
+    """Why a fork did not come about. is_gone: there is no such call any more. is_early: it is not answered yet."""
 
     reason: str
     is_gone: bool = False
@@ -45,7 +45,9 @@ class Refusal:
 
 
 class Commander:
-    """Sends commands by a client. asks: how many questions may be under way; retries: how often one was sent again."""
+    """A commander that sends commands by a client. asks: how many questions may be under way; retries: how often one
+    was sent again.
+    """
 
     def __init__(self, client: AsyncClient, asks: int) -> None:
         self._client = client

@@ -125,7 +125,7 @@ Address = Annotated[UdpAddress, PlainValidator(_address)]
 
 
 class Api(Part):
-    """Is [api]: where the platform is, and where the key to it is kept.
+    """[api]: where the platform is, and where the key to it is kept.
 
     key_env, key_file: the environment variable, or else the file, that holds the key. secret_env, secret_file: the same
     for the secret of the older API; with one, key and secret go by Basic authentication. base_url: another platform
@@ -160,7 +160,7 @@ class Api(Part):
 
 
 class Webhooks(Part):
-    """Is [webhooks]: where they arrive, and whose signature they must bear.
+    """[webhooks]: where they arrive, and whose signature they must bear.
 
     public_key: the platform's, Base64, as its portal shows it, or public_key_env: the environment variable that has it.
     tolerance_s: how old a signature may be.
@@ -192,7 +192,7 @@ class Webhooks(Part):
 
 
 class Media(Part):
-    """Is [media]: where forked audio arrives.
+    """[media]: where forked audio arrives.
 
     target: where calls with `fork = "target"` arrive. ports: from which each call with `fork = "rx_tx"` gets two, on
     the host of target (of all hosts, without one). announce: the address that the platform is told to send to; port 0
@@ -226,7 +226,7 @@ class Media(Part):
 
 
 class Recordings(Part):
-    """Is [recordings]: what is written, where, how files are kept (strep.sinks.file_policy.FilePolicy), and how long.
+    """[recordings]: what is written, where, how files are kept (strep.sinks.file_policy.FilePolicy), and how long.
 
     write_queue_s, write_queue_bytes: how much audio may wait for a slow disk before some is left out; a call with two
     ports of its own has a queue of its own, of a sixteenth of the bytes.
@@ -261,7 +261,7 @@ class Recordings(Part):
 
 
 class Running(Part):
-    """Is [service]: what does not belong elsewhere.
+    """[service]: what does not belong elsewhere.
 
     state_file: where the calls that are forked are kept, for a service that is started again; by default beside the
     recordings. stop_forks: whether to end the forks when the service is stopped, or to let them go on for the next one.
@@ -276,7 +276,7 @@ class Running(Part):
 
 
 class Limits(Part):
-    """Is [limits]: bounds, so that nobody can fill this machine.
+    """[limits]: bounds, so that nobody can fill this machine.
 
     forks: calls that are forked at one time. calls: that are remembered, ended ones included. undecided: that wait for
     a webhook which says what a rule asks for, undecided_s: for so long; the platform sends a webhook again for a
@@ -304,7 +304,7 @@ class Limits(Part):
 
 
 class ServiceConfig(Part):
-    """Is the configuration of a service; `strep serve --example` prints one with all its keys."""
+    """The configuration of a service; `strep serve --example` prints one with all its keys."""
 
     api: Api = Field(default_factory=Api)
     webhooks: Webhooks

@@ -20,7 +20,9 @@ _REMEMBER_SILENT_NS = 24 * 3600 * _SECOND_NS
 
 
 class CallDirectory:
-    """Holds at most `capacity` calls. overflowed counts what was not taken in because all of them go on."""
+    """A call directory that holds at most `capacity` calls. overflowed counts what was not taken in because all of them
+    go on.
+    """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity

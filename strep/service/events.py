@@ -14,7 +14,7 @@ from strep.utc import utc_text
 
 @dataclass(frozen=True, slots=True)
 class CallView:
-    """Is a call as it is at one moment: what hooks get.
+    """A call as it is at one moment: what hooks get.
 
     rule: which one decided, empty while or if none did. failure: why its fork failed. ended_by: what ended it, or its
     fork.
@@ -34,7 +34,7 @@ class CallView:
 
 @dataclass(frozen=True, slots=True)
 class ServiceEvent:
-    """Is one thing that happened.
+    """One thing that happened.
 
     kind: `service.started` and `.stopped`; `call.initiated`, `.answered`, `.forking`, `.forked`, `.stopping`,
     `.unforked`, `.ended` (a call came to that phase; a call that is unforked goes on), `.fork_failed`, `.resumed`,

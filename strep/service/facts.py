@@ -20,7 +20,7 @@ _MOST_LISTED = 64
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """Is what is known of a call. None: nobody said so yet, or the platform does not say it at all.
+    """What is known of a call. None: nobody said so yet, or the platform does not say it at all.
 
     call_leg_id: what the STREP header of its forked media says. headers: SIP headers of the call, custom ones included,
     names in lower case. codecs: names that were offered, or enabled for the connection, upper case. is_initiated,

@@ -42,7 +42,7 @@ _BETWEEN_SAVES_S = 0.25
 
 
 class Forks:
-    """Holds the calls that are forked, from their fork command until they are closed. `state` is their file."""
+    """The calls that are forked, from their fork command until they are closed. `state` is their file."""
 
     def __init__(
         self,

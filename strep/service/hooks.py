@@ -26,7 +26,7 @@ _MOST_LOGGED = 20
 
 
 class Hook:
-    """Is one hook: a function, and what waits for it. `put` never waits and never raises.
+    """One hook: a function, and what waits for it. `put` never waits and never raises.
 
     done, failed, missed: calls that came back, that raised (or took too long), and that were not made.
     """
@@ -119,7 +119,7 @@ class Hook:
 
 
 class StreamHook:
-    """Is a hook that has a task (or a thread) for each stream, for as long as it likes; `most` of them at one time."""
+    """A hook that has a task (or a thread) for each stream, for as long as it likes; `most` of them at one time."""
 
     def __init__(self, name: str, function: Callable[..., Any] | None, most: int) -> None:
         self.name = name

@@ -15,7 +15,7 @@ _SECRET_WORDS = ("key", "secret", "password", "token")
 
 
 class Part(BaseModel):
-    """Is a table of the configuration: unknown keys are errors, and nothing is converted silently."""
+    """A table of the configuration: unknown keys are errors, and nothing is converted silently."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 

@@ -15,7 +15,7 @@ from strep.service.part import Part
 
 
 class Analysis(Part):
-    """Is [analysis]: which plugins listen, and how they are configured.
+    """[analysis]: which plugins listen, and how they are configured.
 
     plugins: names, or module:Class, with =thread or =process for those that are to run there. settings: by those names.
     Each call that has two ports of its own has plugins of its own, too.

@@ -9,7 +9,7 @@ _REST_NS = 5_000_000_000
 
 
 class PortPairs:
-    """Holds the pairs of a range: two ports next to each other. The one that rested longest is allotted first."""
+    """The pairs of a range: two ports next to each other. The one that rested longest is allotted first."""
 
     def __init__(self, ports: range) -> None:
         firsts = range(ports.start, ports.stop - 1, 2)

@@ -39,7 +39,7 @@ _KEPT_RECORDINGS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Is what receivers ask and tell: see EngineConfig and RecordingSink.
+    """What receivers ask and tell: see EngineConfig and RecordingSink.
 
     watch: gets every event of the streams, with the number of the receiver, for each receiver numbers its slots itself.
     found: gets what plugins find. stream: gets every stream to listen to, if somebody will.
@@ -54,7 +54,7 @@ class Answers:
 
 
 class _Watch:
-    """Is a sink that hands events on. What goes wrong behind it must not have it left out as a sink that failed."""
+    """A sink that hands events on. What goes wrong behind it must not have it left out as a sink that failed."""
 
     def __init__(self, number: int, watch: Callable[[int, Event], None]) -> None:
         self._number, self._watch = number, watch
@@ -78,7 +78,7 @@ class _Watch:
 
 @dataclass(slots=True)
 class _Line:
-    """Is one receiver with its sink.
+    """One receiver with its sink.
 
     told: how many of its recordings were told of. told_failures: how many there were when one was told.
     """
@@ -123,7 +123,7 @@ class _Line:
 
 
 class Reception:
-    """Holds the receivers, from `start` to `stop`.
+    """The receivers, from `start` to `stop`.
 
     finished: recordings that were finished; whoever takes them empties it.
     """

@@ -23,7 +23,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Is what was refused for one reason since it was told last."""
+    """What was refused for one reason since it was told last."""
 
     reason: str
     count: int

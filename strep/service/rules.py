@@ -27,7 +27,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9!%*_+`'~.-]+", re.ASCII)
 
 
 class ForkMode(enum.StrEnum):
-    """Is how a call is forked."""
+    """How a call is forked."""
 
     NO = "no"
     TARGET = "target"  #: both directions, in STREP, to one port for all calls
@@ -36,7 +36,7 @@ class ForkMode(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Is a text to match, with * and ? for any characters; with `re:` in front, a regular expression for all of it."""
+    """A text to match, with * and ? for any characters; with `re:` in front, a regular expression for all of it."""
 
     text: str
 
@@ -99,7 +99,7 @@ Patterns = Annotated[tuple[OnePattern, ...], BeforeValidator(_many), Field(stric
 
 
 class Rule(Part):
-    """Is a [[rules]] table: which calls it selects (all criteria must be met), and what is done with them.
+    """A [[rules]] table: which calls it selects (all criteria must be met), and what is done with them.
 
     connection_id, from, to: one pattern or several, of which one must match. direction: "incoming" or "outgoing".
     headers: patterns by header name. fork: how. stream_type: if not the platform's default. accept: whether to record
@@ -119,7 +119,7 @@ class Rule(Part):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Is what the rules say of a call. rule: the name or number of the one that did, empty if none matched."""
+    """What the rules say of a call. rule: the name or number of the one that did, empty if none matched."""
 
     rule: str = ""
     fork: ForkMode = ForkMode.NO

@@ -47,7 +47,7 @@ _STOP_HOOKS_S = 0.5
 
 
 class Service:
-    """Forks and records calls by itself, until it is left.
+    """A service that forks and records calls by itself, until it is left.
 
         async with Service(load_config("strep.toml"), on_stream=listen) as service:
             await service.wait()

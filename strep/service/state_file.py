@@ -32,7 +32,9 @@ Document = dict[str, Any]
 
 
 class StateFile:
-    """Writes what `calls` gives: a document for each call that is to be kept. failures: what could not be written."""
+    """A state file that writes what `calls` gives: a document for each call that is to be kept. failures: what could
+    not be written.
+    """
 
     def __init__(self, path: Path, calls: Callable[[], Iterable[Document]]) -> None:
         self.path = path

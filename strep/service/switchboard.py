@@ -49,7 +49,7 @@ _MOST_REFUSALS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Wires:
-    """Is where the switchboard's decisions go. None of them may raise.
+    """Where the switchboard's decisions go. None of them may raise.
 
     act: something is to be done about a call. tell: something happened. show: a call came to another phase.
     end_leg: a leg's recordings are to be closed. readmit: legs that were refused are to be asked about again.
@@ -65,7 +65,7 @@ class Wires:
 
 
 class Switchboard:
-    """Holds the calls. counts: how many of what happened, by the kind of event.
+    """A switchboard that holds the calls. counts: how many of what happened, by the kind of event.
 
     undecided: the calls that wait for what the rules ask for. changed: is called when what is to be kept for a service
     after this one has changed. clock_ns is the wall clock, steady_ns one that nobody sets.

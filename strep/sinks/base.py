@@ -9,7 +9,7 @@ from strep.stream.events import Event
 
 
 class Sink(Protocol):
-    """Takes what the engine puts out, in order: an event of a stream comes before the audio it speaks of.
+    """A taker of what the engine puts out, in order: an event of a stream comes before the audio it speaks of.
 
     A sink raises SinkError when it cannot write; it must leave valid files behind at every instant.
     """

@@ -26,7 +26,8 @@ def raise_descriptor_limit() -> int:
 
 
 class DescriptorCache:
-    """Keeps the descriptors of the most recently used files open, and opens the others again when they are needed.
+    """A descriptor cache that keeps the descriptors of the most recently used files open, and opens the others again
+    when they are needed.
 
     `limit` bounds how many; the default is half of what the system allows, so that sockets have room too.
     file_mode: the permissions of files that are created here, whatever the umask.

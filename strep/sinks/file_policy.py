@@ -11,7 +11,7 @@ _LONGEST_FSYNC_S = 3600
 
 
 class LargeFiles(enum.StrEnum):
-    """Is what becomes of a WAV file that outgrows the 32 bits in which RIFF counts bytes."""
+    """What becomes of a WAV file that outgrows the 32 bits in which RIFF counts bytes."""
 
     PARTS = "parts"  #: it goes on in another file
     RF64 = "rf64"  #: it becomes RF64 (EBU Tech 3306), which not every program reads; smaller ones stay plain WAV

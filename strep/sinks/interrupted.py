@@ -23,7 +23,7 @@ _HIDDEN_OR_ELSEWHERE = re.compile(r"\..*|.*[/\\\0].*|", re.DOTALL)
 
 
 class NotOurs(Exception):  # noqa: N818 -- it is what was found, and nobody's fault
-    """Says why a file is left alone."""
+    """An error that says why a file is left alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from strep.sinks.recovery import Recovery, recover
 
 
 class _Stopped(Exception):  # noqa: N818 -- it is no fault
-    """Says that the rest is left to the next run."""
+    """An error that says that the rest is left to the next run."""
 
 
 class ConversionThread:

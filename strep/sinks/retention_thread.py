@@ -21,7 +21,7 @@ _GIVE_WAY_S = 0.005
 
 
 class Stopped(Exception):  # noqa: N818 -- it is no fault
-    """Says that going over a folder was given up because it is to end."""
+    """An error that says that going over a folder was given up because it is to end."""
 
 
 class RetentionThread:

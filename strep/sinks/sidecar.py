@@ -106,7 +106,7 @@ Place = Callable[[int, int], float]
 
 
 class StreamNotes:
-    """Gathers what the sidecar will say of one stream, within bounds.
+    """Notes of what the sidecar will say of one stream, within bounds.
 
     max_gaps: how many gaps to list; each takes 40 bytes.
     """

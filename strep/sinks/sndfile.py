@@ -22,7 +22,7 @@ _OPUS_RATES_HZ = (8000, 12000, 16000, 24000, 48000)
 
 
 class Container(enum.StrEnum):
-    """Is the file format of finished recordings."""
+    """The file format of finished recordings."""
 
     WAV = "wav"
     FLAC = "flac"

@@ -45,7 +45,7 @@ Encoded = NDArray[Any]
 
 
 class Encoding(enum.StrEnum):
-    """Is how a WAV file keeps its samples."""
+    """How a WAV file keeps its samples."""
 
     PCM16 = "pcm16"
     ULAW = "ulaw"
@@ -59,7 +59,7 @@ _LAW = {Encoding.ULAW: g711.Law.MU, Encoding.ALAW: g711.Law.A}
 
 
 class WavFormat:
-    """Says what is in a WAV file.
+    """A wav format that says what is in a WAV file.
 
     dtype: of one sample as it lies in the file, little-endian int16 or a byte of G.711. frame_bytes: one sample of
     every channel. header_bytes: where the samples begin. large_files: whether it may become RF64.
@@ -117,7 +117,7 @@ class WavFormat:
 
 
 class WavFile:
-    """Is one WAV file under way; `frames` is what its header counts.
+    """One WAV file under way; `frames` is what its header counts.
 
     Its methods raise OSError when the system refuses; what was in the file before is then still valid.
     """
@@ -242,7 +242,7 @@ class WavFile:
 
 
 class WavParts:
-    """Is a recording in as many WAV files as its length needs; frames count through all of them.
+    """A recording in as many WAV files as its length needs; frames count through all of them.
 
     max_part_bytes: what one file may grow to, header and all; one that may become RF64 has no bound. The second file of
     `x.wav` is `x-part2.wav`.
@@ -356,7 +356,7 @@ def _identity_of(status: os.stat_result) -> tuple[int, int]:
 
 
 class _Run(NamedTuple):
-    """Is some pages of what is written: from which byte of it, up to but without, and whether they are heard."""
+    """Some pages of what is written: from which byte of it, up to but without, and whether they are heard."""
 
     begin: int
     end: int

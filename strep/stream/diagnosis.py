@@ -13,7 +13,7 @@ HIGH_JITTER_MS = 50
 
 
 class Problem(enum.StrEnum):
-    """Is one thing that can be wrong with a source."""
+    """One thing that can be wrong with a source."""
 
     LOSS = "loss"
     DUPLICATES = "duplicates"

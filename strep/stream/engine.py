@@ -64,7 +64,7 @@ _WINDOW_S = 10
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """Is what the engine can be told.
+    """What the engine can be told.
 
     playout_delay_ms: how long a packet waits for one before it that was overtaken. idle_timeout_s: how long both
     directions of a leg may be silent before it is closed. max_streams: directions of legs at one time.

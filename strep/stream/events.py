@@ -11,14 +11,14 @@ from strep.audio.formats import AudioFormat
 
 
 class Leg(enum.IntEnum):
-    """Is the L bit of STREP: which leg of the call."""
+    """The L bit of STREP: which leg of the call."""
 
     A = 0
     B = 1
 
 
 class Direction(enum.IntEnum):
-    """Is the D bit of STREP, seen from the platform: 0 is what it received, 1 what it transmitted."""
+    """The D bit of STREP, seen from the platform: 0 is what it received, 1 what it transmitted."""
 
     INBOUND = 0
     OUTBOUND = 1
@@ -26,7 +26,9 @@ class Direction(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class StreamIdentity:
-    """Names one direction of one leg. Plain RTP has no call_leg_id: there, `conversation` is all we know."""
+    """A stream identity that names one direction of one leg. Plain RTP has no call_leg_id: there, `conversation` is all
+    we know.
+    """
 
     call_leg_id: uuid.UUID | None
     leg: Leg
@@ -41,7 +43,7 @@ class StreamIdentity:
 
 @dataclass(frozen=True, slots=True)
 class StreamOpened:
-    """Is the first event of a stream; `slot` names it until StreamClosed, after which the number may serve again."""
+    """The first event of a stream; `slot` names it until StreamClosed, after which the number may serve again."""
 
     time_ns: int
     slot: int
@@ -53,7 +55,7 @@ class StreamOpened:
 
 @dataclass(frozen=True, slots=True)
 class AnchorMoved:
-    """Says that sample 0 of the stream lies at wall time `anchor_ns`: a less delayed packet told better.
+    """An event that says that sample 0 of the stream lies at wall time `anchor_ns`: a less delayed packet told better.
 
     Until the first of these, sample 0 lies at the time of StreamOpened. Estimates only ever move to earlier.
     """
@@ -65,7 +67,9 @@ class AnchorMoved:
 
 @dataclass(frozen=True, slots=True)
 class FormatChanged:
-    """Says what the payload type now means; `format` is None when nobody told us. Comes before the first samples."""
+    """An event that says what the payload type now means; `format` is None when nobody told us. Comes before the first
+    samples.
+    """
 
     time_ns: int
     slot: int
@@ -76,7 +80,7 @@ class FormatChanged:
 
 @dataclass(frozen=True, slots=True)
 class SourceChanged:
-    """Says that another SSRC (or a restarted timestamp base of the same one) goes on from `position`."""
+    """An event that says that another SSRC (or a restarted timestamp base of the same one) goes on from `position`."""
 
     time_ns: int
     slot: int
@@ -86,7 +90,7 @@ class SourceChanged:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Is an interval without received audio: lost (and perhaps concealed), or silence that the sender meant."""
+    """An interval without received audio: lost (and perhaps concealed), or silence that the sender meant."""
 
     time_ns: int
     slot: int
@@ -99,7 +103,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class TelephoneEvent:
-    """Is one RFC 4733 event, its repeats folded into one. `complete` is False when no end packet arrived."""
+    """One RFC 4733 event, its repeats folded into one. `complete` is False when no end packet arrived."""
 
     time_ns: int
     slot: int
@@ -113,7 +117,7 @@ class TelephoneEvent:
 
 @dataclass(frozen=True, slots=True)
 class SourceReport:
-    """Is what one SSRC did (RFC 3550 A.3 and A.8): packets counts every valid one, duplicates and late included.
+    """What one SSRC did (RFC 3550 A.3 and A.8): packets counts every valid one, duplicates and late included.
 
     mean_jitter_ms, max_jitter_ms: None where nobody knows the clock of any payload type that was heard.
     earlier_sources: the addresses that it came from before `source`, the first one first.
@@ -144,7 +148,7 @@ class SourceReport:
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """Is the totals of a stream, all its sources together.
+    """The totals of a stream, all its sources together.
 
     anchor_ns: wall time of sample 0 by the least delayed packet. samples_by_state: per SampleState name, samples.
     refused_senders: packets that other addresses sent to this stream, by address; they are none of its own.
@@ -165,7 +169,7 @@ class StreamReport:
 
 
 class CloseReason(enum.StrEnum):
-    """Is why a stream ended."""
+    """Why a stream ended."""
 
     IDLE = "idle"  #: neither direction of its leg was heard for the idle time-out
     STOPPED = "stopped"  #: the receiver stopped, or the capture file ended
@@ -177,7 +181,7 @@ class CloseReason(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StreamClosed:
-    """Is the last event of a stream, with its totals."""
+    """The last event of a stream, with its totals."""
 
     time_ns: int
     slot: int

@@ -38,7 +38,7 @@ def gather(flat: NDArray[np.uint8], start: NDArray[np.int64], width: int) -> NDA
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Tells where datagrams of one `source` number came from, and what that says of plain RTP (no STREP header).
+    """What tells where datagrams of one `source` number came from, and what that says of plain RTP (no STREP header).
 
     `conversation` names the call that plain RTP from here belongs to; `direction` is 0 (received by the platform)
     or 1 (transmitted by it). A STREP header overrides both.
@@ -52,7 +52,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class DatagramBatch:
-    """Is n datagrams in order of arrival, column by column.
+    """N datagrams in order of arrival, column by column.
 
     flat: uint8[bytes], readable for at least SLACK_BYTES behind every offset.
     offset, length: int64[n], bytes. arrival_ns: int64[n], nanoseconds since the Unix epoch, kernel receive time.

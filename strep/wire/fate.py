@@ -6,7 +6,7 @@ import enum
 
 
 class Fate(enum.IntEnum):
-    """Is what became of a datagram; the name's first word is its class, the rest the reason."""
+    """What became of a datagram; the name's first word is its class, the rest the reason."""
 
     ACCEPTED = 0
     DUPLICATE = 1

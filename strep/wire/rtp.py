@@ -29,7 +29,7 @@ RTCP_PACKET_TYPES = range(192, 224)
 
 @dataclass(frozen=True, slots=True)
 class RtpPacket:
-    """Is one RTP packet. `payload` excludes padding; `padding_length` counts the padding with its length byte."""
+    """One RTP packet. `payload` excludes padding; `padding_length` counts the padding with its length byte."""
 
     payload_type: int
     sequence_number: int

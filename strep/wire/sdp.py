@@ -17,7 +17,7 @@ _LARGEST_PAYLOAD_TYPE = 127
 
 @dataclass(frozen=True, slots=True)
 class SdpAudio:
-    """Is one audio section: the `ip:port` that wants to receive it, and what its rtpmap and fmtp lines say.
+    """One audio section: the `ip:port` that wants to receive it, and what its rtpmap and fmtp lines say.
 
     Static payload types need no rtpmap (RFC 3551), so they may be missing from `formats`.
     """

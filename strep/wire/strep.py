@@ -30,7 +30,7 @@ STREP_MAGIC = 0xC0
 
 @dataclass(frozen=True, slots=True)
 class StrepHeader:
-    """Is one STREP header."""
+    """One STREP header."""
 
     call_leg_id: uuid.UUID
     leg: int

@@ -15,7 +15,7 @@ _DTMF = "0123456789*#ABCD"
 
 @dataclass(frozen=True, slots=True)
 class TelephoneEventPayload:
-    """Is one event report: `volume_dbm0` at or below 0, `duration` in timestamp units since the event began."""
+    """One event report: `volume_dbm0` at or below 0, `duration` in timestamp units since the event began."""
 
     event: int
     end: bool

@@ -10,7 +10,7 @@ from strep.control.commands.part import Part
 
 
 class BookAppointment(Part):
-    """Books an appointment. api_key_ref: names the secret that holds your key to the calendar."""
+    """What books an appointment. api_key_ref: names the secret that holds your key to the calendar."""
 
     api_key_ref: str
     event_type_id: int
@@ -19,28 +19,28 @@ class BookAppointment(Part):
 
 
 class BookAppointmentTool(Part):
-    """Lets the assistant book appointments."""
+    """A book appointment tool that lets the assistant book appointments."""
 
     type: Literal["book_appointment"]
     book_appointment: BookAppointment
 
 
 class CheckAvailability(Part):
-    """Looks for free dates. api_key_ref: names the secret that holds your key to the calendar."""
+    """What looks for free dates. api_key_ref: names the secret that holds your key to the calendar."""
 
     api_key_ref: str
     event_type_id: int
 
 
 class CheckAvailabilityTool(Part):
-    """Lets the assistant look for free dates."""
+    """A check availability tool that lets the assistant look for free dates."""
 
     type: Literal["check_availability"]
     check_availability: CheckAvailability
 
 
 class WebhookParameters(Part):
-    """Describes parameters as a JSON schema does."""
+    """Parameters, described as a JSON schema does."""
 
     type: Literal["object"] | None = None
     properties: dict[str, Any] | None = None
@@ -48,14 +48,14 @@ class WebhookParameters(Part):
 
 
 class WebhookHeader(Part):
-    """Is an HTTP header of a tool's request."""
+    """An HTTP header of a tool's request."""
 
     name: str | None = None
     value: str | None = None
 
 
 class Webhook(Part):
-    """Is an HTTP request that an assistant may make."""
+    """An HTTP request that an assistant may make."""
 
     name: str
     description: str
@@ -68,55 +68,55 @@ class Webhook(Part):
 
 
 class WebhookTool(Part):
-    """Lets the assistant make an HTTP request."""
+    """A webhook tool that lets the assistant make an HTTP request."""
 
     type: Literal["webhook"]
     webhook: Webhook
 
 
 class AssistantHangup(Part):
-    """Says when to hang up."""
+    """An assistant hangup that says when to hang up."""
 
     description: str = "This tool is used to hang up the call."
 
 
 class HangupTool(Part):
-    """Lets the assistant hang up."""
+    """A hangup tool that lets the assistant hang up."""
 
     type: Literal["hangup"]
     hangup: AssistantHangup
 
 
 class TransferTarget(Part):
-    """Is somebody whom the assistant may transfer the call to."""
+    """Somebody whom the assistant may transfer the call to."""
 
     to: str
     name: str | None = None
 
 
 class AssistantTransfer(Part):
-    """Says whom the assistant may transfer the call to, and from which number."""
+    """An assistant transfer that says whom the assistant may transfer the call to, and from which number."""
 
     from_: str
     targets: list[TransferTarget] | str
 
 
 class TransferTool(Part):
-    """Lets the assistant transfer the call."""
+    """A transfer tool that lets the assistant transfer the call."""
 
     type: Literal["transfer"]
     transfer: AssistantTransfer
 
 
 class Buckets(Part):
-    """Says where to look for knowledge."""
+    """What says where to look for knowledge."""
 
     bucket_ids: list[str]
     max_num_results: int | None = None
 
 
 class RetrievalTool(Part):
-    """Lets the assistant look for knowledge."""
+    """A retrieval tool that lets the assistant look for knowledge."""
 
     type: Literal["retrieval"]
     retrieval: Buckets
@@ -129,7 +129,7 @@ Tool = Annotated[
 
 
 class ExternalLlm(Part):
-    """Is a language model of your own. The names that end with _ref are those of secrets kept by the platform."""
+    """A language model of your own. The names that end with _ref are those of secrets kept by the platform."""
 
     base_url: str | None = None
     model: str | None = None
@@ -141,7 +141,7 @@ class ExternalLlm(Part):
 
 
 class Fallback(Part):
-    """Is the language model to turn to when the first one fails."""
+    """The language model to turn to when the first one fails."""
 
     model: str | None = None
     llm_api_key_ref: str | None = None
@@ -149,7 +149,7 @@ class Fallback(Part):
 
 
 class CallAssistant(Part):
-    """Is an assistant that you configured on the platform, and what shall be different in this call."""
+    """An assistant that you configured on the platform, and what shall be different in this call."""
 
     id: str
     name: str | None = None
@@ -167,7 +167,7 @@ class CallAssistant(Part):
 
 
 class GatheringAssistant(Part):
-    """Is an assistant that asks for information."""
+    """An assistant that asks for information."""
 
     model: str = "Qwen/Qwen3-235B-A22B"
     instructions: str | None = None
@@ -176,13 +176,13 @@ class GatheringAssistant(Part):
 
 
 class Interruptions(Part):
-    """Says whether the caller may interrupt the assistant."""
+    """What says whether the caller may interrupt the assistant."""
 
     enable: bool = True
 
 
 class Participant(Part):
-    """Is a call that takes part in a conversation. id: its call_control_id."""
+    """A call that takes part in a conversation. id: its call_control_id."""
 
     id: str
     role: Literal["user"]
@@ -191,7 +191,7 @@ class Participant(Part):
 
 
 class AssistantTranscription(Part):
-    """Says how the assistant understands speech."""
+    """An assistant transcription that says how the assistant understands speech."""
 
     language: str = "auto"
     model: Literal[

@@ -27,7 +27,7 @@ from strep.errors import ConfigError
 
 
 class Conference(Part):
-    """Is a conference that the call joins when it is answered: an `id`, or a new one with a `conference_name`."""
+    """A conference that the call joins when it is answered: an `id`, or a new one with a `conference_name`."""
 
     id: Uuid | None = None
     conference_name: str | None = None

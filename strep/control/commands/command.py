@@ -31,7 +31,7 @@ _CONFIG = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Is an HTTP request but for its authorisation, which only the client that sends it knows."""
+    """An HTTP request but for its authorisation, which only the client that sends it knows."""
 
     method: str
     url: str
@@ -73,7 +73,7 @@ def wire_name(name: str, field: FieldInfo) -> str:
 
 @command
 class Command(Generic[ResultT_co]):
-    """Is a request to the platform."""
+    """A request to the platform."""
 
     ACTION: ClassVar[str]
     METHOD: ClassVar[str] = "POST"
@@ -160,7 +160,7 @@ class Command(Generic[ResultT_co]):
 
 @command
 class CallCommand(Command[ResultT_co]):
-    """Is a command for one call."""
+    """A command for one call."""
 
     call_control_id: CallId = Field(kw_only=False, description="Which call.")
 
@@ -172,7 +172,7 @@ class CallCommand(Command[ResultT_co]):
 
 @command
 class HasCommandId:
-    """Keeps a command from being carried out twice."""
+    """A field that keeps a command from being carried out twice."""
 
     command_id: Annotated[
         str | None, about("The platform carries out one command of an id; made up when not given.")
@@ -185,7 +185,7 @@ class HasCommandId:
 
 @command
 class HasClientState:
-    """Comes back in every later webhook of the call."""
+    """A field that comes back in every later webhook of the call."""
 
     client_state: Annotated[
         ClientState | None, about("Comes back in every later webhook; bytes, or text that is Base64 already.")
@@ -194,4 +194,4 @@ class HasClientState:
 
 @command
 class FullCallCommand(HasCommandId, HasClientState, CallCommand[ResultT_co]):
-    """Is a command for one call that is carried out once, and can leave a state with the call."""
+    """A command for one call that is carried out once, and can leave a state with the call."""

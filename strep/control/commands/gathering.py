@@ -21,7 +21,7 @@ Millis = Annotated[int, Field(ge=0)]
 
 @command
 class Digits:
-    """Says which digits, how many of them, and how long to wait."""
+    """What says which digits, how many of them, and how long to wait."""
 
     minimum_digits: Annotated[int, about("Fewest digits.", ge=1, le=128)] = 1
     maximum_digits: Annotated[int, about("Most digits.", ge=1, le=128)] = 128

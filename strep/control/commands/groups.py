@@ -16,20 +16,20 @@ StreamCodec = Literal["PCMU", "PCMA", "G722", "OPUS", "AMR-WB", "L16"]
 
 
 class RetryPolicy(Part):
-    """Says how long to wait before each time that a webhook is sent again; 60 s in all at most."""
+    """A retry policy that says how long to wait before each time that a webhook is sent again; 60 s in all at most."""
 
     retries_ms: Annotated[list[int], Field(max_length=5)] | None = None
 
 
 class Dialogflow(Part):
-    """Sets up Google Dialogflow for a stream."""
+    """What sets up Google Dialogflow for a stream."""
 
     analyze_sentiment: bool = False
     partial_automated_agent_reply: bool = False
 
 
 class DeepfakeDetection(Part):
-    """Has the platform judge whether a voice is a machine's. timeout, rtp_timeout: seconds."""
+    """A deepfake detection that has the platform judge whether a voice is a machine's. timeout, rtp_timeout: seconds."""
 
     enabled: bool
     timeout: Annotated[int, Field(ge=5, le=60)] = 15
@@ -37,7 +37,9 @@ class DeepfakeDetection(Part):
 
 
 class MachineDetection(Part):
-    """Tunes how an answering machine is told from a person. The premium detection takes the first two only."""
+    """A machine detection that tunes how an answering machine is told from a person. The premium detection takes the
+    first two only.
+    """
 
     total_analysis_time_millis: int = 3500
     greeting_duration_millis: int = 3500
@@ -53,7 +55,7 @@ class MachineDetection(Part):
 
 @command
 class SipHeaders:
-    """Adds headers to the SIP message that the command causes."""
+    """Headers that are added to the SIP message that the command causes."""
 
     custom_headers: Annotated[list[CustomSipHeader] | None, about("SIP headers of your own.")] = None
     sip_headers: Annotated[list[SipHeader] | None, about("Standard SIP headers: User-to-User.")] = None
@@ -61,7 +63,7 @@ class SipHeaders:
 
 @command
 class SipLogin:
-    """Answers the challenge of the SIP peer."""
+    """A sip login that answers the challenge of the SIP peer."""
 
     sip_auth_username: Annotated[str | None, about("Name for the SIP peer's challenge.")] = None
     sip_auth_password: Annotated[str | None, secret("Password for the SIP peer's challenge.")] = None
@@ -69,7 +71,7 @@ class SipLogin:
 
 @command
 class RecordsFromAnswer:
-    """Has the platform record from the answer on."""
+    """A wish to have the platform record from the answer on."""
 
     record: Annotated[Literal["record-from-answer"] | None, about("Have the platform record the call.")] = None
     record_format: Annotated[Literal["wav", "mp3"], about("Format of the recording.")] = "mp3"
@@ -85,7 +87,7 @@ class RecordsFromAnswer:
 
 @command
 class Webhooks:
-    """Says where this call's webhooks go."""
+    """What says where this call's webhooks go."""
 
     webhook_url: Annotated[str | None, about("Where this call's webhooks go from now on.")] = None
     webhook_url_method: Annotated[Method, about("How they are sent there.")] = "POST"
@@ -98,7 +100,7 @@ class Webhooks:
 
 @command
 class Streams:
-    """Has the platform stream the call's audio to a WebSocket."""
+    """A wish to have the platform stream the call's audio to a WebSocket."""
 
     stream_url: Annotated[str | None, about("WebSocket to stream the audio to.")] = None
     stream_track: Annotated[Track, about("Whose audio to stream.")] = "inbound_track"
@@ -112,7 +114,7 @@ class Streams:
 
 @command
 class StreamsFully(Streams):
-    """Has the platform stream the call's audio to a WebSocket, with all that can be set."""
+    """A wish to have the platform stream the call's audio to a WebSocket, with all that can be set."""
 
     stream_bidirectional_sampling_rate: Annotated[
         Literal[8000, 16000, 22050, 24000, 48000], about("Sample rate of the audio that you send, Hz.")
@@ -124,7 +126,7 @@ class StreamsFully(Streams):
 
 @command
 class Transcribes:
-    """Has the platform write down what is said, from the answer on."""
+    """A wish to have the platform write down what is said, from the answer on."""
 
     transcription: Annotated[bool, about("Write down what is said, from the answer on.")] = False
     transcription_config: Annotated[TranscriptionSettings | None, about("How it is written down.")] = None
@@ -132,7 +134,7 @@ class Transcribes:
 
 @command
 class Answering:
-    """Is what dialing and answering have in common."""
+    """What dialing and answering have in common."""
 
     billing_group_id: Annotated[Uuid | None, about("Billing group that pays.")] = None
     deepfake_detection: Annotated[DeepfakeDetection | None, about("Judge whether the voice is a machine's.")] = None
@@ -141,7 +143,7 @@ class Answering:
 
 @command
 class NewLeg(SipLogin):
-    """Describes a leg that the platform dials."""
+    """A leg that the platform dials."""
 
     from_display_name: Annotated[
         str | None, about("Caller's name to show.", max_length=128, pattern=r"^[A-Za-z0-9 \-_~!.+]*$")

@@ -10,21 +10,21 @@ from strep.control.commands.part import Part
 
 
 class CustomSipHeader(Part):
-    """Is a SIP header of your own."""
+    """A SIP header of your own."""
 
     name: str
     value: str
 
 
 class SipHeader(Part):
-    """Is one of the standard SIP headers that may be set."""
+    """One of the standard SIP headers that may be set."""
 
     name: Literal["User-to-User"]
     value: str
 
 
 class SoundModifications(Part):
-    """Changes the pitch of a voice: directly, in octaves, or in semitones."""
+    """Changes of the pitch of a voice: directly, in octaves, or in semitones."""
 
     pitch: Annotated[float, Field(gt=0)] | None = None
     semitone: Annotated[float, Field(ge=-14, le=14)] | None = None

@@ -79,7 +79,7 @@ def _destination(value: object) -> UdpAddress:
 
 
 class ExplainedError(ValueError):
-    """Says what was expected, and what was found as well."""
+    """An error that says what was expected, and what was found as well."""
 
 
 #: Bytes are encoded; text must be Base64 already.

@@ -10,13 +10,13 @@ from strep.control.commands.part import Part
 
 
 class ToolFunction(Part):
-    """Is the function that an assistant called."""
+    """The function that an assistant called."""
 
     name: str
 
 
 class ToolCall(Part):
-    """Is an assistant's call of a tool."""
+    """An assistant's call of a tool."""
 
     id: str
     type: Literal["function"]
@@ -24,7 +24,7 @@ class ToolCall(Part):
 
 
 class UserMessage(Part):
-    """Is what the caller said."""
+    """What the caller said."""
 
     role: Literal["user"]
     content: str
@@ -32,7 +32,7 @@ class UserMessage(Part):
 
 
 class AssistantMessage(Part):
-    """Is what the assistant said, or the tools that it called."""
+    """What the assistant said, or the tools that it called."""
 
     role: Literal["assistant"]
     content: str | None = None
@@ -41,7 +41,7 @@ class AssistantMessage(Part):
 
 
 class ToolMessage(Part):
-    """Is what a tool answered."""
+    """What a tool answered."""
 
     role: Literal["tool"]
     content: str
@@ -50,7 +50,7 @@ class ToolMessage(Part):
 
 
 class SystemMessage(Part):
-    """Tells the assistant what to do."""
+    """A system message that tells the assistant what to do."""
 
     role: Literal["system"]
     content: str
@@ -58,7 +58,7 @@ class SystemMessage(Part):
 
 
 class DeveloperMessage(Part):
-    """Tells the assistant what to do, as newer models have it."""
+    """A developer message that tells the assistant what to do, as newer models have it."""
 
     role: Literal["developer"]
     content: str
@@ -71,7 +71,7 @@ Message = Annotated[
 
 
 class PlainMessage(Part):
-    """Is a message as the gathering of information takes it."""
+    """A message as the gathering of information takes it."""
 
     role: Literal["assistant", "user"] | None = None
     content: str | None = None

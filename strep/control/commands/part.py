@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Part(BaseModel):
-    """Is an object within a command. Names that are not documented are let through: the platform may know them."""
+    """An object within a command. Names that are not documented are let through: the platform may know them."""
 
     model_config = ConfigDict(
         frozen=True,

@@ -67,7 +67,7 @@ class SendSipInfo(FullCallCommand[CommandResult]):
 
 
 class SuppressionSettings(Part):
-    """Tunes the suppression of noise; each engine knows some of these."""
+    """What tunes the suppression of noise; each engine knows some of these."""
 
     attenuation_limit: Annotated[int, Field(ge=0, le=100)] = 100
     enhancement_level: Annotated[float, Field(ge=0, le=1)] | None = None

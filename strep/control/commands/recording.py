@@ -42,7 +42,7 @@ class RecordStart(FullCallCommand[CommandResult]):
 
 @command
 class OneRecording:
-    """Says which recording is meant, where there are several."""
+    """What says which recording is meant, where there are several."""
 
     recording_id: Annotated[Uuid | None, about("Which recording, where there are several.")] = None
 
@@ -95,7 +95,7 @@ class SiprecStop(FullCallCommand[CommandResult]):
 
 
 class StreamParameter(Part):
-    """Is something that your WebSocket is told."""
+    """Something that your WebSocket is told."""
 
     name: str | None = None
     value: str | None = None

@@ -14,7 +14,7 @@ RelayEngine = Literal["Google", "Telnyx", "Deepgram", "Azure", "xAI", "AssemblyA
 
 
 class RelayLanguage(Part):
-    """Says how one language is spoken and understood."""
+    """A relay language that says how one language is spoken and understood."""
 
     language: str
     voice: str | None = None
@@ -27,7 +27,7 @@ class RelayLanguage(Part):
 
 
 class RelayInterruptions(Part):
-    """Says by what the caller may interrupt."""
+    """What says by what the caller may interrupt."""
 
     enable: bool | None = None
     interruptible: Interruptible = "any"
@@ -36,13 +36,13 @@ class RelayInterruptions(Part):
 
 
 class RelayAssistant(Part):
-    """Carries what your WebSocket shall know of the call."""
+    """A relay assistant that carries what your WebSocket shall know of the call."""
 
     dynamic_variables: dict[str, str] | None = None
 
 
 class RelaySettings(Part):
-    """Says where your WebSocket is, and how the call is heard."""
+    """What says where your WebSocket is, and how the call is heard."""
 
     url: WebSocketUrl
     dtmf_detection: bool = False
@@ -52,7 +52,7 @@ class RelaySettings(Part):
 
 
 class EmbeddedRelay(RelaySettings):
-    """Is a relay that begins as soon as the call is answered."""
+    """A relay that begins as soon as the call is answered."""
 
     greeting: str | None = None
     custom_parameters: dict[str, Any] | None = None

@@ -11,7 +11,7 @@ from strep.control.commands.stream_type import StreamType
 
 
 class Result(BaseModel):
-    """Is an answer. raw: all of it, as it came."""
+    """An answer. raw: all of it, as it came."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     _raw: Mapping[str, object] = PrivateAttr(default_factory=dict)
@@ -27,37 +27,37 @@ class Result(BaseModel):
 
 
 class CommandResult(Result):
-    """Is the platform's yes; `result` is "ok"."""
+    """The platform's yes; `result` is "ok"."""
 
     result: str = ""
 
 
 class ForkStarted(CommandResult):
-    """Is the platform's yes to a fork; stop it with this same `stream_type`."""
+    """The platform's yes to a fork; stop it with this same `stream_type`."""
 
     stream_type: StreamType
 
 
 class RecordingBegun(CommandResult):
-    """Is a yes; recording_id: of the recording, if the command asked for one."""
+    """A yes; recording_id: of the recording, if the command asked for one."""
 
     recording_id: str | None = None
 
 
 class ConversationBegun(CommandResult):
-    """Is a yes to a conversation with an AI assistant."""
+    """A yes to a conversation with an AI assistant."""
 
     conversation_id: str | None = None
 
 
 class ConversationRelayBegun(CommandResult):
-    """Is a yes to a conversation relay."""
+    """A yes to a conversation relay."""
 
     conversation_relay_id: str | None = None
 
 
 class ActiveCall(Result):
-    """Is a call as lists have it. call_duration: seconds."""
+    """A call as lists have it. call_duration: seconds."""
 
     call_control_id: str
     call_leg_id: str
@@ -68,7 +68,7 @@ class ActiveCall(Result):
 
 
 class CallStatus(ActiveCall):
-    """Is a call as the platform knows it. end_time: None while it is alive."""
+    """A call as the platform knows it. end_time: None while it is alive."""
 
     is_alive: bool
     start_time: AwareDatetime | None = None
@@ -76,13 +76,13 @@ class CallStatus(ActiveCall):
 
 
 class Dialed(CallStatus):
-    """Is a call that begins. recording_id: of its recording, if one was asked for."""
+    """A call that begins. recording_id: of its recording, if one was asked for."""
 
     recording_id: str | None = None
 
 
 class ActiveCalls(Result):
-    """Is a page of calls. after: the next page begins behind it; None: this is the last one."""
+    """A page of calls. after: the next page begins behind it; None: this is the last one."""
 
     calls: tuple[ActiveCall, ...]
     after: str | None = None

@@ -13,7 +13,7 @@ from strep.control.commands.voices import Voice
 
 @command
 class Spoken:
-    """Says which text is read out, and how."""
+    """What says which text is read out, and how."""
 
     payload: Annotated[NonEmpty, about("The text, or SSML.", max_length=3000)]
     voice: Annotated[NonEmpty, about("Voice: Provider.Model.Voice, such as AWS.Polly.Joanna.")]

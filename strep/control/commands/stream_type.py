@@ -6,7 +6,7 @@ import enum
 
 
 class StreamType(enum.StrEnum):
-    """Is which media a fork copies: as it is on the wire, or after the platform decrypted it."""
+    """Which media a fork copies: as it is on the wire, or after the platform decrypted it."""
 
     RAW = "raw"
     DECRYPTED = "decrypted"

@@ -19,7 +19,7 @@ from strep.control.commands.part import Part
 
 
 class SpeechContext(Part):
-    """Makes phrases likelier to be understood."""
+    """Phrases that are made likelier to be understood."""
 
     phrases: list[str] | None = None
     boost: Annotated[float, Field(ge=0, le=20)] = 1.0
@@ -51,13 +51,13 @@ class _Google(Part):
 
 
 class GoogleTranscription(_Google):
-    """Is Google's engine."""
+    """Google's engine."""
 
     transcription_engine: Literal["Google"]
 
 
 class TranscriptionA(_Google):
-    """Is Google's engine under its older name."""
+    """Google's engine under its older name."""
 
     transcription_engine: Literal["A"]
 
@@ -68,13 +68,13 @@ class _Telnyx(Part):
 
 
 class TelnyxTranscription(_Telnyx):
-    """Is the platform's own engine."""
+    """The platform's own engine."""
 
     transcription_engine: Literal["Telnyx"]
 
 
 class TranscriptionB(_Telnyx):
-    """Is the platform's own engine under its older name."""
+    """The platform's own engine under its older name."""
 
     transcription_engine: Literal["B"]
 
@@ -88,7 +88,7 @@ class _Deepgram(Part):
 
 
 class DeepgramNova2Transcription(_Deepgram):
-    """Is Deepgram's engine Nova 2."""
+    """Deepgram's engine Nova 2."""
 
     transcription_model: Literal["deepgram/nova-2"]
     language: DeepgramNova2Language = "en"
@@ -96,7 +96,7 @@ class DeepgramNova2Transcription(_Deepgram):
 
 
 class DeepgramNova3Transcription(_Deepgram):
-    """Is Deepgram's engine Nova 3."""
+    """Deepgram's engine Nova 3."""
 
     transcription_model: Literal["deepgram/nova-3"]
     language: DeepgramNova3Language = "en"
@@ -104,7 +104,7 @@ class DeepgramNova3Transcription(_Deepgram):
 
 
 class AzureTranscription(Part):
-    """Is Azure's engine. api_key_ref: names the secret that holds your key."""
+    """Azure's engine. api_key_ref: names the secret that holds your key."""
 
     transcription_engine: Literal["Azure"]
     region: Literal["australiaeast", "centralindia", "eastus", "northcentralus", "westeurope", "westus2"]
@@ -113,7 +113,7 @@ class AzureTranscription(Part):
 
 
 class XaiTranscription(Part):
-    """Is xAI's engine."""
+    """XAI's engine."""
 
     transcription_engine: Literal["xAI"]
     transcription_model: Literal["xai/grok-stt"] = "xai/grok-stt"
@@ -122,7 +122,7 @@ class XaiTranscription(Part):
 
 
 class AssemblyAiTranscription(Part):
-    """Is AssemblyAI's engine."""
+    """AssemblyAI's engine."""
 
     transcription_engine: Literal["AssemblyAI"]
     transcription_model: Literal["assemblyai/universal-streaming"] = "assemblyai/universal-streaming"
@@ -130,7 +130,7 @@ class AssemblyAiTranscription(Part):
 
 
 class SpeechmaticsTranscription(Part):
-    """Is Speechmatics' engine."""
+    """Speechmatics' engine."""
 
     transcription_engine: Literal["Speechmatics"]
     transcription_model: Literal["speechmatics/standard"] = "speechmatics/standard"
@@ -139,7 +139,7 @@ class SpeechmaticsTranscription(Part):
 
 
 class SonioxTranscription(Part):
-    """Is Soniox's engine."""
+    """Soniox's engine."""
 
     transcription_engine: Literal["Soniox"]
     transcription_model: Literal["soniox/stt-rt-v4"] = "soniox/stt-rt-v4"
@@ -150,7 +150,7 @@ class SonioxTranscription(Part):
 
 
 class ParakeetTranscription(Part):
-    """Is Nvidia's engine Parakeet."""
+    """Nvidia's engine Parakeet."""
 
     transcription_engine: Literal["Parakeet"]
     transcription_model: Literal["nvidia/parakeet-v3"] = "nvidia/parakeet-v3"
@@ -188,7 +188,7 @@ TranscriptionEngine = Literal[
 
 
 class TranscriptionSettings(Part):
-    """Says how the platform writes down what is said, where another command starts that."""
+    """What says how the platform writes down what is said, where another command starts that."""
 
     transcription_engine: TranscriptionEngine = "Google"
     transcription_engine_config: Transcription | None = None

@@ -11,13 +11,13 @@ from strep.control.commands.part import Part
 
 
 class AwsVoice(Part):
-    """Is a voice of Amazon Polly."""
+    """A voice of Amazon Polly."""
 
     type: Literal["aws"]
 
 
 class AzureVoice(Part):
-    """Is a voice of Azure. api_key_ref: names the secret that holds your key."""
+    """A voice of Azure. api_key_ref: names the secret that holds your key."""
 
     type: Literal["azure"]
     api_key_ref: str | None = None
@@ -28,21 +28,21 @@ class AzureVoice(Part):
 
 
 class ElevenLabsVoice(Part):
-    """Is a voice of ElevenLabs. api_key_ref: names the secret that holds your key."""
+    """A voice of ElevenLabs. api_key_ref: names the secret that holds your key."""
 
     type: Literal["elevenlabs"]
     api_key_ref: str | None = None
 
 
 class InworldVoice(Part):
-    """Is a voice of Inworld."""
+    """A voice of Inworld."""
 
     type: Literal["inworld"]
     delivery_mode: Literal["STABLE", "BALANCED", "CREATIVE"] | None = None
 
 
 class MinimaxVoice(Part):
-    """Is a voice of Minimax. vol: how loud, language_boost: which language to speak better."""
+    """A voice of Minimax. vol: how loud, language_boost: which language to speak better."""
 
     type: Literal["minimax"]
     language_boost: MinimaxLanguage | None = None
@@ -52,7 +52,7 @@ class MinimaxVoice(Part):
 
 
 class ResembleVoice(Part):
-    """Is a voice of Resemble."""
+    """A voice of Resemble."""
 
     type: Literal["resemble"]
     format: Literal["wav", "mp3"] = "mp3"
@@ -61,21 +61,21 @@ class ResembleVoice(Part):
 
 
 class RimeVoice(Part):
-    """Is a voice of Rime."""
+    """A voice of Rime."""
 
     type: Literal["rime"]
     voice_speed: float = 1.0
 
 
 class TelnyxVoice(Part):
-    """Is a voice of the platform's own."""
+    """A voice of the platform's own."""
 
     type: Literal["telnyx"]
     voice_speed: Annotated[float, Field(ge=0.1, le=2.0)] = 1.0
 
 
 class XaiVoice(Part):
-    """Is a voice of xAI."""
+    """A voice of xAI."""
 
     type: Literal["xai"]
     language: str = "auto"

@@ -13,7 +13,7 @@ from strep.control.webhooks.values import Document
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallMachineDetectionEnded(WebhookEvent):
-    """Is who answered.
+    """Who answered.
 
     result: "human", "machine" or "not_sure".
     """
@@ -23,7 +23,7 @@ class CallMachineDetectionEnded(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallMachineGreetingEnded(WebhookEvent):
-    """Is the end of a machine's greeting.
+    """The end of a machine's greeting.
 
     result: "beep_detected", "ended" or "not_sure".
     """
@@ -33,7 +33,7 @@ class CallMachineGreetingEnded(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallMachinePremiumDetectionEnded(WebhookEvent):
-    """Is who answered, as the premium detection has it.
+    """Who answered, as the premium detection has it.
 
     result: "human_residence", "human_business", "machine", "silence", "fax_detected" or "not_sure".
     """
@@ -43,7 +43,7 @@ class CallMachinePremiumDetectionEnded(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallMachinePremiumGreetingEnded(WebhookEvent):
-    """Is the end of a machine's greeting, as the premium detection has it.
+    """The end of a machine's greeting, as the premium detection has it.
 
     result: "beep_detected" or "no_beep_detected".
     """
@@ -53,7 +53,7 @@ class CallMachinePremiumGreetingEnded(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAiGatherEnded(WebhookEvent):
-    """Is what an AI gather has found out.
+    """What an AI gather has found out.
 
     result: as the command's `parameters` describe it. status: "valid" or "invalid".
     """
@@ -65,7 +65,7 @@ class CallAiGatherEnded(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAiGatherPartialResults(WebhookEvent):
-    """Is what an AI gather has found out so far."""
+    """What an AI gather has found out so far."""
 
     message_history: tuple[Document, ...] = ()
     partial_results: Document | None = None
@@ -73,14 +73,14 @@ class CallAiGatherPartialResults(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAiGatherMessageHistoryUpdated(WebhookEvent):
-    """Is what was said in an AI gather so far."""
+    """What was said in an AI gather so far."""
 
     message_history: tuple[Document, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallConversationEnded(WebhookEvent):
-    """Is a conversation with an AI assistant that has ended.
+    """A conversation with an AI assistant that has ended.
 
     calling_party_type: "pstn" or "sip".
     """
@@ -99,7 +99,7 @@ class CallConversationEnded(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallConversationInsightsGenerated(WebhookEvent):
-    """Is what was concluded from a conversation.
+    """What was concluded from a conversation.
 
     results: each with insight_id and result.
     """
@@ -111,7 +111,7 @@ class CallConversationInsightsGenerated(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDeepfakeDetectionResult(WebhookEvent):
-    """Is whether a voice was made by a machine.
+    """Whether a voice was made by a machine.
 
     result: "real", "fake" or "silence_timeout". score: from 0 (real) to 1 (fake). consistency: 0 to 100.
     """
@@ -123,6 +123,6 @@ class CallDeepfakeDetectionResult(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDeepfakeDetectionError(WebhookEvent):
-    """Is a detection that failed."""
+    """A detection that failed."""
 
     error_message: str | None = None

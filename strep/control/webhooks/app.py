@@ -67,7 +67,7 @@ _HEADERS = {
 
 @dataclass(slots=True)
 class WebhookCounts:
-    """Counts requests: received == accepted + duplicates + overflowed + all refused, but for those under way.
+    """Counts of requests: received == accepted + duplicates + overflowed + all refused, but for those under way.
 
     accepted: put into the queue. duplicates: acknowledged, and left out. overflowed: there was no room in the queue;
     they come again. refused: by reason.
@@ -81,7 +81,7 @@ class WebhookCounts:
 
 
 class WebhookInbox:
-    """Is an application that takes webhooks in (`app`), and an async iterator over their events. See `webhook_app`.
+    """An application that takes webhooks in (`app`), and an async iterator over their events. See `webhook_app`.
 
     Events come in the order in which they were taken; several consumers share them. The iteration ends after `close`,
     once the queue is empty. All of it belongs to one event loop.
@@ -238,7 +238,7 @@ def webhook_app(
 
 
 class _Refused(WebhookError):  # noqa: N818 -- as its kin
-    """Says why a request was refused before it came to be a webhook."""
+    """An error that says why a request was refused before it came to be a webhook."""
 
     message = "expected a webhook, found another request"
 
@@ -248,7 +248,7 @@ class _Refused(WebhookError):  # noqa: N818 -- as its kin
 
 
 class _Endpoint:
-    """Is an ASGI application of its own, because a route to a function would answer wrong methods uncounted."""
+    """An ASGI application of its own, because a route to a function would answer wrong methods uncounted."""
 
     def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
         self._answer = answer

@@ -14,7 +14,7 @@ from strep.control.webhooks.values import Document, SipHeader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallInitiated(WebhookEvent):
-    """Is a call that comes in or is dialed: the only event with `direction`, and with codecs.
+    """A call that comes in or is dialed: the only event with `direction`, and with codecs.
 
     state: "parked" or "bridging". connection_codecs, offered_codecs: names with commas between, those enabled for the
     connection and those of the caller. sip_headers: User-to-User and Diversion of the INVITE; custom_headers: its own.
@@ -35,7 +35,7 @@ class CallInitiated(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAnswered(WebhookEvent):
-    """Is a call that was answered."""
+    """A call that was answered."""
 
     state: str | None = None
     start_time: datetime | None = None
@@ -46,12 +46,12 @@ class CallAnswered(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallBridged(WebhookEvent):
-    """Is a call that hears another one now; each of the two has its own event."""
+    """A call that hears another one now; each of the two has its own event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallHangup(WebhookEvent):
-    """Is a call that has ended.
+    """A call that has ended.
 
     hangup_cause: as in "normal_clearing"; sip_hangup_cause: the SIP status behind it, if there was one. hangup_source:
     "caller", "callee" or "unknown". call_quality_stats: of the platform's own, by direction.
@@ -70,17 +70,17 @@ class CallHangup(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallHold(WebhookEvent):
-    """Is a call that was put on hold."""
+    """A call that was put on hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallUnhold(WebhookEvent):
-    """Is a call that goes on after hold."""
+    """A call that goes on after hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnqueued(WebhookEvent):
-    """Is a call that waits in a queue now."""
+    """A call that waits in a queue now."""
 
     queue: str | None = None
     current_position: int | None = None
@@ -89,7 +89,7 @@ class CallEnqueued(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDequeued(WebhookEvent):
-    """Is a call that has left its queue.
+    """A call that has left its queue.
 
     reason: "bridged", "bridging-in-process", "hangup", "leave" or "timeout".
     """
@@ -102,7 +102,7 @@ class CallDequeued(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallReferStarted(WebhookEvent):
-    """Is a REFER that was sent.
+    """A REFER that was sent.
 
     sip_notify_response: the SIP status that the other side reported.
     """
@@ -112,26 +112,26 @@ class CallReferStarted(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallReferCompleted(WebhookEvent):
-    """Is a REFER that the other side carried out."""
+    """A REFER that the other side carried out."""
 
     sip_notify_response: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallReferFailed(WebhookEvent):
-    """Is a REFER that the other side did not carry out."""
+    """A REFER that the other side did not carry out."""
 
     sip_notify_response: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSipInfoReceived(WebhookEvent):
-    """Is a SIP INFO that came; what it said has no documented fields, and is in `payload`."""
+    """A SIP INFO that came; what it said has no documented fields, and is in `payload`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallCost(WebhookEvent):
-    """Is what a call cost.
+    """What a call cost.
 
     total_cost: an amount of money, as text so that no digit is lost. cost_parts: what it is made of.
     """

@@ -14,7 +14,7 @@ KEEP_S = 3600.0
 
 
 class Deduplicator:
-    """Remembers ids for a time, at most so many of them; the oldest are forgotten first.
+    """A deduplicator that remembers ids for a time, at most so many of them; the oldest are forgotten first.
 
     An id is to be asked about with `is_repeated`, and to be remembered with `add` once what it names was taken: what
     could not be taken is no duplicate when it comes again. forgotten_early: how many ids were forgotten before their

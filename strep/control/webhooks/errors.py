@@ -20,7 +20,7 @@ from strep.errors import ControlError
 
 
 class RefusalReason(enum.StrEnum):
-    """Is why a request was refused; counted, and not told to whoever sent it."""
+    """Why a request was refused; counted, and not told to whoever sent it."""
 
     UNSIGNED = "unsigned"
     FORGED = "forged"
@@ -35,7 +35,7 @@ class RefusalReason(enum.StrEnum):
 
 
 class WebhookError(ControlError):
-    """Says that something is not to be taken for a webhook of the platform's."""
+    """An error that says that something is not to be taken for a webhook of the platform's."""
 
     reason: RefusalReason
     message: ClassVar[str]
@@ -45,28 +45,28 @@ class WebhookError(ControlError):
 
 
 class UnsignedWebhook(WebhookError):
-    """Says that it is not signed at all."""
+    """An error that says that it is not signed at all."""
 
     reason = RefusalReason.UNSIGNED
     message = "expected one telnyx-signature-ed25519 and one telnyx-timestamp header, found none or several"
 
 
 class ForgedWebhook(WebhookError):
-    """Says that the platform did not sign these bytes at this time."""
+    """An error that says that the platform did not sign these bytes at this time."""
 
     reason = RefusalReason.FORGED
     message = "expected the platform's signature of timestamp and body, found another"
 
 
 class StaleWebhook(WebhookError):
-    """Says that it was signed too long ago, or in the future: it is replayed, or a clock is wrong."""
+    """An error that says that it was signed too long ago, or in the future: it is replayed, or a clock is wrong."""
 
     reason = RefusalReason.STALE
     message = "expected a webhook signed just now, found one from too long ago or from the future: is the clock right?"
 
 
 class MalformedWebhook(WebhookError):
-    """Says that the bytes are no webhook."""
+    """An error that says that the bytes are no webhook."""
 
     reason = RefusalReason.MALFORMED
     message = "expected a JSON object with an event type, found something else"

@@ -31,7 +31,7 @@ _READERS: Mapping[Any, Callable[[object], Any]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEvent:
-    """Is something that happened on the platform.
+    """Something that happened on the platform.
 
     id: of the event; the same again is the same event, sent again. event_type: as in 'call.initiated'; those of the
     older API have today's names here. occurred_at: in UTC. attempt: 1 is the first time that it was sent. client_state:
@@ -75,7 +75,7 @@ class WebhookEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenericEvent(WebhookEvent):
-    """Is an event of a type that is not known here; `event_type` and `payload` say what it is."""
+    """An event of a type that is not known here; `event_type` and `payload` say what it is."""
 
 
 _NOT_OF_THE_PAYLOAD = frozenset({"id", "event_type", "occurred_at", "record_type", "attempt", "payload"})

@@ -14,7 +14,7 @@ from strep.control.webhooks.values import Document
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallForkStarted(WebhookEvent):
-    """Is a fork that sends from now on.
+    """A fork that sends from now on.
 
     stream_type: "raw" or "decrypted".
     """
@@ -24,7 +24,7 @@ class CallForkStarted(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallForkStopped(WebhookEvent):
-    """Is a fork that sends no more.
+    """A fork that sends no more.
 
     stream_type: "raw" or "decrypted".
     """
@@ -34,14 +34,14 @@ class CallForkStopped(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDtmfReceived(WebhookEvent):
-    """Is one key that was pressed."""
+    """One key that was pressed."""
 
     digit: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallGatherEnded(WebhookEvent):
-    """Is the keys that were gathered.
+    """The keys that were gathered.
 
     status: "valid", "invalid", "call_hangup", "cancelled", "cancelled_amd" or "timeout".
     """
@@ -52,7 +52,7 @@ class CallGatherEnded(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallPlaybackStarted(WebhookEvent):
-    """Is audio that is played from now on."""
+    """Audio that is played from now on."""
 
     media_name: str | None = None
     media_url: str | None = field(default=None, repr=False)
@@ -61,7 +61,7 @@ class CallPlaybackStarted(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallPlaybackEnded(WebhookEvent):
-    """Is audio that is played no more.
+    """Audio that is played no more.
 
     status: "completed", or why it ended before; status_detail: in words.
     """
@@ -75,12 +75,12 @@ class CallPlaybackEnded(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSpeakStarted(WebhookEvent):
-    """Is text that is spoken from now on."""
+    """Text that is spoken from now on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSpeakEnded(WebhookEvent):
-    """Is text that is spoken no more.
+    """Text that is spoken no more.
 
     status: "completed", "call_hangup" or "cancelled_amd".
     """
@@ -90,7 +90,7 @@ class CallSpeakEnded(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecordingSaved(WebhookEvent):
-    """Is a recording of the platform's that can be fetched. It names no call_control_id.
+    """A recording of the platform's that can be fetched. It names no call_control_id.
 
     channels: "single" or "dual". recording_urls: by format, for ten minutes; public_recording_urls: for good.
     """
@@ -104,14 +104,14 @@ class CallRecordingSaved(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecordingError(WebhookEvent):
-    """Is a recording of the platform's that failed."""
+    """A recording of the platform's that failed."""
 
     reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecordingTranscriptionSaved(WebhookEvent):
-    """Is the text of a recording."""
+    """The text of a recording."""
 
     recording_id: str | None = None
     recording_transcription_id: str | None = None
@@ -122,7 +122,7 @@ class CallRecordingTranscriptionSaved(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallTranscription(WebhookEvent):
-    """Is a piece of a live transcription.
+    """A piece of a live transcription.
 
     transcription_data: transcript, confidence, is_final, transcription_track.
     """
@@ -132,21 +132,21 @@ class CallTranscription(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamingStarted(WebhookEvent):
-    """Is a media stream over WebSocket that is sent from now on."""
+    """A media stream over WebSocket that is sent from now on."""
 
     stream_url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamingStopped(WebhookEvent):
-    """Is a media stream that is sent no more."""
+    """A media stream that is sent no more."""
 
     stream_url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamingFailed(WebhookEvent):
-    """Is a media stream that could not be sent.
+    """A media stream that could not be sent.
 
     stream_params: as they were asked for. stream_type: "websocket" or "dialogflow".
     """
@@ -159,18 +159,18 @@ class StreamingFailed(WebhookEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiprecStarted(WebhookEvent):
-    """Is a SIPREC session that has begun."""
+    """A SIPREC session that has begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiprecStopped(WebhookEvent):
-    """Is a SIPREC session that has ended."""
+    """A SIPREC session that has ended."""
 
     hangup_cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiprecFailed(WebhookEvent):
-    """Is a SIPREC session that did not come about."""
+    """A SIPREC session that did not come about."""
 
     failure_cause: str | None = None

@@ -20,7 +20,7 @@ _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 class CallStage(enum.IntEnum):
-    """Is how far a call has come."""
+    """How far a call has come."""
 
     UNKNOWN = 0
     INITIATED = 1

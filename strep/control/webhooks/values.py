@@ -16,7 +16,7 @@ _LARGEST = 2**63
 
 @dataclass(frozen=True, slots=True)
 class SipHeader:
-    """Is one header of a call's SIP messages."""
+    """One header of a call's SIP messages."""
 
     name: str
     value: str

@@ -20,7 +20,7 @@ Performance = Callable[[Exchange, Call, Body], Answer | None]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Is what a command does; what it returns is answered besides "ok". needs_answer: the parties must be speaking."""
+    """What a command does; what it returns is answered besides "ok". needs_answer: the parties must be speaking."""
 
     perform: Performance
     needs_answer: bool = True

@@ -17,7 +17,7 @@ _NS_PER_MS = 1_000_000
 
 @dataclass(slots=True)
 class Gathering:
-    """Is the digits gathered so far, and when they are enough."""
+    """The digits gathered so far, and when they are enough."""
 
     least: int
     most: int
@@ -117,7 +117,7 @@ def _gather(call: Call, body: Body, initial_ms: int | None) -> None:
 
 @dataclass(slots=True)
 class _Patience:
-    """Ends a gathering when nothing more comes. between: the timer from one digit to the next."""
+    """What ends a gathering when nothing more comes. between: the timer from one digit to the next."""
 
     call: Call
     activity: Activity

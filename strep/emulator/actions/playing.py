@@ -23,7 +23,7 @@ _LETTER_NS = 66_000_000
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Is something to play: what is told when it begins, and when it ends, and how long it lasts (None: for ever)."""
+    """Something to play: what is told when it begins, and when it ends, and how long it lasts (None: for ever)."""
 
     begin: Callable[[], None]
     end: Callable[[str], None]

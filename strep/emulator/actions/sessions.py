@@ -18,7 +18,7 @@ _ASSISTANT, _RELAY = "assistant", "relay"
 
 
 class Conversation:
-    """Is a conversation of the other party with a machine."""
+    """A conversation of the other party with a machine."""
 
     def __init__(self, exchange: Exchange, call: Call, body: Body) -> None:
         self.conversation_id = exchange.new_id()

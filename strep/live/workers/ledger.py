@@ -8,7 +8,7 @@ from strep.live.workers.messages import Counts, Document, EntryKind, Message
 
 
 class Ledger:
-    """Holds the latest counts of every worker, the last ones of the dead, and what they finished.
+    """A ledger that holds the latest counts of every worker, the last ones of the dead, and what they finished.
 
     recordings, failures: the last `keep` documents of each; `total` says how many there were.
     restarts: how often a worker was started again. cut_short: recordings that were under way when their worker died.

@@ -24,7 +24,7 @@ MAX_LINE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Is what a worker has done since it started, and below the line, what it has at hand.
+    """What a worker has done since it started, and below the line, what it has at hand.
 
     fates: of the datagrams received, by name; they add up to `received`. recordings: finished ones.
     """
@@ -59,7 +59,7 @@ class Counts:
 
 
 class EntryKind(enum.StrEnum):
-    """Is what an entry tells of."""
+    """What an entry tells of."""
 
     RECORDING = "recording"
     FAILURE = "failure"
@@ -69,7 +69,7 @@ class EntryKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Is one thing that a worker finished, failed to, or came across."""
+    """One thing that a worker finished, failed to, or came across."""
 
     kind: EntryKind
     document: Document

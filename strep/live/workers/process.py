@@ -14,7 +14,7 @@ from strep.live.workers.messages import MAX_LINE_BYTES, Document, Message, decod
 
 
 class WorkerProcess:
-    """Is a Worker (see strep.live.workers.supervisor) in a Python process of its own.
+    """A Worker (see strep.live.workers.supervisor) in a Python process of its own.
 
     It shares nothing with us but a pair of sockets, the descriptors passed on, and stderr.
     """

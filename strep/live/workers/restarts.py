@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """Says how long to wait before each restart in a row; behind the last one comes no other.
+    """A restart policy that says how long to wait before each restart in a row; behind the last one comes no other.
 
     delays_s: the first is 0, as a worker that dies once has calls that go on; what dies again at once is given time.
     steady_s: a worker that lived so long has recovered, and the row begins anew. patience_s: how long a worker may be
@@ -22,7 +22,7 @@ class RestartPolicy:
 
 
 class Restarts:
-    """Counts the restarts of one worker."""
+    """A count of the restarts of one worker."""
 
     def __init__(self, policy: RestartPolicy) -> None:
         self._policy = policy

@@ -29,11 +29,11 @@ _LOOKS = 10
 
 
 class WorkerError(StrepError):
-    """Says that a worker died so often that it was not started again."""
+    """An error that says that a worker died so often that it was not started again."""
 
 
 class Worker(Protocol):
-    """Is a running worker."""
+    """A running worker."""
 
     async def receive(self) -> Message | None:
         """Wait for its next message; None when there will be no more. Can be cancelled without losing one."""
@@ -49,7 +49,7 @@ class Worker(Protocol):
 
 
 class Supervisor:
-    """Keeps `count` workers running while it is entered.
+    """A supervisor that keeps `count` workers running while it is entered.
 
     launch: starts a worker under its number, from 0. tell: takes a line about each worker that died.
     ledger: takes what the workers report. Leaving stops them all.

@@ -25,7 +25,7 @@ _ENTRIES_A_REPORT = 50
 
 
 class Job(Protocol):
-    """Is what a worker does while it is entered; leaving finishes it."""
+    """What a worker does while it is entered; leaving finishes it."""
 
     async def __aenter__(self) -> Any: ...
 

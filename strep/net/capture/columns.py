@@ -34,7 +34,7 @@ _TCP, _ICMPV6 = 6, 58
 
 @dataclass(frozen=True, slots=True)
 class DatagramColumns:
-    """Is what became of n packets; the other columns have sense where `fate` is DATAGRAM.
+    """What became of n packets; the other columns have sense where `fate` is DATAGRAM.
 
     fate: uint8[n] of PacketFate, or UNDECIDED. offset, length: int64[n], bytes of the UDP payload.
     flow: uint64[n, 5], the bytes of flow_key.

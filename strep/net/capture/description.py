@@ -24,7 +24,7 @@ _PAYLOAD_TYPES = range(128)
 
 @dataclass(frozen=True, slots=True)
 class SpoolDescription:
-    """Is what a spool says of its receiver.
+    """What a spool says of its receiver.
 
     settings: by name, those fields of its EngineConfig that are numbers or truths. payload_types: as text, by number.
     """

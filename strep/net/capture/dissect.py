@@ -56,7 +56,7 @@ def flow_key(version: int, source: bytes, destination: bytes, ports: bytes) -> b
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """Is a part of a UDP datagram, still with its UDP header in the first.
+    """A part of a UDP datagram, still with its UDP header in the first.
 
     key: names the datagram. start, end: where the part lies in the file. offset: where it belongs in the datagram, in
     bytes. last: whether no part comes behind it.
@@ -76,7 +76,7 @@ class Fragment:
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """Is where the payload of a UDP datagram lies, and the flow it belongs to (see flow_key)."""
+    """Where the payload of a UDP datagram lies, and the flow it belongs to (see flow_key)."""
 
     offset: int
     length: int

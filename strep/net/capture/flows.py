@@ -23,7 +23,9 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
 class FlowTable:
-    """Gives each flow key (see flow_key) a number, in order of appearance; refuses new ones beyond `most`."""
+    """A flow table that gives each flow key (see flow_key) a number, in order of appearance; refuses new ones beyond
+    `most`.
+    """
 
     def __init__(self, most: int = MOST_FLOWS) -> None:
         self._most = most

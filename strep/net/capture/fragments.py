@@ -23,7 +23,7 @@ MOST_OPEN: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class WholeDatagram:
-    """Is a datagram put together: `pieces` are the (start, end) in the file of its bytes, UDP header first."""
+    """A datagram put together: `pieces` are the (start, end) in the file of its bytes, UDP header first."""
 
     pieces: tuple[tuple[int, int], ...]
     length: int
@@ -44,7 +44,7 @@ class _Open:
 
 
 class Reassembly:
-    """Holds the datagrams that wait for parts. joined, unused: parts whose fate is known, by fate."""
+    """The datagrams that wait for parts. joined, unused: parts whose fate is known, by fate."""
 
     def __init__(self, data: memoryview) -> None:
         self._data = data

@@ -34,7 +34,7 @@ _LONGEST_TURN_NS: Final = 60 * 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class CaptureIndex:
-    """Is n datagrams in order of arrival; 20 bytes each, for a file can hold hundreds of millions.
+    """N datagrams in order of arrival; 20 bytes each, for a file can hold hundreds of millions.
 
     offset: int64[n], bytes from the start of the first file; below 0 it is ~k for a datagram that lies in pieces,
     `wholes[k]`, in the file of that number. length: uint16[n]. arrival_ns: int64[n], never decreasing.

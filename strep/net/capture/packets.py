@@ -14,7 +14,7 @@ CHUNK_PACKETS = 16_384
 
 
 class LinkType(enum.IntEnum):
-    """Is the layer that packets of an interface begin with (the LINKTYPE_ numbers of tcpdump.org)."""
+    """The layer that packets of an interface begin with (the LINKTYPE_ numbers of tcpdump.org)."""
 
     NULL = 0  #: BSD loopback: the address family, in the byte order of the machine that captured
     ETHERNET = 1
@@ -33,7 +33,7 @@ NO_INTERFACE = -1
 
 
 class PacketFate(enum.IntEnum):
-    """Is what became of a captured packet: exactly one of these, so that they add up to the packets in the file."""
+    """What became of a captured packet: exactly one of these, so that they add up to the packets in the file."""
 
     DATAGRAM = 0  #: it held a UDP datagram, or the fragment that made one whole
     JOINED_FRAGMENT = 1  #: its bytes are in a datagram that a later fragment made whole
@@ -49,7 +49,7 @@ class PacketFate(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class CaptureCounts:
-    """Is how many packets a capture file holds, and what became of them; the other fields add up to `packets`.
+    """How many packets a capture file holds, and what became of them; the other fields add up to `packets`.
 
     Each field but `packets` is the PacketFate of its name; `datagram` is also the number of UDP datagrams given out.
     """
@@ -73,7 +73,7 @@ class CaptureCounts:
 
 @dataclass(frozen=True, slots=True)
 class PacketColumns:
-    """Is n packets of a capture file, in file order; positions are bytes from the start of the file.
+    """N packets of a capture file, in file order; positions are bytes from the start of the file.
 
     start, end: int64[n], the captured bytes. arrival_ns: int64[n], nanoseconds since the Unix epoch.
     link_type: int64[n]. consumed: bytes of the file that have been read up to and with these.

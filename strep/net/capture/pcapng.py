@@ -36,7 +36,7 @@ LATEST_NS: Final = 2**62 // 1_000_000_000 * 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """Is what an interface description block says that bears on its packets.
+    """What an interface description block says that bears on its packets.
 
     resolution: the if_tsresol byte: 10**-n, or 2**-n with the top bit set, of a second. snap_length_bytes: 0 is none.
     """

@@ -49,7 +49,7 @@ def _map(path: str | PathLike[str]) -> NDArray[np.uint8]:
 
 
 class CaptureReader:
-    """Gives out the UDP datagrams of a capture; `len()` is their number. Made by open_capture."""
+    """A capture reader that gives out the UDP datagrams of a capture; `len()` is their number. Made by open_capture."""
 
     def __init__(self, flats: Sequence[NDArray[np.uint8]], index: CaptureIndex) -> None:
         self._flats = flats

@@ -15,7 +15,7 @@ _MOST_CHARACTERS = 60
 
 @dataclass(frozen=True, slots=True)
 class CallAbout:
-    """Is what is known of the call that a recording belongs to.
+    """What is known of the call that a recording belongs to.
 
     document: the part `call` of its sidecar; JSON must have words for it. subfolder: where under the sink's directory
     the recording lies, such as "quarantine" or "2024/05"; it cannot lead out of there.

@@ -18,7 +18,7 @@ Piece = tuple[int, NDArray[np.int16]]
 
 
 class RateAdapter:
-    """Resamples one stream's rows, and keeps them where they lie in time.
+    """What resamples one stream's rows, and keeps them where they lie in time.
 
     Rows that go on from the one before are one sound; after a gap or a step back, the resampler begins anew. So it does
     within a silence in one row, of which only some ms at both ends are resampled: no filter rings longer, and none

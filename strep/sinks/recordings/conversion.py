@@ -19,7 +19,7 @@ MOST_PENDING = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """Is a recording after its conversion; if that failed, it is as it was, and `error` says why.
+    """A recording after its conversion; if that failed, it is as it was, and `error` says why.
 
     document: of its sidecar, with which the conversion can be tried again; None: there is nothing left to try.
     last: what was given with it.
@@ -32,7 +32,9 @@ class Converted:
 
 
 class Converter:
-    """Converts one recording after the other, in a thread of its own; results come in the order of submission."""
+    """A converter that converts one recording after the other, in a thread of its own; results come in the order of
+    submission.
+    """
 
     def __init__(self, files: FilePolicy) -> None:
         self._files = files

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 class Intervals:
-    """Is a set of intervals of frames: those that touch or overlap are one.
+    """A set of intervals of frames: those that touch or overlap are one.
 
     most: how many to list. Those that come after that and touch none of the listed ones are only counted.
     """

@@ -10,7 +10,7 @@ from strep.stream.events import StreamIdentity, StreamReport
 
 
 class Layout(enum.StrEnum):
-    """Is how the two directions of a leg are kept."""
+    """How the two directions of a leg are kept."""
 
     STEREO = "stereo"  #: one file a leg: INBOUND (D=0) is left, OUTBOUND (D=1) is right, always
     MONO = "mono"  #: one file a direction, each beginning with its own first sample
@@ -18,7 +18,7 @@ class Layout(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Is one finished recording. parts: all its files in order, nearly always just `path`.
+    """One finished recording. parts: all its files in order, nearly always just `path`.
 
     start_ns: wall time of its first sample, nanoseconds since the Unix epoch. reports: of each stream that has closed.
     unwritten_samples: frames that the system refused to write.
@@ -38,7 +38,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Is something that went wrong with one recording, mostly because the system refused; no other is affected."""
+    """Something that went wrong with one recording, mostly because the system refused; no other is affected."""
 
     call: str
     reason: str

@@ -29,7 +29,7 @@ _NONE = np.zeros(0, np.int64)
 
 
 class Rings:
-    """Is the rings of all streams of one sample rate: those that are open, and those that wait to be finished.
+    """The rings of all streams of one sample rate: those that are open, and those that wait to be finished.
 
     start, head: int64[rows], positions: where the window of the row begins, and where its last sample ends.
     """

@@ -29,7 +29,7 @@ _Turn = tuple[int, int, Take]
 
 
 class Schedule:
-    """Knows all recordings under way, and whose turn it is."""
+    """A schedule that knows all recordings under way, and whose turn it is."""
 
     def __init__(self, interval_ns: int) -> None:
         self._interval_ns = interval_ns

@@ -49,7 +49,7 @@ _LEAST_PART_BYTES = 1024
 
 
 class RecordingSink:
-    """Records calls into a folder: `{call}.wav` with two channels, or `{call}-in.wav` and `{call}-out.wav`.
+    """A sink that records calls into a folder: `{call}.wav` with two channels, or `{call}-in.wav` and `{call}-out.wav`.
 
     directory: created if need be, with its parents. Nothing in it is ever overwritten: a name that is taken gets `-2`.
     layout, container: see there. FLAC and Ogg Opus are made of the WAV file when the call is over; a killed program

@@ -19,7 +19,7 @@ from strep.stream.events import StreamIdentity
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """Is what all takes of a sink share."""
+    """What all takes of a sink share."""
 
     directory: Path
     layout: Layout

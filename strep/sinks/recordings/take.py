@@ -61,7 +61,7 @@ _G711 = frozenset({"PCMU", "PCMA"})
 
 
 class Take:
-    """Is one recording under way. Nothing that the system refuses raises: it goes to `studio.failed`.
+    """One recording under way. Nothing that the system refuses raises: it goes to `studio.failed`.
 
     on_change: called when there is a file, and again when another stream has found its place in it: time for a sidecar.
     unwritten: the frames of the file that the system refused. described_ns: when its sidecar was written.

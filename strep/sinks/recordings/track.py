@@ -17,7 +17,7 @@ from strep.utc import utc_text
 
 
 class Track:
-    """Is one direction of a recording: a ring of its samples, and where they belong in the file.
+    """One direction of a recording: a ring of its samples, and where they belong in the file.
 
     rings, row: where its ring is; None before its first samples and after it has closed.
     offset: the frame of the file where sample 0 of the stream belongs; None until that is decided.
