@@ -23,7 +23,7 @@ class StrepWarning(UserWarning):
 
 
 class WireError(StrepError, ValueError):
-    """An error that says that bytes given to a scalar parser are not such a packet: what was expected, what was found."""
+    """An error that bytes given to a scalar parser are not such a packet: what was expected, what was found."""
 
 
 class ConfigError(StrepError, ValueError):

@@ -30,7 +30,7 @@ _MOST_NEWS = 1000
 
 
 class Dispatch(News):
-    """What keeps for the supervisor, which tells it, what is news beside recordings and failures: the sink keeps those."""
+    """What keeps for the supervisor, who tells it, what is news beside recordings and failures."""
 
     def __init__(self) -> None:
         super().__init__(shows_recordings=False, tell=lambda line: None)

@@ -22,6 +22,8 @@ from pickle import UnpicklingError
 from types import FunctionType
 from typing import Any, TypeVar
 
+import numpy as np
+
 from strep.errors import StrepWarning
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -143,11 +145,12 @@ def _twins(rules: int, in_parts: bool) -> dict[int, Any]:
     options = dict(_INNER_OPTIONS)
     if in_parts:
         options["pipeline_class"] = importlib.import_module("strep.compiler.parts").PartCompiler
-    tag, twins, namespaces = _sources_tag(), dict[int, Any](), list[dict[str, Any]]()
-    for function in _rules[:rules]:
-        used = [name for name in function.__code__.co_names if name in function.__globals__]
-        names = {name: function.__globals__[name] for name in used} | {"__name__": function.__module__}
-        bare = FunctionType(function.__code__, names, f"{function.__name__}_{tag}", function.__defaults__)
+    known, twins, namespaces = _rules[:rules], dict[int, Any](), list[dict[str, Any]]()
+    sources = {id(function): Path(inspect.getfile(function)).read_bytes() for function in known}
+    for function in known:
+        names = _names_used(function) | {"__name__": function.__module__}
+        name = f"{function.__name__}_{_sources_tag(function, sources)}"
+        bare = FunctionType(function.__code__, names, name, function.__defaults__)
         bare.__qualname__ = bare.__name__
         twins[id(function)] = njit(**options)(bare)
         namespaces.append(names)
@@ -156,11 +159,28 @@ def _twins(rules: int, in_parts: bool) -> dict[int, Any]:
     return twins
 
 
-def _sources_tag() -> str:
-    """Name the sources of all rules: another text has another name."""
-    files = sorted({inspect.getfile(function) for function in _rules})
-    text = b"".join(Path(file).read_bytes() for file in files)
-    return hashlib.blake2b(text, digest_size=6).hexdigest()
+def _names_used(function: FunctionType) -> dict[str, Any]:
+    return {name: function.__globals__[name] for name in function.__code__.co_names if name in function.__globals__}
+
+
+def _sources_tag(function: FunctionType, sources: dict[int, bytes]) -> str:
+    """Name what a rule is compiled of: the sources of all rules that it comes to, and the constants that these name.
+
+    Another text has another name; which rules there are besides, imported or not, changes nothing. sources: of the file
+    of each rule, by its identity.
+    """
+    reached, texts, coming = set[int](), set[bytes](), [function]
+    while coming:
+        one = coming.pop()
+        if id(one) not in reached:
+            reached.add(id(one))
+            texts.add(sources[id(one)])
+            for name, value in _names_used(one).items():
+                if id(value) in sources:
+                    coming.append(value)
+                elif isinstance(value, (int, float, np.generic)):
+                    texts.add(f"{name} = {value!r}".encode())
+    return hashlib.blake2b(b"\n".join(sorted(texts)), digest_size=6).hexdigest()
 
 
 def warn_that_nothing_is_compiled() -> None:

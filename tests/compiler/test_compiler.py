@@ -135,6 +135,32 @@ def test_what_calls_a_rule_whose_text_changed_is_compiled_anew(load, tmp_path):
             assert kept_twin(outer, 0)(5) == expected
 
 
+def test_another_rule_that_nothing_of_it_calls_changes_nothing(load, tmp_path):
+    with keeping_in(str(tmp_path / "kept")):
+        for others in ("", "@rule\ndef other(value):\n    return -value\n"):
+            forget_rules()
+            load("inner", INNER.format(1))
+            load("beside", "from strep.compiler import rule\n" + others)
+            outer = load("outer", OUTER).outer
+            assert (kept_twin(outer, 0) is not None) == bool(others)
+            compiled_twin(outer, 0)
+
+
+def test_a_constant_of_another_module_that_changed_has_it_compiled_anew(load, tmp_path):
+    with keeping_in(str(tmp_path / "kept")):
+        for number in (3, 4):
+            forget_rules()
+            load("limits", f"MOST = {number}\n")
+            load(
+                "inner",
+                "from strep.compiler import rule\nfrom limits import MOST\n@rule\n"
+                "def inner(value):\n    return value * MOST\n",
+            )
+            outer = load("outer", OUTER).outer
+            assert kept_twin(outer, 0) is None
+            assert compiled_twin(outer, 0)(5) == 10 * number
+
+
 def test_what_is_kept_in_a_folder_is_not_in_another(tmp_path):
     rule(add)
     for name in ("one", "other"):

@@ -29,7 +29,7 @@ class Dialogflow(Part):
 
 
 class DeepfakeDetection(Part):
-    """A deepfake detection that has the platform judge whether a voice is a machine's. timeout, rtp_timeout: seconds."""
+    """A deepfake detection: the platform judges whether a voice is a machine's. timeout, rtp_timeout: seconds."""
 
     enabled: bool
     timeout: Annotated[int, Field(ge=5, le=60)] = 15
