@@ -28,7 +28,7 @@ from strep.audio.decoders import is_decodable, packet_samples
 from strep.audio.formats import AudioFormat, PayloadTypeMap, parse_format
 from strep.live.pipeline import Pipeline
 from strep.sinks.recordings import RecordingSink
-from strep.sinks.recordings.take import Take
+from strep.sinks.recordings.open_recording import OpenRecording
 from strep.stream.engine import Engine, EngineConfig
 from strep.wire.batch import DatagramBatch, Endpoint
 from strep.wire.fate import Fate
@@ -150,7 +150,7 @@ class _Recorder(RecordingSink):
 
     minutely_ns = 0
 
-    def _describe_again(self, take: Take) -> None:
+    def _describe_again(self, take: OpenRecording) -> None:
         before_ns = time.thread_time_ns()
         super()._describe_again(take)
         self.minutely_ns += time.thread_time_ns() - before_ns

@@ -11,13 +11,13 @@ from typing import Any
 from rich.table import Table
 
 from bench import BenchError, Outcome
-from bench.crew import Crew
 from bench.legs import Steered, steer_legs
 from bench.machine import RECEIVER_CPU, SENDER_CPU, pin
 from bench.scheduled import ScheduledDrain, Switchboard
 from bench.sending import SendingProcess
 from bench.spread import Spread
 from bench.turns import Entry, Rounds, Sending, run_rounds
+from bench.worker_group import WorkerGroup
 from strep.net.address import UdpAddress
 from strep.stream.engine import EngineConfig
 from tools.traffic import PERIOD_MS, Traffic
@@ -86,8 +86,8 @@ def measure_workers(
         sending = stack.enter_context(SendingProcess(streams, seed=seed, cpu=sender_cpu))
         entries = []
         for workers in _WORKERS:
-            crew = stack.enter_context(closing(Crew(cpus[:workers], streams * periods)))
-            entries.append(Entry(f"{workers}", crew, periods, prelude_periods=_CREW_PRELUDE_PERIODS))
+            group = stack.enter_context(closing(WorkerGroup(cpus[:workers], streams * periods)))
+            entries.append(Entry(f"{workers}", group, periods, prelude_periods=_CREW_PRELUDE_PERIODS))
         return run_rounds(entries, sending, rounds, _tell)
 
 

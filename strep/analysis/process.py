@@ -22,7 +22,7 @@ from strep.analysis.driver import MOST_FINDINGS
 from strep.analysis.found import Found
 from strep.analysis.options import STARTING_NS, PluginCounts, PluginRun
 from strep.analysis.shared_ring import RingWriter, given_memory, parts_of, record_of
-from strep.analysis.waiting import Item, OpenStreams, Putting, Waiting
+from strep.analysis.waiting import Enqueuer, Item, OpenStreams, Waiting
 from strep.errors import ConfigError
 from strep.plugins.base import Hops, Plugin
 
@@ -36,7 +36,7 @@ _READ_BYTES = 1 << 20
 _LOOK_S = 0.02
 
 
-class ProcessRunner(Putting):
+class ProcessRunner(Enqueuer):
     """A process runner that hands what it is given to a process; see `check_sendable` for which plugins that can be."""
 
     def __init__(self, plugin: Plugin, run: PluginRun, clock: Callable[[], int], *, live: bool = True) -> None:

@@ -9,14 +9,14 @@ from dataclasses import replace
 from strep.analysis.driver import MOST_FINDINGS, Driver
 from strep.analysis.found import Found
 from strep.analysis.options import STARTING_NS, PluginCounts, PluginRun
-from strep.analysis.waiting import Item, Putting, Waiting, apply
+from strep.analysis.waiting import Enqueuer, Item, Waiting, apply
 from strep.plugins.base import Hops, Plugin
 
 #: How often to look at the clock while waiting for the thread.
 _LOOK_S = 0.02
 
 
-class ThreadRunner(Putting):
+class ThreadRunner(Enqueuer):
     """A thread runner that hands what it is given to a thread. One that hangs is left to itself, and the plugin is
     switched off.
     """

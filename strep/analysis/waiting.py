@@ -102,7 +102,7 @@ class Waiting:
             self.put_back(one)
 
 
-class Putting:
+class Enqueuer:
     """A Taker that puts all it is given where it waits."""
 
     def open(self, row: int, identity: StreamIdentity, time_ns: int) -> None:

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 
-from strep.cli.crew import bind_crew, record_in_workers
 from strep.cli.errors import say
 from strep.cli.folder import no_empty_folder
 from strep.cli.options import (
@@ -37,6 +36,7 @@ from strep.cli.results import print_results
 from strep.cli.retention import KeepBytes, KeepDays, MinFreeBytes, retention, retention_limits
 from strep.cli.signals import stop_event
 from strep.cli.status import status_line
+from strep.cli.worker_group import bind_worker_group, record_in_workers
 from strep.errors import ConfigError
 from strep.live.receiver import warn_of_receive_buffer
 from strep.net.source import RECEIVE_BUFFER_BYTES
@@ -105,7 +105,8 @@ def record(
     strep_only: Annotated[
         bool,
         typer.Option(
-            "--strep-only", help="Take nothing but STREP at --target; Linux refuses the rest before it costs anything."
+            "--strep-only",
+            help="Take nothing but STREP at --target; Linux refuses the rest before it costs anything.",
         ),
     ] = False,
     spool: Annotated[
@@ -206,10 +207,10 @@ def _record_in_workers(
     duration_s: float | None,
 ) -> Document:
     with (
-        bind_crew(options, workers, **inputs, receive_buffer_bytes=receive_buffer_bytes) as crew,
-        retention(options.out, options.retention, crew.tell_removed),
+        bind_worker_group(options, workers, **inputs, receive_buffer_bytes=receive_buffer_bytes) as group,
+        retention(options.out, options.retention, group.tell_removed),
     ):
-        return asyncio.run(record_in_workers(crew, duration_s))
+        return asyncio.run(record_in_workers(group, duration_s))
 
 
 def _record_here(
@@ -239,7 +240,7 @@ async def _record(recorder: Recorder, options: RecorderOptions, duration_s: floa
                 try:
                     await until(stopped, receiver.wait(), duration_s)
                 finally:
-                    recorder.news.end()
+                    recorder.announcements.end()
     listened = receiver.analysis.counts()
     say_counts(listened)
     sink = recorder.sink

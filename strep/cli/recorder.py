@@ -12,9 +12,9 @@ from pathlib import Path
 from strep.alarms import Alarm
 from strep.analysis import JsonLines
 from strep.cli.alarms import AlarmWatch
+from strep.cli.announcements import Announcements
 from strep.cli.collecting import spare_collector
 from strep.cli.compiling import compile_ahead
-from strep.cli.news import News
 from strep.cli.options import KEPT_RECORDINGS, new_sink, payload_types
 from strep.cli.output import Document
 from strep.cli.plugins import plugin_runs
@@ -47,7 +47,7 @@ class Recorder:
         rx: Input | None,
         tx: Input | None,
         *,
-        news: News | None = None,
+        announcements: Announcements | None = None,
     ) -> None:
         told = payload_types(options.pt)
         compile_ahead()
@@ -60,8 +60,8 @@ class Recorder:
         )
         sink = new_sink(options.out, options.layout, options.encoding, options.file_format, options.files)
         self.sink = WriterThread(sink, limits=options.queue, keep=KEPT_RECORDINGS)
-        self.news = news or News()
-        self.tally = Tally(self.sink, self.news)
+        self.announcements = announcements or Announcements()
+        self.tally = Tally(self.sink, self.announcements)
         self.watch = AlarmWatch(self._totals, self._tell)
         reception, listening = options.reception, options.listening
         self.spool = (
@@ -99,7 +99,7 @@ class Recorder:
         }
 
     def _tell(self, alarm: Alarm) -> None:
-        self.news.alarm(alarm)
+        self.announcements.alarm(alarm)
         if self._lines is not None:
             self._lines.alarm(alarm)
 

@@ -45,7 +45,7 @@ class Listening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderOptions:
-    """The options of one recorder, or of a crew of them. retention: is for whoever starts them to keep."""
+    """The options of one recorder, or of a group of them. retention: is for whoever starts them to keep."""
 
     out: Path
     layout: Layout = Layout.STEREO

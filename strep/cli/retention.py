@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
+from strep.cli.announcements import Paced
 from strep.cli.errors import say
-from strep.cli.news import Paced
 from strep.errors import ConfigError
 from strep.sinks.retention import Removed, Retention, RetentionLimits
 from strep.sinks.retention_thread import RetentionThread

@@ -1,4 +1,4 @@
-"""Show on one live line what a receiver does; what is news goes out as lines of its own (strep.cli.news)."""
+"""Show on one live line what a receiver does; what is news goes out as lines of its own (strep.cli.announcements)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.text import Text
 from strep.alarms import Alarm
 from strep.audio.block import AudioBlock
 from strep.cli.alarms import in_short
-from strep.cli.news import News
+from strep.cli.announcements import Announcements
 from strep.cli.output import counted, errors_console
 from strep.cli.recordings import Recorded, newest
 from strep.stream.events import CloseReason, Event, FormatChanged, Gap, StreamClosed, StreamOpened
@@ -66,12 +66,12 @@ class Watch(Protocol):
 class Tally:
     """A count of calls and losses as they happen: a sink, so that it costs nothing to look at.
 
-    sink: records the same streams, and comes before this one. news: is told what happens.
+    sink: records the same streams, and comes before this one. announcements: is told what happens.
     """
 
-    def __init__(self, sink: Recorded, news: News) -> None:
+    def __init__(self, sink: Recorded, announcements: Announcements) -> None:
         self.lost_packets = 0
-        self._sink, self._news = sink, news
+        self._sink, self._announcements = sink, announcements
         self._told_recordings = self._told_failures = 0
         self._streams_of: Counter[str] = Counter()
         self._call_of: dict[int, str] = {}
@@ -99,14 +99,14 @@ class Tally:
             self._call_of[event.slot] = event.identity.call
             self._streams_of[event.identity.call] += 1
         elif isinstance(event, FormatChanged):
-            self._news.format(self._call_of[event.slot], event.payload_type, event.format)
+            self._announcements.format(self._call_of[event.slot], event.payload_type, event.format)
         elif isinstance(event, StreamClosed):
             call = self._call_of.pop(event.slot)
             self._streams_of[call] -= 1
             if not self._streams_of[call]:
                 del self._streams_of[call]
                 if event.reason is CloseReason.OVERLOADED:
-                    self._news.left_out(call)
+                    self._announcements.left_out(call)
 
     def block(self, block: AudioBlock) -> None:
         """Take decoded audio: nothing to count."""
@@ -115,11 +115,11 @@ class Tally:
         """Tell what the recordings came to since the last time."""
         sink = self._sink
         for failure in newest(sink.failures, sink.failure_count - self._told_failures):
-            self._news.failure(failure.call, failure.reason)
+            self._announcements.failure(failure.call, failure.reason)
         for made in newest(sink.recordings, sink.recording_count - self._told_recordings):
-            self._news.recording(made.path.name, made.duration_s, lambda: self.calls)
+            self._announcements.recording(made.path.name, made.duration_s, lambda: self.calls)
         self._told_failures, self._told_recordings = sink.failure_count, sink.recording_count
-        self._news.tick()
+        self._announcements.tick()
 
     def close(self) -> None:
         """Do nothing: there is no file."""

@@ -1,4 +1,4 @@
-"""Be a worker of `strep record --workers`: `python -m strep.cli.worker INDEX CHANNEL`, run by strep.cli.crew."""
+"""A worker of `strep record --workers`: `python -m strep.cli.worker INDEX CHANNEL`; see strep.cli.worker_group."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from types import TracebackType
 
 from strep.alarms import Alarm
 from strep.audio.formats import AudioFormat
+from strep.cli.announcements import Announcements
 from strep.cli.compiling import compile_ahead
 from strep.cli.errors import say
-from strep.cli.news import News
 from strep.cli.output import Document
 from strep.cli.plugins import say_counts
 from strep.cli.recorder import Recorder
@@ -29,7 +29,7 @@ from strep.net.steering import adopt_socket
 _MOST_NEWS = 1000
 
 
-class Dispatch(News):
+class Dispatch(Announcements):
     """What keeps for the supervisor, who tells it, what is news beside recordings and failures."""
 
     def __init__(self) -> None:
@@ -105,11 +105,11 @@ class RecordingJob:
 
 
 def begin(task: Document) -> RecordingJob:
-    """Make the job of a task: see strep.cli.crew."""
+    """Make the job of a task: see strep.cli.worker_group."""
     inputs = {name: _adopt(place) for name, place in task["inputs"].items()}
     options = RecorderOptions.read(task["options"])
     dispatch = Dispatch()
-    recorder = Recorder(options, inputs.get("target"), inputs.get("rx"), inputs.get("tx"), news=dispatch)
+    recorder = Recorder(options, inputs.get("target"), inputs.get("rx"), inputs.get("tx"), announcements=dispatch)
     recorder.write_events()
     return RecordingJob(recorder, dispatch)
 

@@ -52,10 +52,10 @@ class Account:
 
         Raises ConfigError when there is no key, or any of them cannot be what it should be.
         """
-        api_key, api_secret = hidden(api_key), hidden(api_secret)
+        api_key, api_secret = as_secret(api_key), as_secret(api_secret)
         if api_key is None:
-            api_key = hidden(os.environ.get(KEY_VARIABLE))
-            api_secret = api_secret or hidden(os.environ.get(SECRET_VARIABLE))
+            api_key = as_secret(os.environ.get(KEY_VARIABLE))
+            api_secret = api_secret or as_secret(os.environ.get(SECRET_VARIABLE))
         if api_key is None:
             raise ConfigError(f"expected an API key, as an argument or in {KEY_VARIABLE}, found none")
         _check_fits_a_header("key", api_key)
@@ -98,7 +98,7 @@ class Account:
         return f"Basic {base64.b64encode(pair.encode('ascii')).decode('ascii')}"
 
 
-def hidden(value: str | SecretStr | None) -> SecretStr | None:
+def as_secret(value: str | SecretStr | None) -> SecretStr | None:
     """Wrap a key, without the white space around it; None when nothing is left."""
     text = value.get_secret_value() if isinstance(value, SecretStr) else value or ""
     return SecretStr(text.strip()) if text.strip() else None

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import SecretStr
 
-from strep.control.account import Account, hidden
+from strep.control.account import Account, as_secret
 from strep.control.commands import Command
 from strep.control.errors import PrivateAddressWarning
 from strep.control.ledger import SendingCounts
@@ -59,7 +59,7 @@ class Client(CommandMethods):
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        api_key, api_secret = hidden(api_key), hidden(api_secret)  # what raises keeps its local variables
+        api_key, api_secret = as_secret(api_key), as_secret(api_secret)  # what raises keeps its local variables
         self._account = Account.resolve(api_key, base_url, api_secret)
         self._sender = Sender(
             self._account,
@@ -117,7 +117,7 @@ class AsyncClient(CommandMethods):
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        api_key, api_secret = hidden(api_key), hidden(api_secret)  # what raises keeps its local variables
+        api_key, api_secret = as_secret(api_key), as_secret(api_secret)  # what raises keeps its local variables
         self._account = Account.resolve(api_key, base_url, api_secret)
         self._sender = AsyncSender(
             self._account,

@@ -1,6 +1,6 @@
 """Carry commands to the platform and bring the answers back: `Sender` blocks, `AsyncSender` is awaited.
 
-When to send again is for `strep.control.retries` to say, and `strep.control.carriage` keeps to it without I/O; the two
+When to send again is for `strep.control.retries` to say, and `strep.control.delivery` keeps to it without I/O; the two
 senders only do what that says, with httpx. What httpx raises goes no further than here: its exceptions hold the request
 with its Authorization header, and the frames in their tracebacks do too. Only their name and text go on.
 """
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import httpx
 
 from strep.control.account import Account
-from strep.control.carriage import Answer, Carriage, Fault, Request, Sendable, Wait
+from strep.control.delivery import Answer, CommandDelivery, Fault, Request, Sendable, Wait
 from strep.control.ledger import Ledger, SendingCounts
 from strep.control.retries import Outcome, RetryPolicy
 from strep.errors import ConfigError
@@ -64,13 +64,13 @@ class _Carrier:
         """Say what was sent so far, and how it ended."""
         return self._ledger.counts
 
-    def carriage(self, command: Sendable[ResultT]) -> Carriage[ResultT]:
+    def delivery(self, command: Sendable[ResultT]) -> CommandDelivery[ResultT]:
         """Begin to carry a command."""
-        return Carriage(command, self._account, self._policy, self._ledger, self._reach_s)
+        return CommandDelivery(command, self._account, self._policy, self._ledger, self._reach_s)
 
-    def end(self, carriage: Carriage[ResultT], reply: Answer | Fault) -> ResultT | Wait:
+    def end(self, delivery: CommandDelivery[ResultT], reply: Answer | Fault) -> ResultT | Wait:
         """End an attempt now."""
-        return carriage.end(reply, self._clock(), self._jitter())
+        return delivery.end(reply, self._clock(), self._jitter())
 
     def answer(self, response: httpx.Response, body: bytes) -> Answer:
         """Take what was asked for out of a response, without what it repeats of the key."""
@@ -130,15 +130,15 @@ class Sender:
 
     def send(self, command: Sendable[ResultT]) -> ResultT:
         """Send a command, again where that helps and is safe; give its result, or raise what became of it."""
-        carriage = self._carrier.carriage(command)
+        delivery = self._carrier.delivery(command)
         while True:
-            carriage.begin(self._clock())
+            delivery.begin(self._clock())
             try:
-                reply = self._exchange(carriage.request)
+                reply = self._exchange(delivery.request)
             except BaseException:
-                carriage.interrupt(self._clock())
+                delivery.interrupt(self._clock())
                 raise
-            result = self._carrier.end(carriage, reply)
+            result = self._carrier.end(delivery, reply)
             if not isinstance(result, Wait):
                 return result
             self._sleep(result.seconds)
@@ -194,16 +194,16 @@ class AsyncSender:
 
     async def send(self, command: Sendable[ResultT]) -> ResultT:
         """Send a command, again where that helps and is safe; give its result, or raise what became of it."""
-        carriage = self._carrier.carriage(command)
+        delivery = self._carrier.delivery(command)
         while True:
             async with self._turn:
-                carriage.begin(self._clock())
+                delivery.begin(self._clock())
                 try:
-                    reply = await self._exchange(carriage.request)
+                    reply = await self._exchange(delivery.request)
                 except BaseException:
-                    carriage.interrupt(self._clock())
+                    delivery.interrupt(self._clock())
                     raise
-            result = self._carrier.end(carriage, reply)
+            result = self._carrier.end(delivery, reply)
             if not isinstance(result, Wait):
                 return result
             await self._sleep(result.seconds)

@@ -12,7 +12,7 @@ platform and whoever is dialed, at any time, chance by a seed:
 `platform.impairments = Impairments(loss=0.01, jitter_ms=30, seed=1)`,
 `platform.faults = Faults(rate_limited=0.1, webhook_repeated=0.1, seed=1)`, `platform.callee = Callee(Outcome.BUSY)`.
 
-Whoever writes an application in another language has all of that over HTTP: `strep emulate`, strep.emulator.backstage.
+For an application in another language, all of that is there over HTTP: `strep emulate`, strep.emulator.control_api.
 """
 
 from strep.emulator.about import CallDirection

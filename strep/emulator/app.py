@@ -1,7 +1,7 @@
 """Serve a Platform over HTTP as the API describes it: an ASGI application.
 
 The paths are there with /v2 and, as the older API has them, without. What only an emulator has lies under /emulator
-(strep.emulator.backstage).
+(strep.emulator.control_api).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from strep.emulator import refusal
-from strep.emulator.backstage import backstage_routes
+from strep.emulator.control_api import control_routes
 from strep.emulator.faults import Fault
 from strep.emulator.platform import Platform
 from strep.emulator.requests import read_body
@@ -46,7 +46,7 @@ def create_app(platform: Platform) -> Starlette:
         for path, endpoint in _endpoints(platform).items()
     ]
     handlers = {refusal.Refusal: _refuse, HTTPException: _refuse_path, ClientDisconnect: _give_up}
-    routes += backstage_routes(platform)
+    routes += control_routes(platform)
     return Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
 
 

@@ -34,7 +34,7 @@ class Activity:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class CallContext:
     """What a call lives in: the time, what is due later, and whom it tells. wall_s: seconds since 1970."""
 
     now_ns: Callable[[], int]
@@ -63,7 +63,7 @@ class Call:
         lifecycle: Lifecycle,
         streams: Sequence[RtpStream],
         length_packets: int,
-        surroundings: Surroundings,
+        context: CallContext,
         *,
         impairments: Impairments,
         waits_for_fork: bool,
@@ -86,9 +86,9 @@ class Call:
         self.parks_after_unbridge = False
         self.on_answer: list[Callable[[], object]] = []
         self.on_digit: Callable[[str], None] | None = None
-        self.start_s = surroundings.wall_s()
+        self.start_s = context.wall_s()
         self.end_s: float | None = None
-        self._around = surroundings
+        self._around = context
         self._waits_for_fork = waits_for_fork
         self._began_ns: int | None = None
         self._deadline: Timer | None = None

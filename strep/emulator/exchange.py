@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from strep.emulator.about import CallAbout, CallDirection
-from strep.emulator.call import Call, Surroundings
+from strep.emulator.call import Call, CallContext
 from strep.emulator.callee import Callee, Outcome
 from strep.emulator.codec import CODECS, Party, encoded_conversation, speech
 from strep.emulator.impairments import Impairments
@@ -90,7 +90,7 @@ class Exchange:
         #: Ids that came later than the others, from a generator of their own: so the first ones stay as they were.
         self._more_random = random.Random(None if seed is None else f"{seed} exchange")
         self._clock_ns, self._forget = clock_ns, forget
-        self._around = Surroundings(self.now_ns, wall_s, self.schedule, tell)
+        self._around = CallContext(self.now_ns, wall_s, self.schedule, tell)
         self._calls: dict[str, Call] = {}
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from strep.emulator.app import PATH_PREFIX, create_app
-from strep.emulator.backstage import PREFIX as EMULATOR_PREFIX
+from strep.emulator.control_api import PREFIX as EMULATOR_PREFIX
 from strep.emulator.platform import Platform
 from strep.net.http_server import HttpServer
 
@@ -28,7 +28,7 @@ class PlatformServer:
 
     @property
     def emulator_url(self) -> str:
-        """Give the URL under which there is what only an emulator has: see strep.emulator.backstage."""
+        """Give the URL under which there is what only an emulator has: see strep.emulator.control_api."""
         return self._server.origin + EMULATOR_PREFIX
 
     async def __aenter__(self) -> PlatformServer:

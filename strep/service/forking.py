@@ -7,8 +7,8 @@ when it is started again:
 1. Every call in the file is taken up as it was, so that its packets are taken from the first one on.
 2. Then the platform is asked about each: one that is gone is closed. While nobody says, a call goes on; and so does one
    that rings, of which the platform need not say that it is alive.
-3. What the killed service recorded stays as it is, but for its sidecar, which is told what is known (aftermath); and it
-   is told of.
+3. What the killed service recorded stays as it is, but for its sidecar, which says what is known (interrupted_calls);
+   and it is told of.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from typing import Any
 from strep.control.commands import ForkStart, ForkStop, StreamType
 from strep.errors import ConfigError, StrepError
 from strep.net.address import UdpAddress
-from strep.service.aftermath import find_interrupted, finish_interrupted
 from strep.service.calls import Act, Call, Phase, Status
 from strep.service.commanding import Commander, Refusal
 from strep.service.config import ServiceConfig
+from strep.service.interrupted_calls import find_interrupted, finish_interrupted
 from strep.service.ports import PortPairs
 from strep.service.reception import Reception
 from strep.service.release import release

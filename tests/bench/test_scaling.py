@@ -8,13 +8,13 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from bench import BenchError, crew, legs, scaling
-from bench.crew import Crew
+from bench import BenchError, legs, scaling, worker_group
 from bench.legs import Steered, steer_legs
 from bench.scaling import MOST_COST_RATIO, conclude, measure_sizes, measure_workers
 from bench.scheduled import ScheduledDrain, Switchboard
 from bench.sending import SendingProcess
 from bench.turns import Rounds, Turn
+from bench.worker_group import WorkerGroup
 from strep.net import steering
 from strep.net.address import UdpAddress
 from strep.net.source import BoundSocket
@@ -94,7 +94,7 @@ def test_workers_take_all_that_is_queued_between_them() -> None:
 @pytest.mark.thorough
 def test_a_worker_that_cannot_run_where_it_is_to_is_noticed() -> None:
     with pytest.raises(BenchError, match="expected a core number 4096"):
-        Crew((4096,), 100)
+        WorkerGroup((4096,), 100)
 
 
 def test_every_leg_comes_to_one_socket() -> None:
@@ -117,11 +117,11 @@ def test_a_system_that_cannot_steer_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
     bind_group = legs.bind_group
     monkeypatch.setattr(legs, "bind_group", alone)
-    monkeypatch.setattr(crew, "bind_group", alone)
+    monkeypatch.setattr(worker_group, "bind_group", alone)
     with pytest.raises(BenchError, match="expected a system that steers to 2"):
         steer_legs(20, 2)
     with pytest.raises(BenchError, match="expected a system that steers to 2"):
-        Crew((None, None), 100)
+        WorkerGroup((None, None), 100)
 
 
 def test_the_largest_and_the_smallest_share_both_count_as_imbalance() -> None:

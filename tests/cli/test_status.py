@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from strep.audio.block import SampleState
 from strep.audio.formats import parse_format
 from strep.cli.alarms import AlarmWatch
-from strep.cli.news import News
+from strep.cli.announcements import Announcements
 from strep.cli.status import StatusLine, Tally
 from strep.sinks.recordings import Failure
 from strep.stream.events import (
@@ -26,7 +26,9 @@ CALM = AlarmWatch(dict, lambda alarm: None)
 def tally_of(**sink):
     empty = {"recordings": deque(), "recording_count": 0, "failures": deque(), "failure_count": 0}
     said = []
-    tally = Tally(SimpleNamespace(**empty | sink), News(shows_recordings=True, tell=said.append, clock_s=lambda: 0.0))
+    tally = Tally(
+        SimpleNamespace(**empty | sink), Announcements(shows_recordings=True, tell=said.append, clock_s=lambda: 0.0)
+    )
     tally.said = said
     return tally
 
@@ -130,13 +132,13 @@ def test_what_happens_is_told_once():
 
 def test_a_second_has_twenty_lines_and_then_the_number_of_the_others():
     now_s, said = [0.0], []
-    news = News(shows_recordings=True, tell=said.append, clock_s=lambda: now_s[0])
+    announcements = Announcements(shows_recordings=True, tell=said.append, clock_s=lambda: now_s[0])
     for n in range(50):
-        news.recording(f"{n}.wav", 1, lambda: 0)
+        announcements.recording(f"{n}.wav", 1, lambda: 0)
     assert len(said) == 20
     now_s[0] = 1.0
-    news.tick()
+    announcements.tick()
     assert said[20:] == ["and 30 other recordings"]
-    news.end()
-    news.failure("late", "too late")
+    announcements.end()
+    announcements.failure("late", "too late")
     assert len(said) == 21

@@ -137,7 +137,7 @@ def test_subfolders_are_gone_over_too(tmp_path: Path) -> None:
     assert document(left / "quarantine")["recorder_lock"].startswith("../.strep-")
     live = RecordingSink(left)
     record(live, 2)
-    live_lock = live._studio.lock.path
+    live_lock = live._settings.lock.path
     assert live_lock
     found = document(left / "quarantine")
     write_sidecar(left / "quarantine" / f"{name(3)}.json", found | {"recorder_lock": f"../{live_lock.name}"})

@@ -26,7 +26,6 @@ from strep.control.commands.conversing import (
 )
 from strep.control.commands.forking import ForkStart, ForkStop
 from strep.control.commands.gathering import Gather, GatherStop, GatherUsingAi, GatherUsingAudio, GatherUsingSpeak
-from strep.control.commands.knowing import ClientStateUpdate, ListActiveCalls, RetrieveCall
 from strep.control.commands.playing import (
     PlaybackStart,
     PlaybackStop,
@@ -59,6 +58,7 @@ from strep.control.commands.results import (
     RecordingBegun,
     Result,
 )
+from strep.control.commands.retrieving import ClientStateUpdate, ListActiveCalls, RetrieveCall
 from strep.control.commands.speaking import Speak
 from strep.control.commands.stream_type import StreamType
 

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable
 
 from strep.sinks.recordings.about import CallAbout
+from strep.sinks.recordings.open_recording import FIRST_FLUSH_NS
 from strep.sinks.recordings.recording import Failure
-from strep.sinks.recordings.take import FIRST_FLUSH_NS
 from strep.stream.events import StreamIdentity, StreamOpened
 
 #: The file is begun after FIRST_FLUSH_NS, in the folder that the answer says; this is a tick before.

@@ -17,7 +17,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 
-from strep.sinks.recordings.take import FIRST_FLUSH_NS, Take
+from strep.sinks.recordings.open_recording import FIRST_FLUSH_NS, OpenRecording
 from strep.stream.allowance import Allowance
 
 #: A second and at once. Creating a file and writing its first second takes 0.15 to 0.2 ms, so this is up to 10 ms.
@@ -25,7 +25,7 @@ _FIRST_TURNS = (4000, 60)
 _GOLDEN = 0.6180339887498949
 
 #: When it is due, and how many recordings began before it, so that no two are alike.
-_Turn = tuple[int, int, Take]
+_Turn = tuple[int, int, OpenRecording]
 
 
 class Schedule:
@@ -38,28 +38,28 @@ class Schedule:
         self._next: list[_Turn] = []
         self._allowance = Allowance(*_FIRST_TURNS)
 
-    def add(self, take: Take) -> None:
+    def add(self, recording: OpenRecording) -> None:
         """Let a recording that begins have turns until it has finished."""
         self._begun += 1
-        heapq.heappush(self._first, (take.opened_ns + FIRST_FLUSH_NS, self._begun, take))
+        heapq.heappush(self._first, (recording.opened_ns + FIRST_FLUSH_NS, self._begun, recording))
 
-    def due(self, now_ns: int) -> Iterator[Take]:
+    def due(self, now_ns: int) -> Iterator[OpenRecording]:
         """Give those whose turn it is."""
         self._allowance.refill(now_ns)
         while _is_due(self._first, now_ns) and self._allowance.use():
-            due_ns, number, take = heapq.heappop(self._first)
-            yield take
-            self._plan(due_ns + 1 + int(self._interval_ns * (number * _GOLDEN % 1)), now_ns, number, take)
+            due_ns, number, recording = heapq.heappop(self._first)
+            yield recording
+            self._plan(due_ns + 1 + int(self._interval_ns * (number * _GOLDEN % 1)), now_ns, number, recording)
         while _is_due(self._next, now_ns):
-            due_ns, number, take = heapq.heappop(self._next)
-            yield take
-            self._plan(due_ns + self._interval_ns, now_ns, number, take)
+            due_ns, number, recording = heapq.heappop(self._next)
+            yield recording
+            self._plan(due_ns + self._interval_ns, now_ns, number, recording)
 
-    def _plan(self, next_ns: int, now_ns: int, number: int, take: Take) -> None:
+    def _plan(self, next_ns: int, now_ns: int, number: int, recording: OpenRecording) -> None:
         """Plan the next turn; those that were missed are left out."""
         if next_ns <= now_ns:
             next_ns += ((now_ns - next_ns) // self._interval_ns + 1) * self._interval_ns
-        heapq.heappush(self._next, (next_ns, number, take))
+        heapq.heappush(self._next, (next_ns, number, recording))
 
 
 def _is_due(turns: list[_Turn], now_ns: int) -> bool:

@@ -19,11 +19,11 @@ from strep.sinks.recordings.about import CallAbout
 from strep.sinks.recordings.document import conclude, describe, listed_count, sidecar_path
 from strep.sinks.recordings.dropped import Missing
 from strep.sinks.recordings.finishing import Finishing
+from strep.sinks.recordings.open_recording import OpenRecording
 from strep.sinks.recordings.recording import Failure, Layout, Recording
 from strep.sinks.recordings.rings import Rings
 from strep.sinks.recordings.schedule import Schedule
-from strep.sinks.recordings.studio import Studio
-from strep.sinks.recordings.take import Take
+from strep.sinks.recordings.settings import RecordingSettings
 from strep.sinks.recordings.track import Track
 from strep.sinks.sidecar import Document, write_sidecar
 from strep.sinks.sndfile import Container
@@ -101,7 +101,7 @@ class RecordingSink:
         self.orphan_rows = 0  #: rows of streams whose StreamOpened never came here
         self._rings: dict[int, Rings] = {}
         self._files = files or FilePolicy()
-        self._studio = Studio(
+        self._settings = RecordingSettings(
             directory=_writable(Path(directory)),
             layout=layout,
             encoding=encoding,
@@ -116,13 +116,13 @@ class RecordingSink:
             about=about,
         )
         self._finishing = Finishing(container, self._files, self._note_recording, self._note_failure)
-        self._takes: dict[str, Take] = {}
-        self._tracks: dict[int, tuple[Take, Track]] = {}
+        self._by_name: dict[str, OpenRecording] = {}
+        self._tracks: dict[int, tuple[OpenRecording, Track]] = {}
         self._schedule = Schedule(flush_interval_ms * 1_000_000)
-        self._changed: OrderedDict[Take, None] = OrderedDict()  # in order, each once
+        self._changed: OrderedDict[OpenRecording, None] = OrderedDict()  # in order, each once
         self._sidecars = Allowance(*_SIDECARS)
         self._descriptions = Allowance(*_DESCRIPTIONS)
-        self._ending: deque[Take] = deque()
+        self._ending: deque[OpenRecording] = deque()
         self._endings = Allowance(*_ENDINGS)
         self._now_ns = 0
 
@@ -137,12 +137,12 @@ class RecordingSink:
         if isinstance(event, StreamOpened):
             self._open(event)
             return
-        take, track = self._tracks.get(event.slot, (None, None))
-        if take is None or track is None:
+        recording, track = self._tracks.get(event.slot, (None, None))
+        if recording is None or track is None:
             return
         track.note(event)
         if isinstance(event, FormatChanged):
-            take.change_format(track, event.format)
+            recording.change_format(track, event.format)
         elif isinstance(event, StreamClosed):
             self._close(event.slot, event)
 
@@ -153,33 +153,33 @@ class RecordingSink:
         if len(left) and self._open_rings(block.slots[left], block.sample_rate_hz):
             left = left[rings.place(block.slots[left], block.position[left], block.samples[left])]
         for row in left.tolist():
-            take, track = self._tracks.get(int(block.slots[row]), (None, None))
-            if take is None or track is None:
+            recording, track = self._tracks.get(int(block.slots[row]), (None, None))
+            if recording is None or track is None:
                 self.orphan_rows += 1
                 continue
             self._now_ns = max(self._now_ns, int(block.arrival_ns[row]))
-            take.write(track, int(block.position[row]), block.samples[row], block.sample_rate_hz, self._now_ns)
+            recording.write(track, int(block.position[row]), block.samples[row], block.sample_rate_hz, self._now_ns)
 
     def miss(self, slot: int, missing: Missing) -> None:
         """Take note that samples of a stream do not come here though they were received: they are `unwritten`."""
-        take, track = self._tracks.get(slot, (None, None))
-        if take and track:
-            take.miss(track, missing, self._now_ns)
+        recording, track = self._tracks.get(slot, (None, None))
+        if recording and track:
+            recording.miss(track, missing, self._now_ns)
 
     def tell_about(self, slot: int, about: CallAbout) -> None:
         """Take what is known of the call of a stream now, where nobody can be asked."""
-        take, _ = self._tracks.get(slot, (None, None))
-        if take:
-            take.about = about
+        recording, _ = self._tracks.get(slot, (None, None))
+        if recording:
+            recording.about = about
 
     def flush(self, now_ns: int) -> bool:
         """Write the recordings whose turn it is; each has one every `flush_interval_ms`. True: more wait for theirs."""
         self._now_ns = max(self._now_ns, now_ns)
         self._descriptions.refill(now_ns)
-        for take in self._schedule.due(now_ns):
-            take.flush(now_ns)
-            if take.file and now_ns - take.described_ns >= _DESCRIBE_AGAIN_NS:
-                self._describe_again(take)
+        for recording in self._schedule.due(now_ns):
+            recording.flush(now_ns)
+            if recording.file and now_ns - recording.described_ns >= _DESCRIBE_AGAIN_NS:
+                self._describe_again(recording)
         self._sidecars.refill(now_ns)
         while self._changed and self._sidecars.use():
             self._write_sidecar(next(iter(self._changed)))
@@ -195,39 +195,41 @@ class RecordingSink:
         while self._ending:
             self._end(self._ending.popleft())
         self._finishing.close()
-        self._studio.descriptors.close_all()
-        self._studio.lock.release()
+        self._settings.descriptors.close_all()
+        self._settings.lock.release()
 
     def _open(self, opened: StreamOpened) -> None:
         assert opened.slot not in self._tracks, f"stream {opened.slot} opened twice"
         name = call = opened.identity.call
-        if self._studio.layout is Layout.MONO:
+        if self._settings.layout is Layout.MONO:
             name += ("-in", "-out")[opened.identity.direction]
-        take = self._takes.get(name)
-        if take and take.has_ended_tracks:  # whether it goes on here must not depend on how busy we are
-            self._end(take)
-            take = self._takes.get(name)
-        if take is None or not take.accepts(opened):
-            take = self._takes[name] = Take(name, call, opened.time_ns, self._studio, self._note_change)
+        recording = self._by_name.get(name)
+        if recording and recording.has_ended_tracks:  # whether it goes on here must not depend on how busy we are
+            self._end(recording)
+            recording = self._by_name.get(name)
+        if recording is None or not recording.accepts(opened):
+            recording = self._by_name[name] = OpenRecording(
+                name, call, opened.time_ns, self._settings, self._note_change
+            )
             self.open_count += 1
-            self._schedule.add(take)
-        self._tracks[opened.slot] = take, take.open_track(opened)
+            self._schedule.add(recording)
+        self._tracks[opened.slot] = recording, recording.open_track(opened)
 
     def _open_rings(self, slots: NDArray[np.int64], rate_hz: int) -> bool:
         """Open the rings of those streams whose first samples these are; tell whether there were any."""
         found = False
         for slot in slots.tolist():
-            take, track = self._tracks.get(slot, (None, None))
-            if take and track and track.rings is None:
-                take.open_ring(track, rate_hz)
+            recording, track = self._tracks.get(slot, (None, None))
+            if recording and track and track.rings is None:
+                recording.open_ring(track, rate_hz)
                 found = True
         return found
 
     def _close(self, slot: int, closed: StreamClosed | None) -> None:
-        take, track = self._tracks.pop(slot)
-        if not take.has_ended_tracks:
-            self._ending.append(take)
-        take.end_track(track, closed, self._now_ns)
+        recording, track = self._tracks.pop(slot)
+        if not recording.has_ended_tracks:
+            self._ending.append(recording)
+        recording.end_track(track, closed, self._now_ns)
         self._end_some()
 
     def _end_some(self) -> None:
@@ -235,40 +237,42 @@ class RecordingSink:
         while self._ending and (len(self._ending) > _MOST_ENDING or self._endings.use()):
             self._end(self._ending.popleft())
 
-    def _end(self, take: Take) -> None:
+    def _end(self, recording: OpenRecording) -> None:
         """Close the streams of a recording that have ended, and the recording if these were all."""
-        take.close_ended()
-        if take.is_open or take.finished:
+        recording.close_ended()
+        if recording.is_open or recording.finished:
             return
-        take.finish()
+        recording.finish()
         self.open_count -= 1
-        if self._takes.get(take.name) is take:
-            del self._takes[take.name]
-        self._changed.pop(take, None)
-        if take.file is None or take.format is None:
+        if self._by_name.get(recording.name) is recording:
+            del self._by_name[recording.name]
+        self._changed.pop(recording, None)
+        if recording.file is None or recording.format is None:
             return
-        take.ask()
-        self._finishing.take(conclude(take, take.file, take.format), self._describe(take), self._now_ns)
+        recording.ask()
+        self._finishing.take(
+            conclude(recording, recording.file, recording.format), self._describe(recording), self._now_ns
+        )
 
-    def _describe_again(self, take: Take) -> None:
+    def _describe_again(self, recording: OpenRecording) -> None:
         """Write the sidecar of a recording under way anew if that is allowed now, or else at one of its next turns."""
-        if self._descriptions.use(1 + listed_count(take) // _ENTRIES_A_UNIT):
-            self._write_sidecar(take)
+        if self._descriptions.use(1 + listed_count(recording) // _ENTRIES_A_UNIT):
+            self._write_sidecar(recording)
 
-    def _write_sidecar(self, take: Take) -> None:
-        self._changed.pop(take, None)
-        take.described_ns = self._now_ns
-        take.ask()
-        assert take.file is not None
+    def _write_sidecar(self, recording: OpenRecording) -> None:
+        self._changed.pop(recording, None)
+        recording.described_ns = self._now_ns
+        recording.ask()
+        assert recording.file is not None
         try:
-            write_sidecar(sidecar_path(take.file.paths[0]), self._describe(take), mode=self._files.file_mode)
+            write_sidecar(sidecar_path(recording.file.paths[0]), self._describe(recording), mode=self._files.file_mode)
         except OSError as error:
-            take.fail(error)
+            recording.fail(error)
 
-    def _describe(self, take: Take) -> Document:
-        assert take.file is not None
-        assert take.format is not None
-        return describe(take, take.file, take.format, self._studio, self._now_ns)
+    def _describe(self, recording: OpenRecording) -> Document:
+        assert recording.file is not None
+        assert recording.format is not None
+        return describe(recording, recording.file, recording.format, self._settings, self._now_ns)
 
     def _rings_for(self, sample_rate_hz: int) -> Rings:
         """Give the rings of one rate. Formats name the rates, and AudioFormat bounds them; a call has few."""
@@ -277,8 +281,8 @@ class RecordingSink:
             rings = self._rings[sample_rate_hz] = Rings(sample_rate_hz)
         return rings
 
-    def _note_change(self, take: Take) -> None:
-        self._changed[take] = None
+    def _note_change(self, recording: OpenRecording) -> None:
+        self._changed[recording] = None
 
     def _note_recording(self, recording: Recording) -> None:
         self.recordings.append(recording)

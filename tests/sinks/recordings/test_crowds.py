@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from strep.sinks.recordings import Encoding, Layout, RecordingSink
-from strep.sinks.recordings.take import Take
+from strep.sinks.recordings.open_recording import OpenRecording
 from strep.stream.allowance import Allowance
 from tests.sinks.recordings.calls import SECOND, T0, block, closed, format_changed, load, name, opened, tone
 
@@ -223,13 +223,13 @@ def test_a_turn_that_is_late_writes_each_recording_once(tmp_path: Path, monkeypa
     while crowd.now_ms < 3000:
         crowd.turn()
     flushed = []
-    flush = Take.flush
+    flush = OpenRecording.flush
 
-    def counted(self: Take, now_ns: int) -> None:
+    def counted(self: OpenRecording, now_ns: int) -> None:
         flushed.append(self.name)
         flush(self, now_ns)
 
-    monkeypatch.setattr(Take, "flush", counted)
+    monkeypatch.setattr(OpenRecording, "flush", counted)
     while crowd.now_ms < 4600:
         crowd.speak()
     crowd.flush()

@@ -9,7 +9,7 @@ import pytest
 
 from strep.errors import ConfigError, SinkError
 from strep.sinks.recordings import Container, Encoding, RecordingSink
-from strep.sinks.recordings.take import Take
+from strep.sinks.recordings.open_recording import OpenRecording
 from strep.sinks.wav_file import WavFile
 from tests.sinks.recordings.calls import SECOND, T0, block, closed, load, name, opened, tone
 
@@ -288,7 +288,7 @@ def test_failures_and_recordings_are_remembered_within_a_bound(tmp_path: Path) -
 
 def test_more_recordings_than_descriptors_are_all_written(tmp_path: Path) -> None:
     sink = RecordingSink(tmp_path)
-    cache = sink._studio.descriptors
+    cache = sink._settings.descriptors
     cache.limit = 3
     voices = {slot: tone(24_000, slot + 1) for slot in range(8)}
     for slot in voices:
@@ -336,13 +336,13 @@ def test_a_direction_that_sends_nothing_does_not_slow_the_other_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow_rows = []
-    system_write = Take.write
+    system_write = OpenRecording.write
 
-    def counted(self: Take, *args: Any) -> None:
+    def counted(self: OpenRecording, *args: Any) -> None:
         slow_rows.append(args)
         system_write(self, *args)
 
-    monkeypatch.setattr(Take, "write", counted)
+    monkeypatch.setattr(OpenRecording, "write", counted)
     sink = RecordingSink(tmp_path)
     sink.event(opened(0, 0))
     sink.event(opened(1, 1))

@@ -31,7 +31,7 @@ from strep.sinks.recordings.intervals import Intervals
 from strep.sinks.recordings.naming import create_recording, safe_stem
 from strep.sinks.recordings.recording import Failure, Layout
 from strep.sinks.recordings.rings import RING_MS, Rings
-from strep.sinks.recordings.studio import Studio
+from strep.sinks.recordings.settings import RecordingSettings
 from strep.sinks.recordings.track import Track
 from strep.sinks.recordings.upkeep import Upkeep
 from strep.sinks.sidecar import MAX_LISTED
@@ -60,8 +60,8 @@ _PIECE_SAMPLES = 65_536
 _G711 = frozenset({"PCMU", "PCMA"})
 
 
-class Take:
-    """One recording under way. Nothing that the system refuses raises: it goes to `studio.failed`.
+class OpenRecording:
+    """One recording under way. Nothing that the system refuses raises: it goes to `settings.failed`.
 
     on_change: called when there is a file, and again when another stream has found its place in it: time for a sidecar.
     unwritten: the frames of the file that the system refused. described_ns: when its sidecar was written.
@@ -69,7 +69,12 @@ class Take:
     """
 
     def __init__(
-        self, name: str, call: str, opened_ns: int, studio: Studio, on_change: Callable[[Take], object]
+        self,
+        name: str,
+        call: str,
+        opened_ns: int,
+        settings: RecordingSettings,
+        on_change: Callable[[OpenRecording], object],
     ) -> None:
         self.name = name
         self.call = call
@@ -83,14 +88,14 @@ class Take:
         self.unwritten = Intervals(MAX_LISTED)
         self.first_error: str | None = None
         self.about: CallAbout | None = None
-        self._studio = studio
+        self._settings = settings
         self._on_change = on_change
-        self._channels: list[Track | None] = [None] * (2 if studio.layout is Layout.STEREO else 1)
+        self._channels: list[Track | None] = [None] * (2 if settings.layout is Layout.STEREO else 1)
         self._rings: Rings | None = None
         self._heard_until = [0] * len(self._channels)
         self._settled = 0
         self._changed = False
-        self._upkeep = Upkeep(studio.files.fsync_s, opened_ns, studio.lock, self._lose, self.fail)
+        self._upkeep = Upkeep(settings.files.fsync_s, opened_ns, settings.lock, self._lose, self.fail)
         self._ended: list[tuple[Track, StreamClosed | None, int]] = []
 
     @property
@@ -112,14 +117,14 @@ class Take:
 
     def open_track(self, opened: StreamOpened) -> Track:
         """Take in a stream."""
-        track = Track(opened, self._channel(opened), self._studio.max_gaps)
+        track = Track(opened, self._channel(opened), self._settings.max_gaps)
         self._channels[track.channel] = track
         self.tracks.append(track)
         return track
 
     def open_ring(self, track: Track, rate_hz: int) -> None:
         """Make room for a stream's first samples, at `rate_hz` or at the rate of the file."""
-        track.open_ring(self._rings or self._studio.rings_for(rate_hz))
+        track.open_ring(self._rings or self._settings.rings_for(rate_hz))
         if track.offset is not None and track.rings:
             track.rings.advance(track.row, self._settled - track.offset)
 
@@ -137,7 +142,7 @@ class Take:
             self._align_all(now_ns, hurry=True)
         assert track.rings is not None
         if rate_hz > track.rings.sample_rate_hz and self._rings is None:
-            self._move(track, self._studio.rings_for(rate_hz))
+            self._move(track, self._settings.rings_for(rate_hz))
         for piece in track.adapt(position, samples, rate_hz):
             self._place(track, *piece)
 
@@ -216,7 +221,7 @@ class Take:
             file = self.file or self._create_file(self.format)
             self._upkeep.renew(file)
             file.extend(self.length)
-            if self._studio.files.fsync_s is not None:
+            if self._settings.files.fsync_s is not None:
                 file.sync()
             file.close()
         except OSError as error:
@@ -225,25 +230,25 @@ class Take:
 
     def ask(self) -> CallAbout | None:
         """Ask what is known of the call now; what was said before holds where nothing is, and where asking fails."""
-        if self._studio.about:
+        if self._settings.about:
             try:
-                self.about = self._studio.about(self.tracks[0].identity) or self.about
+                self.about = self._settings.about(self.tracks[0].identity) or self.about
             except Exception as error:  # the fault of whoever was asked must cost no recording
-                self._studio.failed(Failure(self.call, f"what it is about could not be asked: {error!r}"))
+                self._settings.failed(Failure(self.call, f"what it is about could not be asked: {error!r}"))
         return self.about
 
     def fail(self, error: OSError) -> None:
         """Count what the system refused."""
         self.write_errors += 1
         self.first_error = self.first_error or str(error)
-        self._studio.failed(Failure(self.call, str(error)))
+        self._settings.failed(Failure(self.call, str(error)))
 
     def _lose(self, begin: int, end: int) -> None:
         """Take note that frames went with their file; what the rings still hold is written again."""
         self.unwritten.add(begin, min(end, self._settled))
 
     def _channel(self, opened: StreamOpened) -> int:
-        return int(opened.identity.direction) if self._studio.layout is Layout.STEREO else 0
+        return int(opened.identity.direction) if self._settings.layout is Layout.STEREO else 0
 
     def _frames(self, duration_ns: int) -> int:
         """Count the frames of a duration, to the nearest."""
@@ -268,16 +273,16 @@ class Take:
             if not hurry:
                 return False
             rates = [track.notes.closed.report.sample_rate_hz for track in open_tracks if track.notes.closed] or [8000]
-        rate_hz = self._studio.container.sample_rate_hz(max(max(rates), 1))
-        self._rings = self._studio.rings_for(rate_hz)
+        rate_hz = self._settings.container.sample_rate_hz(max(max(rates), 1))
+        self._rings = self._settings.rings_for(rate_hz)
         for track in open_tracks:
             if track.rings and track.rings is not self._rings:
                 self._move(track, self._rings)
         self.origin_ns = min(track.anchor_ns for track in open_tracks)
         heard = set[str]().union(*(track.notes.encodings for track in open_tracks))
         plain = rate_hz == 8000 and heard and heard <= _G711
-        encoding = self._studio.encoding if plain else Encoding.PCM16
-        self.format = WavFormat(encoding, rate_hz, len(self._channels), self._studio.files.large_files)
+        encoding = self._settings.encoding if plain else Encoding.PCM16
+        self.format = WavFormat(encoding, rate_hz, len(self._channels), self._settings.files.large_files)
         return True
 
     def _align(self, track: Track) -> None:
@@ -422,13 +427,13 @@ class Take:
         return True
 
     def _create_file(self, wav_format: WavFormat) -> WavParts:
-        studio = self._studio
-        studio.lock.hold()
+        settings = self._settings
+        settings.lock.hold()
         about = self.ask()
-        directory = studio.directory
+        directory = settings.directory
         if about and about.subfolder:
             directory /= about.subfolder
         directory.mkdir(parents=True, exist_ok=True)
-        first = create_recording(directory, safe_stem(self.name), wav_format, studio.descriptors)
-        self.file = WavParts(first, studio.max_part_bytes)
+        first = create_recording(directory, safe_stem(self.name), wav_format, settings.descriptors)
+        self.file = WavParts(first, settings.max_part_bytes)
         return self.file

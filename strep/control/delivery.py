@@ -76,8 +76,8 @@ class Wait:
     seconds: float
 
 
-class Carriage(Generic[ResultT]):
-    """A carriage that takes one command from attempt to attempt, without I/O; times are in seconds of one steady clock.
+class CommandDelivery(Generic[ResultT]):
+    """A delivery that takes one command from attempt to attempt, without I/O; times are in seconds of one steady clock.
 
     `begin`, exchange `request` for an answer or a fault, `end` with it; if that says Wait, wait and go on with `begin`.
     """

@@ -15,8 +15,8 @@ from pathlib import Path
 from strep.analysis import JsonLines
 from strep.audio.formats import parse_format
 from strep.cli.alarms import AlarmWatch
+from strep.cli.announcements import Announcements
 from strep.cli.errors import say
-from strep.cli.news import News
 from strep.cli.options import KEPT_RECORDINGS
 from strep.cli.output import Document
 from strep.cli.recorder import Recorder, append_lines, until
@@ -36,34 +36,36 @@ from strep.wire.fate import Fate
 WORKER_MODULE = "strep.cli.worker"
 
 
-class NewsLedger(Ledger):
+class AnnouncingLedger(Ledger):
     """A ledger that passes on what is news of what workers report. look: is called after each report of counts."""
 
-    def __init__(self, workers: int, keep: int, news: News, look: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, workers: int, keep: int, announcements: Announcements, look: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(workers, keep)
-        self._news, self._look = news, look
+        self._announcements, self._look = announcements, look
 
     def take(self, index: int, message: Message) -> None:
         """Take one message of worker `index`."""
         super().take(index, message)
         if isinstance(message, Counts):
-            self._news.tick()
+            self._announcements.tick()
             self._look()
             return
         told = message.document
         match message.kind:
             case EntryKind.RECORDING:
-                self._news.recording(Path(told["path"]).name, told["duration_s"], lambda: self.total.calls)
+                self._announcements.recording(Path(told["path"]).name, told["duration_s"], lambda: self.total.calls)
             case EntryKind.FAILURE:
-                self._news.failure(told["call"], told["reason"])
+                self._announcements.failure(told["call"], told["reason"])
             case EntryKind.FORMAT:
                 meaning = parse_format(told["format"]) if told["format"] else None
-                self._news.format(told["call"], told["payload_type"], meaning)
+                self._announcements.format(told["call"], told["payload_type"], meaning)
             case EntryKind.LEFT_OUT:
-                self._news.left_out(told["call"])
+                self._announcements.left_out(told["call"])
 
 
-class Crew:
+class WorkerGroup:
     """The sockets of all workers, and what all of them together have done.
 
     inputs: for each worker, its sockets by the name of the input. clock_ns: the wall clock.
@@ -77,12 +79,14 @@ class Crew:
     ) -> None:
         self.inputs = inputs
         self.options = options
-        self.news = News()
+        self.announcements = Announcements()
         bound = [bound for own in inputs for bound in own.values()]
         self._drops = [one.drops for one in bound]
         self._refused = [one.refused for one in bound if one.refused is not None]
-        self.watch = AlarmWatch(self._totals, self.news.alarm)
-        self.ledger = NewsLedger(len(inputs), KEPT_RECORDINGS, self.news, look=lambda: self.watch.flush(clock_ns()))
+        self.watch = AlarmWatch(self._totals, self.announcements.alarm)
+        self.ledger = AnnouncingLedger(
+            len(inputs), KEPT_RECORDINGS, self.announcements, look=lambda: self.watch.flush(clock_ns())
+        )
         self._lines: JsonLines | None = None
 
     @property
@@ -175,15 +179,15 @@ def _total(meters: Sequence[QueueMeter]) -> int:
 
 
 @contextlib.contextmanager
-def bind_crew(
+def bind_worker_group(
     options: RecorderOptions,
     workers: int,
     target: str | None,
     rx: str | None,
     tx: str | None,
     receive_buffer_bytes: int,
-) -> Iterator[Crew]:
-    """Bind the sockets of a crew, and close them in the end. Raises ConfigError, ReceiveError and SinkError."""
+) -> Iterator[WorkerGroup]:
+    """Bind the sockets of a group, and close them in the end. Raises ConfigError, ReceiveError and SinkError."""
     if target is None:
         raise ConfigError("--workers needs --target: rx and tx carry one call")
     with ExitStack() as stack:
@@ -203,28 +207,30 @@ def bind_crew(
         if len(inputs) < workers:
             say("warning: this system cannot steer call legs to workers (Linux can): one worker receives all")
         warn_of_receive_buffer(inputs[0]["target"])
-        with contextlib.closing(Crew(inputs, options)) as crew:
-            yield crew
+        with contextlib.closing(WorkerGroup(inputs, options)) as group:
+            yield group
 
 
-async def record_in_workers(crew: Crew, duration_s: float | None, report: Callable[[str], None] = say) -> Document:
+async def record_in_workers(
+    group: WorkerGroup, duration_s: float | None, report: Callable[[str], None] = say
+) -> Document:
     """Record until a signal, the end of the time, or until a worker is given up; returns the document of it all.
 
     Its "error" says why a worker was given up, and is None otherwise.
     """
     error: WorkerError | None = None
-    supervisor = Supervisor(len(crew.inputs), crew.launch, crew.ledger, tell=report)
+    supervisor = Supervisor(len(group.inputs), group.launch, group.ledger, tell=report)
     async with supervisor:
         with stop_event() as stopped:
-            addresses = " and ".join(str(bound.address) for bound in crew.inputs[0].values())
-            workers = f"{len(crew.inputs)} workers" if len(crew.inputs) > 1 else "one worker"
-            report(f"recording what arrives at {addresses} into {crew.options.out} with {workers}; stop with Ctrl-C")
-            async with status_line(crew, crew, crew.watch):
+            addresses = " and ".join(str(bound.address) for bound in group.inputs[0].values())
+            workers = f"{len(group.inputs)} workers" if len(group.inputs) > 1 else "one worker"
+            report(f"recording what arrives at {addresses} into {group.options.out} with {workers}; stop with Ctrl-C")
+            async with status_line(group, group, group.watch):
                 try:
                     await until(stopped, supervisor.wait(), duration_s)
                 except WorkerError as given_up:
                     error = given_up
                 finally:
-                    crew.news.end()
-            kernel_drops = crew.kernel_drops  # what overflows while the files are finished came too late
-    return crew.describe(kernel_drops) | {"error": str(error) if error else None}
+                    group.announcements.end()
+            kernel_drops = group.kernel_drops  # what overflows while the files are finished came too late
+    return group.describe(kernel_drops) | {"error": str(error) if error else None}

@@ -19,7 +19,7 @@ from strep.net.source import BoundSocket
 from strep.net.steering import bind_group
 
 
-class Crew:
+class WorkerGroup:
     """A contender (bench.turns) of several processes, each with a socket of the group and an engine.
 
     queued: how many datagrams the queues hold, whoever gets them. cpus: where each worker runs, None: anywhere.

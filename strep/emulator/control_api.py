@@ -60,7 +60,7 @@ _DTMF = Parameters({"digits": Text(), "in_band": Flag()}, required=("digits",))
 _HOLD = Parameters({"kind": Text()})
 
 
-def backstage_routes(platform: Platform) -> list[Route]:
+def control_routes(platform: Platform) -> list[Route]:
     """Make the routes of a platform."""
 
     def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -76,23 +76,23 @@ def backstage_routes(platform: Platform) -> list[Route]:
 
         return checked
 
-    backstage = _Backstage(platform)
+    api = _ControlApi(platform)
     routes: list[tuple[str, Callable[[Request], Awaitable[Response]], list[str]]] = [
-        ("/calls", backstage.call_in, ["POST"]),
-        ("/calls", backstage.list_calls, ["GET"]),
-        ("/calls/{call_control_id}/impairments", backstage.impair_call, ["PUT"]),
-        ("/calls/{call_control_id}/{act}", backstage.act, ["POST"]),
-        ("/faults", backstage.faults, ["GET", "PUT"]),
-        ("/impairments", backstage.impairments, ["GET", "PUT"]),
-        ("/callee", backstage.callee, ["GET", "PUT"]),
-        ("/callees/{number}", backstage.put_callee, ["PUT"]),
-        ("/webhooks", backstage.webhooks, ["GET"]),
-        ("/events", backstage.events, ["GET"]),
+        ("/calls", api.call_in, ["POST"]),
+        ("/calls", api.list_calls, ["GET"]),
+        ("/calls/{call_control_id}/impairments", api.impair_call, ["PUT"]),
+        ("/calls/{call_control_id}/{act}", api.act, ["POST"]),
+        ("/faults", api.faults, ["GET", "PUT"]),
+        ("/impairments", api.impairments, ["GET", "PUT"]),
+        ("/callee", api.callee, ["GET", "PUT"]),
+        ("/callees/{number}", api.put_callee, ["PUT"]),
+        ("/webhooks", api.webhooks, ["GET"]),
+        ("/events", api.events, ["GET"]),
     ]
     return [Route(PREFIX + path, guarded(endpoint), methods=methods) for path, endpoint, methods in routes]
 
 
-class _Backstage:
+class _ControlApi:
     """What answers the requests."""
 
     def __init__(self, platform: Platform) -> None:

@@ -18,7 +18,7 @@ _LINES_PER_S = 20
 _MOST_FAILED_CALLS = 10_000
 
 
-class News:
+class Announcements:
     """What tells one line of each thing that is new, through `tell`; all that follows of the same kind is silent.
 
     shows_recordings: tell also of each that is finished; by default where stderr is no terminal, for there the status

@@ -18,7 +18,7 @@ from strep.stream.events import StreamIdentity
 
 
 @dataclass(frozen=True, slots=True)
-class Studio:
+class RecordingSettings:
     """What all takes of a sink share."""
 
     directory: Path

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from strep.service.aftermath import find_interrupted, finish_interrupted
+from strep.service.interrupted_calls import find_interrupted, finish_interrupted
 
 KNOWN = {"call_control_id": "v3:one", "from": "+49", "ended_by": "hangup"}
 

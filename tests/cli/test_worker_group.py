@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from strep.cli import crew as crew_module
-from strep.cli.crew import NewsLedger, bind_crew, record_in_workers
-from strep.cli.news import News
+from strep.cli import worker_group as worker_group_module
+from strep.cli.announcements import Announcements
 from strep.cli.options import FileFormat
 from strep.cli.recorder_options import Listening, Reception, RecorderOptions
 from strep.cli.status import StatusLine
+from strep.cli.worker_group import AnnouncingLedger, bind_worker_group, record_in_workers
 from strep.live.workers import Counts, Entry, EntryKind, RestartPolicy, Supervisor
 from strep.net import steering
 from strep.net.steering import socket_of
@@ -132,11 +132,11 @@ async def test_a_killed_worker_is_replaced_loses_nothing_that_comes_after_and_di
     lasting, struck, plain = legs_of(0, 2), legs_of(1, 2), Leg(5000, strep=False)
     first_files = {leg.name: options.out / f"{leg.name}.wav" for leg in struck}
     with (
-        bind_crew(options, 2, LOOPBACK, LOOPBACK, LOOPBACK, RECEIVE_BUFFER_BYTES) as crew,
+        bind_worker_group(options, 2, LOOPBACK, LOOPBACK, LOOPBACK, RECEIVE_BUFFER_BYTES) as group,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as platform,
     ):
-        addresses = [bound.address for bound in crew.inputs[0].values()]
-        recording = asyncio.create_task(record_in_workers(crew, None, report=said.append))
+        addresses = [bound.address for bound in group.inputs[0].values()]
+        recording = asyncio.create_task(record_in_workers(group, None, report=said.append))
         await until(lambda: bool(said))
         workers = workers_of(os.getpid())
         assert set(workers) == {0, 1}
@@ -145,7 +145,9 @@ async def test_a_killed_worker_is_replaced_loses_nothing_that_comes_after_and_di
         for direction in (0, 1):
             send(plain.whole[direction], addresses[1 + direction])
         # What a worker did since its last report is lost with it.
-        await until(lambda: crew.ledger.total.received == 2 * HALF * (4 + 2) and crew.ledger.total.open_recordings == 5)
+        await until(
+            lambda: group.ledger.total.received == 2 * HALF * (4 + 2) and group.ledger.total.open_recordings == 5
+        )
         await until(lambda: all(has_frames(path, 160 * HALF) for path in first_files.values()))
         os.kill(workers[1], signal.SIGKILL)
         await until(lambda: not is_running(workers[1]))
@@ -214,9 +216,9 @@ def test_an_unknown_payload_type_is_told_while_it_is_heard_and_sigterm_prints_th
 
 @pytest.mark.thorough
 def test_workers_that_never_work_end_the_command_with_an_error(strep, tmp_path, monkeypatch):
-    monkeypatch.setattr(crew_module, "WORKER_MODULE", "strep.cli.no_such_worker")
+    monkeypatch.setattr(worker_group_module, "WORKER_MODULE", "strep.cli.no_such_worker")
     impatient = partial(Supervisor, policy=RestartPolicy(delays_s=(0.0,)))
-    monkeypatch.setattr(crew_module, "Supervisor", impatient)
+    monkeypatch.setattr(worker_group_module, "Supervisor", impatient)
     outcome = strep("record", "--target", "udp:127.0.0.1:0", "--out", "calls", "--workers", "2")
     assert outcome.exit_code == 1
     assert outcome.stdout.startswith("no recordings\n0 datagrams")
@@ -265,27 +267,27 @@ def test_a_number_of_workers_that_cannot_be_is_a_wrong_use(strep, workers):
 
 
 @pytest.fixture
-def crew(tmp_path):
-    with bind_crew(options_of(tmp_path / "calls"), 2, LOOPBACK, None, None, BUFFER_BYTES) as crew:
-        yield crew
+def group(tmp_path):
+    with bind_worker_group(options_of(tmp_path / "calls"), 2, LOOPBACK, None, None, BUFFER_BYTES) as group:
+        yield group
 
 
-def test_the_status_line_says_what_all_workers_do(crew):
+def test_the_status_line_says_what_all_workers_do(group):
     now_s = [0.0]
-    line = StatusLine(crew, crew, crew.watch, clock_s=lambda: now_s[0])
-    crew.ledger.take(0, Counts(received=100, lost_packets=2, calls=3, streams=6))
-    crew.ledger.take(1, Counts(received=300, lost_packets=1, calls=1, streams=1))
+    line = StatusLine(group, group, group.watch, clock_s=lambda: now_s[0])
+    group.ledger.take(0, Counts(received=100, lost_packets=2, calls=3, streams=6))
+    group.ledger.take(1, Counts(received=300, lost_packets=1, calls=1, streams=1))
     now_s[0] = 2.0
     assert line.text() == "4 calls, 7 streams, 200 packets/s, 3 lost, 0 kernel drops"
 
 
-def test_what_goes_wrong_is_told_once_for_all_workers(crew, caplog):
+def test_what_goes_wrong_is_told_once_for_all_workers(group, caplog):
     now_ns = [0]
-    crew = crew_module.Crew(crew.inputs, crew.options, clock_ns=lambda: now_ns[0])
-    crew.ledger.take(0, Counts(received=60, fates={"accepted": 10, "rejected_leg": 50}, failures=1))
+    group = worker_group_module.WorkerGroup(group.inputs, group.options, clock_ns=lambda: now_ns[0])
+    group.ledger.take(0, Counts(received=60, fates={"accepted": 10, "rejected_leg": 50}, failures=1))
     now_ns[0] = 1_000_000_000
-    crew.ledger.take(1, Counts(received=80, fates={"accepted": 10, "rejected_leg": 70}, failures=1))
-    assert [(alarm.reason, alarm.total) for alarm in crew.watch.standing] == [
+    group.ledger.take(1, Counts(received=80, fates={"accepted": 10, "rejected_leg": 70}, failures=1))
+    assert [(alarm.reason, alarm.total) for alarm in group.watch.standing] == [
         ("write_errors", 2),
         ("rejected_leg", 120),
     ]
@@ -294,7 +296,7 @@ def test_what_goes_wrong_is_told_once_for_all_workers(crew, caplog):
 
 def test_what_workers_come_across_is_told_when_it_is_and_once_for_all_of_them():
     said = []
-    ledger = NewsLedger(2, 9, News(shows_recordings=False, tell=said.append, clock_s=lambda: 0.0))
+    ledger = AnnouncingLedger(2, 9, Announcements(shows_recordings=False, tell=said.append, clock_s=lambda: 0.0))
     for worker in (0, 1):
         for meaning in (None, "G728/8000", "PCMU/8000", "opus/48000/2"):
             document = {"call": f"call-{worker}", "payload_type": 100, "format": meaning}
@@ -308,25 +310,25 @@ def test_what_workers_come_across_is_told_when_it_is_and_once_for_all_of_them():
     ]
 
 
-def test_what_overflows_while_no_worker_is_there_is_counted(crew):
+def test_what_overflows_while_no_worker_is_there_is_counted(group):
     header = StrepHeader(legs_of(1, 1)[0].call_leg_id, 0, 0).serialize()
-    address = crew.inputs[0]["target"].address
+    address = group.inputs[0]["target"].address
     send([header + bytes(160)] * 100, address)
     waiting = 0
     with contextlib.suppress(BlockingIOError):
-        while crew.inputs[1]["target"].socket.recv(2048):
+        while group.inputs[1]["target"].socket.recv(2048):
             waiting += 1
-    assert crew.kernel_drops == 100 - waiting > 0
+    assert group.kernel_drops == 100 - waiting > 0
 
 
 @pytest.mark.thorough
 def test_workers_that_take_only_strep_of_some_networks_refuse_all_else(record, tmp_path):
     legs = legs_of(0, 2) + legs_of(1, 2)
-    crew = record("--strep-only", "--allow", "127.0.0.0/8", "--json")
+    group = record("--strep-only", "--allow", "127.0.0.0/8", "--json")
     sent = [datagram for leg in legs for direction in leg.whole for datagram in direction]
-    crew.send(sent)
-    crew.send([bytes(100)] * 30)
-    code, out, _ = crew.stop(signal.SIGINT)
+    group.send(sent)
+    group.send([bytes(100)] * 30)
+    code, out, _ = group.stop(signal.SIGINT)
     document = json.loads(out)
     assert (code, document["kernel_refused"], document["kernel_drops"]) == (0, 30 if sys.platform == "linux" else 0, 0)
     assert document["datagrams"]["accepted"] == len(sent)
