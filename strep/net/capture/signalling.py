@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from strep.audio.formats import AudioFormat
 from strep.net.capture.reader import CaptureReader
+from strep.net.capture.sdp import parse_sdp_audio
 from strep.wire.batch import DatagramBatch
-from strep.wire.sdp import parse_sdp_audio
 
 _AUDIO_LINE = b"m=audio"
 #: A SIP message begins with a method or with "SIP/2.0" (RFC 3261 section 7): no RTP, STREP or STUN does.

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strep.audio.formats import AudioFormat, parse_format
-from strep.wire.sdp import SdpAudio, parse_sdp_audio
+from strep.net.capture.sdp import SdpAudio, parse_sdp_audio
 
 EVENT = AudioFormat("TELEPHONE-EVENT", 8000, 8000)
 
