@@ -86,6 +86,12 @@ class AudioBlock:
             self.sample_rate_hz, self.slots[rows], self.position[rows], samples, self.state[rows], self.arrival_ns[rows]
         )
 
+    def frame(self, row: int) -> AudioFrame:
+        """Give one row, with samples of its own: whoever keeps it does not keep the block of thousands of streams."""
+        samples = self.samples[row] if self.samples.strides == (0, 0) else self.samples[row].copy()
+        told = int(self.slots[row]), int(self.position[row]), samples, self.sample_rate_hz
+        return AudioFrame(*told, SampleState(self.state[row]), int(self.arrival_ns[row]))
+
     def frames(self) -> Iterator[AudioFrame]:
         """Walk the rows one by one, for consumers that look at one stream at a time."""
         columns = zip(

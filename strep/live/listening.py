@@ -95,9 +95,11 @@ class Listeners:
                 stream.end(output.report)
 
     def _deal(self, block: AudioBlock) -> None:
-        for frame in block.frames():
-            for stream in self._open.get(frame.slot, ()):
-                stream.put(frame)
+        for row, slot in enumerate(block.slots.tolist()):
+            if streams := self._open.get(slot):
+                frame = block.frame(row)
+                for stream in streams:
+                    stream.put(frame)
 
     def end(self) -> None:
         """End every queue."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -114,6 +115,28 @@ async def test_a_task_that_is_late_keeps_the_newest_five_seconds_and_knows_what_
     listeners.end()
     assert stream.missed_frames == 30
     assert [frame.position // FRAME for frame in await take(stream)] == list(range(30, QUEUED_FRAMES + 30))
+
+
+async def test_a_task_that_reads_nothing_of_one_stream_of_4000_holds_less_than_200_kb() -> None:
+    listeners = Listeners()
+    queue = listeners.streams()
+    listeners.take(opened(7))
+    (stream,) = [await anext(queue)]
+    del queue
+    for slot in range(8, 20):  # which nobody listens to
+        listeners.take(opened(slot))
+    slots, samples = np.arange(4000), np.ones((4000, FRAME), np.int16)
+    tracemalloc.start()
+    for n in range(QUEUED_FRAMES + 10):
+        position = np.full(4000, n * FRAME)
+        states = np.zeros(4000, np.uint8)
+        listeners.take(AudioBlock(8000, slots, position, samples + np.int16(n), states, position))
+    gc.collect()
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held_bytes < 200_000
+    frame = await anext(stream)
+    assert (frame.slot, frame.position, set(frame.samples.tolist())) == (7, 10 * FRAME, {11})
 
 
 async def test_events_come_in_order_without_audio() -> None:
