@@ -34,6 +34,8 @@ from strep.plugins.registry import PluginSource, load_plugin
 from strep.stream.events import AnchorMoved, Event, StreamClosed, StreamIdentity, StreamOpened
 
 _log = logging.getLogger(__name__)
+#: How often plugins are told how late it is, while calls are live.
+TICK_NS = 1_000_000_000
 _RUNNERS: dict[Way, Callable[..., Runner]] = {Way.INLINE: Driver, Way.THREAD: ThreadRunner, Way.PROCESS: ProcessRunner}
 
 
@@ -82,7 +84,7 @@ class Analysis:
         self._consumers = list(consumers)
         self._queues: WeakSet[BoundedQueue[Notice]] = WeakSet()
         self._identity: dict[int, StreamIdentity] = {}
-        self._told = 0
+        self._told = self._next_tick_ns = 0
         self._settling = threading.Lock()
         self._closed = False
         self.failed_consumers = 0
@@ -92,6 +94,7 @@ class Analysis:
         self._loaded, self._live, self._clock = loaded, live, clock
         self._runners: dict[str, Runner] | None = None  # they start with the first call: what is not used costs nothing
         self._framers: dict[tuple[Wants, int], Framer | PairFramer] = {}
+        self._portions: dict[tuple[Wants, int], Portions] = {}
         self._ways: list[Portions | Framer | PairFramer] = []  # to the framers
 
     def event(self, event: Event) -> None:
@@ -118,6 +121,9 @@ class Analysis:
         self._start()
         for way in self._ways:
             way.flush(now_ns)
+        if self._live and now_ns >= self._next_tick_ns:
+            self._next_tick_ns = now_ns - now_ns % TICK_NS + TICK_NS
+            self._tick(now_ns)
         self._take()
 
     def settle(self) -> None:
@@ -181,7 +187,15 @@ class Analysis:
             self._runners[plugin.NAME] = runner
             groups.setdefault((plugin.wants, run.rows), []).append(runner)
         self._framers = {key: _framer(*key, _All(runners)) for key, runners in groups.items()}
-        self._ways = [Portions(framer) if self._live else framer for framer in self._framers.values()]
+        if self._live:
+            self._portions = {key: Portions(framer) for key, framer in self._framers.items()}
+        self._ways = [*(self._portions or self._framers).values()]
+
+    def _tick(self, now_ns: int) -> None:
+        """Say how late it is to plugins that have heard all that came until now: not behind what waits in portions."""
+        for (plugin, run), runner in zip(self._loaded, (self._runners or {}).values(), strict=True):
+            if not self._portions[plugin.wants, run.rows].are_waiting:
+                runner.tick(now_ns)
 
     def _take(self) -> None:
         for runner in (self._runners or {}).values():

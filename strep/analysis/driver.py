@@ -44,6 +44,9 @@ class Runner(Protocol):
     def event(self, row: int, placed: PlacedEvent) -> None:
         """Take what the engine says of a stream."""
 
+    def tick(self, time_ns: int) -> None:
+        """Say how late it is."""
+
     def close(self, row: int) -> None:
         """End a stream."""
 
@@ -111,6 +114,10 @@ class Driver:
         self._streams.note((row, placed))
         self.counts.missed_events += self.counts.switched_off is not None
         self._call(lambda: self._plugin.event(row, placed))
+
+    def tick(self, time_ns: int) -> None:
+        """Let the plugin see how late it is."""
+        self._call(lambda: self._plugin.tick(time_ns))
 
     def close(self, row: int) -> None:
         """End a stream."""

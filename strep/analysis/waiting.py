@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TypeGuard
+from dataclasses import dataclass
+from typing import Protocol, TypeGuard
 
 from strep.plugins.base import Hops, PlacedEvent
 from strep.plugins.framing import Taker
@@ -17,9 +18,25 @@ from strep.stream.events import FormatChanged, StreamIdentity
 
 Opened = tuple[int, StreamIdentity, int]  # row, whose it is, wall time
 Told = tuple[int, PlacedEvent]
-Item = Hops | Opened | Told | int  # a number is a row that closes
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A second that has begun."""
+
+    time_ns: int
+
+
+Item = Hops | Opened | Told | Tick | int  # a number is a row that closes
 #: Ten times what a second brings when each of 2,000 streams has some gaps in it.
 MOST_ITEMS = 100_000
+
+
+class TickTaker(Taker, Protocol):
+    """A taker that is also told how late it is."""
+
+    def tick(self, time_ns: int) -> None:
+        """See how late it is."""
 
 
 class Waiting:
@@ -71,6 +88,8 @@ class Waiting:
         self._count(item, 1)
 
     def _append(self, item: Item) -> None:
+        if isinstance(item, Tick) and self._items and isinstance(self._items[-1], Tick):
+            self._items.pop()  # what is late sees the latest only
         self._items.append(item)
         self._count(item, 1)
 
@@ -117,6 +136,10 @@ class Enqueuer:
         """Take what the engine says of a stream."""
         self._put((row, placed))
 
+    def tick(self, time_ns: int) -> None:
+        """Say how late it is."""
+        self._put(Tick(time_ns))
+
     def close(self, row: int) -> None:
         """End a stream."""
         self._put(row)
@@ -152,10 +175,12 @@ class OpenStreams:
         return [item for row in self._opened for item in self.of(row)]
 
 
-def apply(taker: Taker, item: Item) -> None:
+def apply(taker: TickTaker, item: Item) -> None:
     """Give an item to whom it is for."""
     if isinstance(item, Hops):
         taker.process(item)
+    elif isinstance(item, Tick):
+        taker.tick(item.time_ns)
     elif isinstance(item, int):
         taker.close(item)
     elif len(item) == 3:

@@ -9,6 +9,7 @@ row a stream, and update all of them in a few numpy calls. Who would rather look
     open(row, ...)     a stream begins on a row: forget the one before
     process(hops)      audio; where some had to be dropped, the stream is opened anew, and begins at another position
     event(row, ...)    something that the engine says of a stream: a gap, a telephone event, another format
+    tick(time_ns)      once a second while calls are live: time goes on, also for streams of which nothing comes
     close(row)         the stream ended: tell what was held back
     finish()           nothing more comes
 """
@@ -122,6 +123,12 @@ class Plugin(Protocol):
     def event(self, row: int, placed: PlacedEvent) -> Iterable[Finding]:
         """Take what the engine says of a stream."""
 
+    def tick(self, time_ns: int) -> Iterable[Finding]:
+        """See how late it is, wall time; what came until then, but for the last moments, was given.
+
+        Called once a second while calls are live, never for files. It is how silence is told of while it lasts.
+        """
+
     def close(self, row: int) -> Iterable[Finding]:
         """End a stream."""
 
@@ -151,6 +158,10 @@ class BlockPlugin:
 
     def event(self, row: int, placed: PlacedEvent) -> Iterable[Finding]:
         """Take what the engine says of a stream."""
+        return ()
+
+    def tick(self, time_ns: int) -> Iterable[Finding]:
+        """See how late it is."""
         return ()
 
     def close(self, row: int) -> Iterable[Finding]:

@@ -30,6 +30,7 @@ from strep.plugins.speech_level import (
 from strep.stream.events import StreamIdentity
 
 _FULL_SCALE = 32768
+_HOP_NS = HOP_SAMPLES * 1_000_000_000 // SAMPLE_RATE_HZ
 #: Of what is nothing but zeros; a single 1 in ten seconds is -139 dBFS.
 SILENCE_DBFS = -150.0
 #: Streams at a time: what is worked out of their samples stays in the caches, and is too small for the C library to
@@ -113,7 +114,9 @@ class LevelPlugin(BlockPlugin):
         self._speech = SpeechLevel(rows)
         self._run = np.zeros(rows, np.int64)  # samples at the top that the hop before ended with; negative: the bottom
         self._silent = np.zeros(rows, np.int64)  # hops in a row
-        self._end = np.zeros(rows, np.int64)  # position that a stream has come to
+        self._end = np.zeros(rows, np.int64)  # position that a stream has come to, and when that was
+        self._end_ns = np.zeros(rows, np.int64)
+        self._is_dead = np.zeros(rows, np.bool_)  # and that was told
         self._interval = max(round(config.interval_s * SAMPLE_RATE_HZ) // HOP_SAMPLES, 1) * HOP_SAMPLES
         self._dead_hops = max(math.ceil(config.dead_air_s * SAMPLE_RATE_HZ / HOP_SAMPLES), 1)
         self._silent_energy = HOP_SAMPLES * _FULL_SCALE**2 * 10 ** (config.dead_air_dbfs / 10)
@@ -124,6 +127,7 @@ class LevelPlugin(BlockPlugin):
         self._total.reset(row)
         self._speech.reset(row)
         self._run[row] = self._silent[row] = self._end[row] = 0
+        self._is_dead[row] = False
 
     def process(self, hops: Hops) -> Iterable[Finding]:
         """Take a hop of each stream."""
@@ -136,6 +140,7 @@ class LevelPlugin(BlockPlugin):
         self._speech.take(rows, hops.position // HOP_SAMPLES, steps)
         self._clip(hops, peak)
         self._end[rows] = hops.position + HOP_SAMPLES
+        self._end_ns[rows] = hops.time_ns + _HOP_NS
         found = self._listen_for_silence(rows, energy < self._silent_energy)
         ended = rows[now.samples[rows] >= self._interval]
         return [*found, *self._end_interval(ended)] if len(ended) else found
@@ -146,7 +151,7 @@ class LevelPlugin(BlockPlugin):
         if not end:
             return []
         found = list[Finding]()
-        if self._silent[row] >= self._dead_hops:
+        if self._is_dead[row]:
             found.append(self._dead_air(row, int(self._silent[row]), end, is_over=True))
         rows = np.array([row])
         if self._now.samples[row]:
@@ -169,11 +174,23 @@ class LevelPlugin(BlockPlugin):
             self._run[row] = carried
         self._run[hops.rows[peak < self.config.clip_level]] = 0
 
-    def _listen_for_silence(self, rows: NDArray[np.int64], is_silent: NDArray[np.bool_]) -> list[Finding]:
-        before = self._silent[rows]
-        now = self._silent[rows] = np.where(is_silent, before + 1, 0)
+    def tick(self, time_ns: int) -> Iterable[Finding]:
+        """Tell of silence that has lasted, also where nothing comes; its hops come when something does."""
+        unheard = (time_ns - self._end_ns) // _HOP_NS
+        is_dead = (self._end > 0) & ~self._is_dead & (self._silent + unheard >= self._dead_hops)
         found = list[Finding]()
-        for n in np.flatnonzero((now == self._dead_hops) | (~is_silent & (before >= self._dead_hops))).tolist():
+        for row in np.flatnonzero(is_dead).tolist():
+            self._is_dead[row] = True
+            end = int(self._end[row] - self._silent[row] * HOP_SAMPLES) + self._dead_hops * HOP_SAMPLES
+            found.append(self._dead_air(row, self._dead_hops, end, is_over=False))
+        return found
+
+    def _listen_for_silence(self, rows: NDArray[np.int64], is_silent: NDArray[np.bool_]) -> list[Finding]:
+        before, was_dead = self._silent[rows], self._is_dead[rows]
+        now = self._silent[rows] = np.where(is_silent, before + 1, 0)
+        is_dead = self._is_dead[rows] = is_silent & (was_dead | (now >= self._dead_hops))
+        found = list[Finding]()
+        for n in np.flatnonzero(is_dead != was_dead).tolist():
             row, is_over = int(rows[n]), not is_silent[n]
             end = int(self._end[row]) - (HOP_SAMPLES if is_over else 0)
             found.append(self._dead_air(row, int(before[n] if is_over else now[n]), end, is_over=is_over))

@@ -68,6 +68,11 @@ class Portions:
         self._lanes: dict[int, _Lane] = {}  # by slot
         self._flushed_ns = 1 << 62  # until the first one
 
+    @property
+    def are_waiting(self) -> bool:
+        """Tell whether there is more to give than was given."""
+        return bool(self._lanes)
+
     def event(self, event: Event) -> None:
         """Take an event of a stream."""
         lane = self._lanes.get(event.slot)

@@ -150,6 +150,22 @@ def test_dead_air_at_the_end_of_a_stream_is_over_with_it():
     assert (dead_air.position, dead_air.length_samples, dead_air.is_over) == (0, 30 * HOP, True)
 
 
+def test_dead_air_is_told_while_nothing_comes_and_once():
+    plugin = started(2, dead_air_s=0.5)
+    hear(plugin, noise(1, 10, rows=2))
+    hear(plugin, np.zeros((2, 5 * HOP), np.int16), start=10 * HOP)
+    end_ns = int(plugin._end_ns[0])
+    assert plugin.tick(end_ns + 399_000_000) == []
+    assert [(one.row, one.position, one.length_samples) for one in plugin.tick(end_ns + 401_000_000)] == [
+        (0, 10 * HOP, 25 * HOP),
+        (1, 10 * HOP, 25 * HOP),
+    ]
+    assert plugin.tick(end_ns + 2_000_000_000) == []
+    assert hear(plugin, np.zeros((1, 40 * HOP), np.int16), start=15 * HOP) == []
+    (over,) = (one for one in hear(plugin, noise(2, 1)[0], start=55 * HOP) if isinstance(one, DeadAir))
+    assert (over.row, over.position, over.length_samples, over.is_over) == (0, 10 * HOP, 45 * HOP, True)
+
+
 def test_noise_of_the_line_is_dead_air_too_and_speech_is_not():
     plugin = started(2, dead_air_s=0.5)
     samples = np.concatenate([noise(1, 30, 20), noise(1, 30, 200)]) - np.int16(20)
