@@ -21,7 +21,7 @@ from bench.claims import Claim
 from strep.control.client import AsyncClient
 from strep.control.webhooks import sign, webhook_app, write_public_key
 from strep.emulator import Platform, PlatformServer
-from strep.emulator.call import Call
+from strep.emulator.call import EmulatedCall
 from strep.emulator.faults import Faults
 from strep.service import Service, read_config
 
@@ -166,7 +166,7 @@ async def _tell(port: int, source: str, key: Ed25519PrivateKey) -> dict[str, Any
     return {"sent": _WEBHOOKS_EACH, "taken": taken, "slowest_s": slowest_s}
 
 
-def _call(platform: Platform, number: int) -> Call:
+def _call(platform: Platform, number: int) -> EmulatedCall:
     call = platform.incoming_call(waits_for_fork=True, **_CALLS[number % len(_CALLS)])
     call.answer()
     return call

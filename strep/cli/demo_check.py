@@ -45,7 +45,7 @@ _FIDELITY = {"PCMU": Fidelity(0, 30), "PCMA": Fidelity(0, 30), "G722": Fidelity(
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DemoFinding:
     """One thing that was checked."""
 
     name: str
@@ -70,29 +70,31 @@ class _Party:
         return not self.expected.any()
 
 
-def check_recordings(recordings: Sequence[Recording], sent: Mapping[Direction, SentStream]) -> list[Finding]:
+def check_recordings(recordings: Sequence[Recording], sent: Mapping[Direction, SentStream]) -> list[DemoFinding]:
     """Check that there is one recording, and that it is what was sent. sent: of leg A, by direction."""
     if len(recordings) != 1:
-        return [Finding("one recording", False, f"expected 1 recording of the call, found {len(recordings)}")]
+        return [DemoFinding("one recording", False, f"expected 1 recording of the call, found {len(recordings)}")]
     samples, rate_hz = soundfile.read(str(recordings[0].path), dtype="int16", always_2d=True)
     return check_samples(samples, rate_hz, sent)
 
 
-def check_datagrams(sent: Mapping[Direction, SentStream], datagrams: Mapping[str, int], kernel_drops: int) -> Finding:
+def check_datagrams(
+    sent: Mapping[Direction, SentStream], datagrams: Mapping[str, int], kernel_drops: int
+) -> DemoFinding:
     """Check that every datagram that was sent was accepted, and none else came."""
     count = sum(int(stream.copies.sum()) for stream in sent.values())
     accepted, total = datagrams["accepted"], sum(datagrams.values())
     detail = f"{accepted} of {count}, {total - accepted} others, {kernel_drops} kernel drops"
-    return Finding("every datagram arrived", count == accepted == total and not kernel_drops, detail)
+    return DemoFinding("every datagram arrived", count == accepted == total and not kernel_drops, detail)
 
 
-def check_samples(samples: NDArray[np.int16], rate_hz: int, sent: Mapping[Direction, SentStream]) -> list[Finding]:
+def check_samples(samples: NDArray[np.int16], rate_hz: int, sent: Mapping[Direction, SentStream]) -> list[DemoFinding]:
     """Check int16[n, channels] against what was sent."""
     parties = {direction: _party(direction, sent[direction]) for direction in Direction}
     sent_hz = parties[Direction.INBOUND].rate_hz
     if samples.shape[1] != len(Direction) or rate_hz != sent_hz:
         found = f"{samples.shape[1]} channels at {rate_hz} Hz"
-        return [Finding("stereo", False, f"expected {len(Direction)} channels at {sent_hz} Hz, found {found}")]
+        return [DemoFinding("stereo", False, f"expected {len(Direction)} channels at {sent_hz} Hz, found {found}")]
     offsets = {d: None if p.is_silent else _best_offset(samples[:, d], p) for d, p in parties.items()}
     findings = []
     for direction, party in parties.items():
@@ -127,31 +129,33 @@ def _best_offset(heard: NDArray[np.int16], party: _Party) -> int:
     return int(lags[np.argmax(correlation[lags])])
 
 
-def _check_channel(heard: NDArray[np.int16], party: _Party, offset: int, other: _Party) -> Finding:
+def _check_channel(heard: NDArray[np.int16], party: _Party, offset: int, other: _Party) -> DemoFinding:
     name = f"{party.channel} is the {party.name}"
     count = len(party.expected)
     placed = _cut(heard, offset, count)
     differing = np.flatnonzero(placed != party.expected)
     if len(differing):
         if np.array_equal(_cut(heard, _best_offset(heard, other), len(other.expected)), other.expected):
-            return Finding(name, False, f"expected the {party.name}, found the {other.name}: the channels are swapped")
+            return DemoFinding(
+                name, False, f"expected the {party.name}, found the {other.name}: the channels are swapped"
+            )
         at_s = differing[0] / party.rate_hz
         equal = f"{count - len(differing)} of {count} samples as sent"
-        return Finding(name, False, f"{equal}; the first that differs is {at_s:.3f} s into the call")
+        return DemoFinding(name, False, f"{equal}; the first that differs is {at_s:.3f} s into the call")
     added = int(np.count_nonzero(heard) - np.count_nonzero(placed))
     if added:
-        return Finding(
+        return DemoFinding(
             name, False, f"expected silence before and after the call, found {counted(added, 'sample')} of sound"
         )
     exact = f"{count} samples as sent"
     if not party.spoken.any():
-        return Finding(name, True, f"{exact}; nothing was said")
+        return DemoFinding(name, True, f"{exact}; nothing was said")
     snr_db = _snr_db(placed, party)
     least_db = party.fidelity.least_snr_db
     detail = f"{exact}, {snr_db:.1f} dB signal to noise"
     if snr_db < least_db:
-        return Finding(name, False, f"{detail}, expected {least_db:g} dB")
-    return Finding(name, True, detail)
+        return DemoFinding(name, False, f"{detail}, expected {least_db:g} dB")
+    return DemoFinding(name, True, detail)
 
 
 def _cut(heard: NDArray[np.int16], offset: int, count: int) -> NDArray[np.int16]:
@@ -168,16 +172,16 @@ def _snr_db(placed: NDArray[np.int16], party: _Party) -> float:
     return 10 * float(np.log10(np.square(spoken).sum() / max(noise, 1)))
 
 
-def _check_alignment(offsets: Mapping[Direction, int | None], rate_hz: int) -> Finding:
+def _check_alignment(offsets: Mapping[Direction, int | None], rate_hz: int) -> DemoFinding:
     name = "left and right begin together"
     left, right = offsets[Direction.INBOUND], offsets[Direction.OUTBOUND]
     if left is None or right is None:
-        return Finding(name, True, "not measured, for there is nothing to be heard on one side")
+        return DemoFinding(name, True, "not measured, for there is nothing to be heard on one side")
     apart_ms = (left - right) / rate_hz * 1000
-    return Finding(name, abs(apart_ms) <= ALIGNMENT_MS, f"{abs(apart_ms):.3f} ms apart (most {ALIGNMENT_MS})")
+    return DemoFinding(name, abs(apart_ms) <= ALIGNMENT_MS, f"{abs(apart_ms):.3f} ms apart (most {ALIGNMENT_MS})")
 
 
-def _check_length(samples: NDArray[np.int16], parties: Mapping[Direction, _Party], rate_hz: int) -> Finding:
+def _check_length(samples: NDArray[np.int16], parties: Mapping[Direction, _Party], rate_hz: int) -> DemoFinding:
     expected = max(len(party.expected) for party in parties.values())
     passed = abs(len(samples) - expected) <= rate_hz // PACKETS_PER_SECOND
-    return Finding("as long as the call", passed, f"{len(samples) / rate_hz:.3f} s of {expected / rate_hz:.3f} s")
+    return DemoFinding("as long as the call", passed, f"{len(samples) / rate_hz:.3f} s of {expected / rate_hz:.3f} s")

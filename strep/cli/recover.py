@@ -14,14 +14,14 @@ from strep.cli.errors import fail, say
 from strep.cli.options import JsonOption
 from strep.cli.output import Column, Document, counted, print_json, print_line, print_table
 from strep.cli.progress import Bar
-from strep.sinks.recovery import Finding, Outcome, Recovery
+from strep.sinks.recovery import Outcome, Recovery, RecoveryFinding
 from strep.sinks.recovery import recover as recover_folder
 from strep.sinks.recovery_thread import ConversionThread
 
 RecordingsFolder = Annotated[
     Path, typer.Argument(metavar="DIR", help="A folder of recordings; those below it too.", show_default=False)
 ]
-_COLUMNS: tuple[Column[Finding], ...] = (
+_COLUMNS: tuple[Column[RecoveryFinding], ...] = (
     Column("file", lambda finding: str(finding.path)),
     Column("outcome", lambda finding: finding.outcome.value.replace("_", " ")),
     Column("reason", lambda finding: finding.reason),

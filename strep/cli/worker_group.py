@@ -25,7 +25,7 @@ from strep.cli.signals import stop_event
 from strep.cli.status import status_line
 from strep.errors import ConfigError
 from strep.live.receiver import warn_of_receive_buffer
-from strep.live.workers import Counts, EntryKind, Ledger, Supervisor, WorkerError, WorkerProcess
+from strep.live.workers import Counts, EntryKind, Supervisor, WorkerError, WorkerLedger, WorkerProcess
 from strep.live.workers.messages import Message
 from strep.net.address import UdpAddress
 from strep.net.source import BoundSocket, QueueMeter
@@ -36,7 +36,7 @@ from strep.wire.fate import Fate
 WORKER_MODULE = "strep.cli.worker"
 
 
-class AnnouncingLedger(Ledger):
+class AnnouncingLedger(WorkerLedger):
     """A ledger that passes on what is news of what workers report. look: is called after each report of counts."""
 
     def __init__(

@@ -17,7 +17,7 @@ For an application in another language, all of that is there over HTTP: `strep e
 
 from strep.emulator.about import CallDirection
 from strep.emulator.app import create_app
-from strep.emulator.call import Call
+from strep.emulator.call import EmulatedCall
 from strep.emulator.callee import Callee, Outcome
 from strep.emulator.codec import CODECS, Party, speech
 from strep.emulator.dtmf import Digits
@@ -35,11 +35,11 @@ __all__ = [
     "DEFAULT_API_KEY",
     "DEFAULT_API_SECRET",
     "DEFAULT_CONNECTION_ID",
-    "Call",
     "CallDirection",
     "CallState",
     "Callee",
     "Digits",
+    "EmulatedCall",
     "Fault",
     "Faults",
     "Fork",

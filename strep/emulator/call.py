@@ -40,10 +40,10 @@ class CallContext:
     now_ns: Callable[[], int]
     wall_s: Callable[[], float]
     schedule: Schedule
-    tell: Callable[[Call, str, Mapping[str, object]], None]
+    tell: Callable[[EmulatedCall, str, Mapping[str, object]], None]
 
 
-class Call:
+class EmulatedCall:
     """One call: two parties who speak the conversation, and at most one fork at a time.
 
     The platform receives the other party (D=0) and transmits to it (D=1) on leg A; a call added as bridged has a leg B
@@ -81,7 +81,7 @@ class Call:
         self.activities: dict[str, Activity] = {}
         #: What is to be played after what is played now.
         self.playlist: deque[Callable[[], None]] = deque()
-        self.bridged_to: Call | None = None
+        self.bridged_to: EmulatedCall | None = None
         #: Whether it goes on when the call that it is bridged to ends.
         self.parks_after_unbridge = False
         self.on_answer: list[Callable[[], object]] = []
@@ -190,7 +190,7 @@ class Call:
         """Send keys to the other party."""
         self._send_digits(Direction.OUTBOUND, digits)
 
-    def bridge(self, other: Call) -> None:
+    def bridge(self, other: EmulatedCall) -> None:
         """Let both parties hear each other. Both calls must be active."""
         for call, partner in ((self, other), (other, self)):
             call.lifecycle.bridge()
@@ -201,7 +201,7 @@ class Call:
         for call in (self, other):
             call.tell("call.bridged")
 
-    def unbridge(self) -> Call | None:
+    def unbridge(self) -> EmulatedCall | None:
         """Part the call from the one it is bridged to, if it is, and give that."""
         partner = self.bridged_to
         for call in (self, partner) if partner else ():

@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from strep.emulator import refusal
-from strep.emulator.call import Call
+from strep.emulator.call import EmulatedCall
 from strep.emulator.callee import Callee
 from strep.emulator.documents import iso_time
 from strep.emulator.faults import Faults
@@ -170,14 +170,14 @@ class _ControlApi:
     async def events(self, request: Request) -> Response:
         return _data(list(self._platform.events))
 
-    def _call(self, request: Request) -> Call:
+    def _call(self, request: Request) -> EmulatedCall:
         call = self._platform.calls.get(request.path_params["call_control_id"])
         if call is None:
             raise refusal.invalid_call_control_id()
         return call
 
 
-def _describe(call: Call) -> dict[str, object]:
+def _describe(call: EmulatedCall) -> dict[str, object]:
     sent = [
         {
             "leg": leg.name,

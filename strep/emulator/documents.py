@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from strep.emulator.call import Call
+from strep.emulator.call import EmulatedCall
 from strep.emulator.states import NS_PER_S
 
 Document = dict[str, object]
@@ -59,7 +59,7 @@ def iso_time(now_s: float) -> str:
     return datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def payload(call: Call, event_type: str, own: Mapping[str, object]) -> Document:
+def payload(call: EmulatedCall, event_type: str, own: Mapping[str, object]) -> Document:
     """Write an event's payload. own: what it says besides what it says of the call."""
     about = _about(call)
     ids = [name for name in _IDS if (event_type, name) != ("call.recording.saved", "call_control_id")]
@@ -80,7 +80,7 @@ def event(event_type: str, event_id: str, occurred_at: str, contents: Mapping[st
     }
 
 
-def call_resource(call: Call, now_ns: int) -> Document:
+def call_resource(call: EmulatedCall, now_ns: int) -> Document:
     """Write what GET /calls/{call_control_id} says of a call."""
     resource: Document = {
         **_listed(call, now_ns),
@@ -92,12 +92,12 @@ def call_resource(call: Call, now_ns: int) -> Document:
     return resource
 
 
-def active_call(call: Call, now_ns: int) -> Document:
+def active_call(call: EmulatedCall, now_ns: int) -> Document:
     """Write what the list of active calls says of a call."""
     return _listed(call, now_ns)
 
 
-def _listed(call: Call, now_ns: int) -> Document:
+def _listed(call: EmulatedCall, now_ns: int) -> Document:
     return {
         "record_type": "call",
         "call_control_id": call.call_control_id,
@@ -108,7 +108,7 @@ def _listed(call: Call, now_ns: int) -> Document:
     }
 
 
-def _about(call: Call) -> Document:
+def _about(call: EmulatedCall) -> Document:
     about, codecs = call.about, ",".join(call.codecs)
     return {
         "call_control_id": call.call_control_id,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from strep.emulator.about import CallAbout, CallDirection
-from strep.emulator.call import Call, CallContext
+from strep.emulator.call import CallContext, EmulatedCall
 from strep.emulator.callee import Callee, Outcome
 from strep.emulator.codec import CODECS, Party, encoded_conversation, speech
 from strep.emulator.impairments import Impairments
@@ -77,24 +77,24 @@ class Exchange:
         seed: int | None,
         clock_ns: Callable[[], int],
         sender: ForkSender,
-        tell: Callable[[Call, str, Mapping[str, object]], None],
-        forget: Callable[[Call], None],
+        tell: Callable[[EmulatedCall, str, Mapping[str, object]], None],
+        forget: Callable[[EmulatedCall], None],
         *,
         wall_s: Callable[[], float] = time.time,
     ) -> None:
         self.settings = Settings()
         self.schedule = Schedule()
         self.sender = sender
-        self.queues: dict[str, list[Call]] = {}
+        self.queues: dict[str, list[EmulatedCall]] = {}
         self._random = random.Random(seed)
         #: Ids that came later than the others, from a generator of their own: so the first ones stay as they were.
         self._more_random = random.Random(None if seed is None else f"{seed} exchange")
         self._clock_ns, self._forget = clock_ns, forget
         self._around = CallContext(self.now_ns, wall_s, self.schedule, tell)
-        self._calls: dict[str, Call] = {}
+        self._calls: dict[str, EmulatedCall] = {}
 
     @property
-    def calls(self) -> Mapping[str, Call]:
+    def calls(self) -> Mapping[str, EmulatedCall]:
         """Give every call that is remembered, by call_control_id."""
         return MappingProxyType(self._calls)
 
@@ -106,7 +106,7 @@ class Exchange:
         """Make an id."""
         return str(uuid.UUID(bytes=self._more_random.randbytes(16), version=4))
 
-    def find(self, call_control_id: str) -> Call | None:
+    def find(self, call_control_id: str) -> EmulatedCall | None:
         """Give a call, unless it never was, or has been over for ten minutes."""
         call = self._calls.get(call_control_id)
         return None if call is None or self._is_long_over(call) else call
@@ -119,7 +119,7 @@ class Exchange:
                 self._forget(call)
         return len(self._calls) < MAX_CALLS
 
-    def add(self, about: CallAbout, lifecycle: Lifecycle, media: CallMedia) -> Call:
+    def add(self, about: CallAbout, lifecycle: Lifecycle, media: CallMedia) -> EmulatedCall:
         """Add a call, and tell of it. Raises ConfigError when there are MAX_CALLS calls."""
         if not self.make_room():
             raise ConfigError(f"expected at most {MAX_CALLS} calls on one platform")
@@ -127,7 +127,7 @@ class Exchange:
         call_control_id = "v3:" + base64.urlsafe_b64encode(self._random.randbytes(39)).decode("ascii")
         call_leg_id = uuid.UUID(bytes=self._random.randbytes(16), version=4)
         legs = (Leg.A, Leg.B) if media.bridged else (Leg.A,)
-        call = Call(
+        call = EmulatedCall(
             call_control_id,
             call_leg_id,
             about,
@@ -141,7 +141,9 @@ class Exchange:
         self._calls[call_control_id] = call
         return call
 
-    def dial(self, about: CallAbout, media: CallMedia, *, timeout_s: int, time_limit_s: int, state: str = "") -> Call:
+    def dial(
+        self, about: CallAbout, media: CallMedia, *, timeout_s: int, time_limit_s: int, state: str = ""
+    ) -> EmulatedCall:
         """Dial somebody, who does as `Callee` says. state: what call.initiated says of it, if anything.
 
         Raises ConfigError when there are MAX_CALLS calls.
@@ -165,7 +167,7 @@ class Exchange:
         for call in self._calls.values():
             call.impair(impairments)
 
-    def _is_long_over(self, call: Call) -> bool:
+    def _is_long_over(self, call: EmulatedCall) -> bool:
         ended_ns = call.lifecycle.ended_ns
         return ended_ns is not None and self.now_ns() - ended_ns > KEPT_NS
 
@@ -185,7 +187,7 @@ class Exchange:
         return stream
 
 
-def _act(call: Call, outcome: Outcome) -> None:
+def _act(call: EmulatedCall, outcome: Outcome) -> None:
     if outcome is Outcome.ANSWERS:
         call.answer()
     else:

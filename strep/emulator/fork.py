@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from strep.audio.decoders import new_decoder
 from strep.emulator.impairments import Impairments
-from strep.emulator.media import Datagram, ForkedStream, ForkMedia, RtpStream
+from strep.emulator.media import ForkDatagram, ForkedStream, ForkMedia, RtpStream
 from strep.stream.events import Direction
 
 #: The account begins with room for a minute, and doubles when it is full.
@@ -161,16 +161,16 @@ class Fork:
         """Give when there is something to do next, from the fork's beginning on; None when all is done."""
         return self._media.next_offset_ns
 
-    def take(self, until_ns: int) -> list[Datagram]:
+    def take(self, until_ns: int) -> list[ForkDatagram]:
         """Give what is to be sent up to a time, in that order. What has been given is not given again."""
         return self._media.take(until_ns)
 
-    def media(self) -> Iterator[Datagram]:
+    def media(self) -> Iterator[ForkDatagram]:
         """Yield all that is left to send, in order."""
         while (offset_ns := self.next_offset_ns) is not None:
             yield from self.take(offset_ns)
 
-    def count(self, datagram: Datagram, was_sent: bool) -> None:
+    def count(self, datagram: ForkDatagram, was_sent: bool) -> None:
         """Enter one datagram into the account."""
         self.sent[datagram.stream].count(datagram.packet, was_sent)
 

@@ -13,7 +13,7 @@ from strep.emulator.impairments import Copies, Impairments, NetworkPath
 from strep.emulator.stream import RtpStream
 from strep.net.address import UdpAddress
 
-__all__ = ["Datagram", "ForkMedia", "ForkedStream", "Impairments", "RtpStream", "fork_media"]
+__all__ = ["ForkDatagram", "ForkMedia", "ForkedStream", "Impairments", "RtpStream", "fork_media"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ForkedStream:
     header: bytes = b""
 
 
-class Datagram(NamedTuple):
+class ForkDatagram(NamedTuple):
     """One datagram to send, `offset_ns` after the fork began: RTP packet number `packet` of stream `stream`."""
 
     offset_ns: int
@@ -45,7 +45,7 @@ class ForkMedia:
         # When each stream's next packet is due by its own clock, and which one that is.
         self._due: list[tuple[float, int, int]] = [(0.0, n, packets.start) for n in range(len(streams)) if packets]
         # What the network delays, in order of arrival: bounded by the largest jitter.
-        self._delayed: list[tuple[int, int, Datagram]] = []
+        self._delayed: list[tuple[int, int, ForkDatagram]] = []
         self._order = count()
 
     @property
@@ -56,9 +56,9 @@ class ForkMedia:
         delayed_ns = self._delayed[0][0]
         return min(delayed_ns, round(self._due[0][0])) if self._due else delayed_ns
 
-    def take(self, until_ns: int) -> list[Datagram]:
+    def take(self, until_ns: int) -> list[ForkDatagram]:
         """Give what is to be sent up to a time, in that order."""
-        taken = list[Datagram]()
+        taken = list[ForkDatagram]()
         while self._due and self._due[0][0] <= until_ns + 0.5:
             due_ns, stream, packet = self._due[0]
             path = self.paths[stream]
@@ -72,7 +72,7 @@ class ForkMedia:
             taken.append(heapq.heappop(self._delayed)[2])
         return taken
 
-    def _lay_out(self, due_ns: int, number: int, packet: int, path: NetworkPath, taken: list[Datagram]) -> None:
+    def _lay_out(self, due_ns: int, number: int, packet: int, path: NetworkPath, taken: list[ForkDatagram]) -> None:
         """Lay out 20 ms of a stream."""
         forked = self._streams[number]
         stream = forked.stream
@@ -80,19 +80,19 @@ class ForkMedia:
             stream.laid_out = packet + 1
         packets = stream.rtp_packets(packet)
         if not self._delayed and path.is_clear:  # most are, so let it be cheap
-            taken += [Datagram(due_ns, forked.destination, forked.header + rtp, number, n) for n, rtp in packets]
+            taken += [ForkDatagram(due_ns, forked.destination, forked.header + rtp, number, n) for n, rtp in packets]
         else:
             self._delay(number, path.carry(due_ns, packets))
 
     def _delay(self, number: int, arriving: Iterable[Copies]) -> None:
         forked = self._streams[number]
         for offset_ns, packet, rtp, copies in arriving:
-            datagram = Datagram(offset_ns, forked.destination, forked.header + rtp, number, packet)
+            datagram = ForkDatagram(offset_ns, forked.destination, forked.header + rtp, number, packet)
             for _ in range(copies):
                 heapq.heappush(self._delayed, (offset_ns, next(self._order), datagram))
 
 
-def fork_media(streams: Sequence[ForkedStream], packets: range, impairments: Impairments) -> Iterator[Datagram]:
+def fork_media(streams: Sequence[ForkedStream], packets: range, impairments: Impairments) -> Iterator[ForkDatagram]:
     """Yield every datagram of a fork in the order of sending: of each stream, the packets numbered by `packets`."""
     media = ForkMedia(streams, packets, impairments)
     while (offset_ns := media.next_offset_ns) is not None:

@@ -48,7 +48,7 @@ class Delivery:
 
 
 @dataclass(slots=True)
-class WebhookCounts:
+class DeliveryCounts:
     """Counts of what became of webhooks.
 
     asked: all of them, those that faults repeated included; the rest says what became of them. unaddressed: there was
@@ -82,11 +82,11 @@ class _Lane:
     held: Delivery | None = None
 
 
-class Outbox:
+class WebhookOutbox:
     """An outbox that holds the webhooks that are not delivered yet."""
 
     def __init__(self, draws: FaultDraws, capacity: int = CAPACITY) -> None:
-        self.counts = WebhookCounts()
+        self.counts = DeliveryCounts()
         self._draws, self._capacity = draws, capacity
         self._lanes: dict[str, _Lane] = {}
         self._ready: deque[Delivery] = deque()

@@ -17,13 +17,13 @@ from strep.emulator import described, refusal
 from strep.emulator.about import CallAbout, CallDirection
 from strep.emulator.actions import ACTIONS, check, perform
 from strep.emulator.actions.connecting import dial
-from strep.emulator.call import Call
+from strep.emulator.call import EmulatedCall
 from strep.emulator.callee import Callee
 from strep.emulator.documents import Document, active_call, call_resource, event, iso_time, payload
 from strep.emulator.exchange import CallMedia, Exchange
 from strep.emulator.faults import Fault, FaultDraws, Faults
 from strep.emulator.impairments import Impairments
-from strep.emulator.outbox import RETRY_DELAYS_S, Outbox, Webhook, WebhookCounts
+from strep.emulator.outbox import RETRY_DELAYS_S, DeliveryCounts, Webhook, WebhookOutbox
 from strep.emulator.parameters import Body, text
 from strep.emulator.recent import Answer, RecentCommands
 from strep.emulator.schedule import Pump
@@ -84,7 +84,9 @@ class Platform:
         self._connections = None if connections is None else frozenset(connections)
         self._draws = FaultDraws(faults or Faults())
         self._key = WebhookKey(seed)
-        self._webhooks = WebhookDeliverer(Outbox(self._draws), self._key, wall_s=wall_s, transport=webhook_transport)
+        self._webhooks = WebhookDeliverer(
+            WebhookOutbox(self._draws), self._key, wall_s=wall_s, transport=webhook_transport
+        )
         self._exchange = Exchange(
             seed, self._call_ns, sender or UdpSender(speed), self._tell, self._forget, wall_s=wall_s
         )
@@ -100,7 +102,7 @@ class Platform:
     # What it is, and how it behaves
 
     @property
-    def calls(self) -> Mapping[str, Call]:
+    def calls(self) -> Mapping[str, EmulatedCall]:
         """Give every call by call_control_id: those that are over as well, as long as there is room for them."""
         return self._exchange.calls
 
@@ -110,7 +112,7 @@ class Platform:
         return self._key.public_key
 
     @property
-    def webhook_counts(self) -> WebhookCounts:
+    def webhook_counts(self) -> DeliveryCounts:
         """Count what became of webhooks."""
         return self._webhooks.outbox.counts
 
@@ -172,7 +174,7 @@ class Platform:
         custom_headers: Headers = (),
         sip_headers: Headers = (),
         webhook_url: str = "",
-    ) -> Call:
+    ) -> EmulatedCall:
         """Add a call that has come in (`Call` says what the parties do).
 
         codec: PCMU, PCMA, G722 or OPUS. payload_type: to send instead of the usual one. bridged: has a leg B as well.
@@ -215,7 +217,7 @@ class Platform:
         custom_headers: Headers = (),
         sip_headers: Headers = (),
         webhook_url: str = "",
-    ) -> Call:
+    ) -> EmulatedCall:
         """Have somebody call: it rings until it is answered or rejected. Otherwise as `add_call`."""
         return self.add_call(
             codec,
@@ -323,14 +325,14 @@ class Platform:
 
     # How it is done
 
-    def _find(self, call_control_id: str) -> Call:
+    def _find(self, call_control_id: str) -> EmulatedCall:
         self.advance()
         call = self._exchange.find(call_control_id)
         if call is None:
             raise refusal.invalid_call_control_id()
         return call
 
-    def _tell(self, call: Call, event_type: str, own: Mapping[str, object]) -> None:
+    def _tell(self, call: EmulatedCall, event_type: str, own: Mapping[str, object]) -> None:
         document = event(event_type, self._exchange.new_id(), iso_time(self._wall_s()), payload(call, event_type, own))
         self.events.append(document)
         about = call.about
@@ -339,7 +341,7 @@ class Platform:
         delays_s = RETRY_DELAYS_S if policy is None else tuple(delay_ms / 1000 for delay_ms in policy)
         self._webhooks.add(Webhook(call.call_control_id, url, document, delays_s))
 
-    def _forget(self, call: Call) -> None:
+    def _forget(self, call: EmulatedCall) -> None:
         self._draws.forget(call.call_control_id)
 
     def _call_ns(self) -> int:

@@ -18,7 +18,7 @@ from itertools import count
 from typing import Protocol
 
 from strep.emulator.fork import Fork
-from strep.emulator.media import Datagram
+from strep.emulator.media import ForkDatagram
 from strep.errors import ConfigError
 
 
@@ -38,7 +38,7 @@ class Sockets:
     def __init__(self) -> None:
         self._open: dict[bool, socket.socket] = {}
 
-    def send(self, datagram: Datagram) -> bool:
+    def send(self, datagram: ForkDatagram) -> bool:
         """Hand a datagram to the kernel; tell whether it took it (its buffer may be full, there may be no route)."""
         destination = datagram.destination
         is_ipv6 = ":" in destination.host

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import httpx
 
-from strep.emulator.outbox import Delivery, Outbox, Webhook
+from strep.emulator.outbox import Delivery, Webhook, WebhookOutbox
 from strep.emulator.schedule import is_running
 from strep.emulator.signing import WebhookKey
 
@@ -29,7 +29,7 @@ class WebhookDeliverer:
 
     def __init__(
         self,
-        outbox: Outbox,
+        outbox: WebhookOutbox,
         key: WebhookKey,
         *,
         wall_s: Callable[[], float] = time.time,

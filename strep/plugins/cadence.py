@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from math import ceil, inf
 from typing import NamedTuple
 
-from strep.plugins.tone_bursts import EDGE, MOST_OFF, SAMPLES_PER_MS, Burst, Frame, is_near
+from strep.plugins.tone_bursts import EDGE, MOST_OFF, SAMPLES_PER_MS, Burst, ToneFrame, is_near
 from strep.plugins.tone_table import (
     SPECIAL_INFORMATION_HZ,
     SPECIAL_INFORMATION_OFF_HZ,
@@ -122,7 +122,7 @@ class Follower:
     that was no tone; None where nothing did.
     """
 
-    def __init__(self, table: Table, before: Sequence[Frame], sound_position: int | None) -> None:
+    def __init__(self, table: Table, before: Sequence[ToneFrame], sound_position: int | None) -> None:
         self._table = table
         self._recent = deque(before, maxlen=3)
         self._sound_position = sound_position
@@ -137,7 +137,7 @@ class Follower:
         self._loud_frames = 0
         self.is_idle = False
 
-    def take(self, frame: Frame) -> list[Heard]:
+    def take(self, frame: ToneFrame) -> list[Heard]:
         """Take the next frame."""
         found = list[Heard]()
         if self._burst is not None:
@@ -165,7 +165,7 @@ class Follower:
             self._heard = self._heard._replace(end=round(self._burst.end))
         return self._over()
 
-    def _is_new(self, frame: Frame) -> bool:
+    def _is_new(self, frame: ToneFrame) -> bool:
         """Tell a tone that begins from one that fades out of the window."""
         if not self._bursts:
             return True
@@ -175,7 +175,7 @@ class Follower:
             return energy >= EDGE * last.full
         return frame.total >= _LOUD * last.full
 
-    def _resume(self, frame: Frame) -> bool:
+    def _resume(self, frame: ToneFrame) -> bool:
         """Go on with a burst that a lost packet or a click interrupted."""
         if not self._all or frame.middle - self._bursts[-1].end > _DIP_MS * SAMPLES_PER_MS:
             return False
@@ -188,7 +188,7 @@ class Follower:
         self._burst.add(frame, energy)
         return True
 
-    def _start(self, frame: Frame) -> list[Heard]:
+    def _start(self, frame: ToneFrame) -> list[Heard]:
         found = self._over() if self._is_steady else []
         burst = Burst(frame.hz)
         for earlier in (*self._recent, frame):
@@ -260,7 +260,7 @@ class Follower:
         self._bursts, self._all, self.is_idle = [], 0, True
         return [Heard((meaning,), hz, round(last[0].begin), round(last[-1].end), 1, is_over=True)]
 
-    def _judge_pause(self, frame: Frame, last: Burst) -> list[Heard]:
+    def _judge_pause(self, frame: ToneFrame, last: Burst) -> list[Heard]:
         pause_ms = (frame.middle - last.end) / SAMPLES_PER_MS
         is_loud = pause_ms > 60 and frame.total > _LOUD * last.full
         self._loud_frames = self._loud_frames + 1 if is_loud and not frame.is_stable else 0

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from strep.plugins.base import BlockPlugin, Finding, Hops, PluginConfig, Wants
 from strep.plugins.cadence import Follower, Heard, Meaning, table_of
-from strep.plugins.tone_bursts import Frame
+from strep.plugins.tone_bursts import ToneFrame
 from strep.plugins.tone_spectrum import HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_SAMPLES, Frames, look
 from strep.plugins.tone_table import ToneKind, tones_of
 from strep.stream.events import StreamIdentity
@@ -156,7 +156,7 @@ class ProgressPlugin(BlockPlugin):
         is_long = count >= _SOUND_FRAMES
         self._sound_position[rows[is_long]] = middle[is_long]
 
-    def _follow(self, row: int, frame: Frame, before: NDArray[np.float32]) -> list[CallProgress]:
+    def _follow(self, row: int, frame: ToneFrame, before: NDArray[np.float32]) -> list[CallProgress]:
         follower = self._followers.get(row)
         if follower is None:
             first = frame.middle - _KEPT * HOP_SAMPLES
@@ -188,9 +188,9 @@ def _range(frames: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np
     return np.where(is_pair, np.minimum(first, second), middle), np.where(is_pair, np.maximum(first, second), middle)
 
 
-def _frame(values: NDArray[np.float32], middle: int, *, is_stable: bool = False) -> Frame:
+def _frame(values: NDArray[np.float32], middle: int, *, is_stable: bool = False) -> ToneFrame:
     tones, *rest = values.tolist()
-    return Frame(middle, is_stable, int(tones), *rest)
+    return ToneFrame(middle, is_stable, int(tones), *rest)
 
 
 def _finding(row: int, heard: Heard) -> CallProgress:

@@ -27,7 +27,7 @@ LEAST_BEATING_WIDTH = 0.8
 _RISE_FRAMES = 8
 
 
-class Frame(NamedTuple):
+class ToneFrame(NamedTuple):
     """One window's part of tone_spectrum.Frames, as plain numbers, and its middle's position.
 
     is_stable: whether it has a tone that the frame before has too.
@@ -90,7 +90,7 @@ class Burst:
         self._rise: list[tuple[int, float]] = []  # until it is surely at its full energy
         self._sums, self._weight = [0.0] * len(hz), 0.0
 
-    def add(self, frame: Frame, energy: float) -> None:
+    def add(self, frame: ToneFrame, energy: float) -> None:
         """Take a frame that has it."""
         if len(self._rise) < _RISE_FRAMES:
             self._rise.append((frame.middle, energy))
@@ -105,7 +105,7 @@ class Burst:
         if energy > 0.9 * self.full:
             self.lowest_hz, self.highest_hz = min(self.lowest_hz, frame.hz[0]), max(self.highest_hz, frame.hz[0])
 
-    def stop(self, frame: Frame, before: float, energy: float) -> None:
+    def stop(self, frame: ToneFrame, before: float, energy: float) -> None:
         """End it between the frame before and this one, which has less than EDGE of it."""
         behind = HOP_SAMPLES * (EDGE * self.full - energy) / max(before - energy, 1e-9)
         self.end = frame.middle - behind - _EDGE_SAMPLES

@@ -49,7 +49,7 @@ _ITERATIONS = 2
 _STRIDE = 16
 
 
-class Fit(NamedTuple):
+class PairFit(NamedTuple):
     """Two sinusoids per row, as fitted to CORE_SAMPLES: all float64[k], but `key`, int64[k], an index of KEYS.
 
     deviation: the larger one of both frequencies' distances from the key's, as a fraction. share: of the core's energy
@@ -110,7 +110,7 @@ def glance(core: NDArray[np.float64]) -> Glance:
     return Glance(radians, energy[:, 1] / np.maximum(energy[:, 0], 1e-9), energy.sum(axis=1) / all_energy)
 
 
-def fit(core: NDArray[np.float64], radians: NDArray[np.float64]) -> Fit:
+def fit(core: NDArray[np.float64], radians: NDArray[np.float64]) -> PairFit:
     """Fit two sinusoids to each row of float64[k, CORE_SAMPLES], from float64[k, 2] a sample on, as glance gives."""
     for _ in range(_ITERATIONS):
         waves = _waves(radians, _TIME)
@@ -126,7 +126,7 @@ def fit(core: NDArray[np.float64], radians: NDArray[np.float64]) -> Fit:
     return _measure(radians, coefficients, 1 - (rest**2).sum(axis=1) / energy)
 
 
-def find_start(segment: NDArray[np.float64], fitted: Fit) -> NDArray[np.int64]:
+def find_start(segment: NDArray[np.float64], fitted: PairFit) -> NDArray[np.int64]:
     """Find where the tones begin that were fitted at CORE_AT_START of float64[k, SEGMENT_SAMPLES]: int64[k]."""
     gain = _gain(segment, fitted, CORE_AT_START)[:, : CORE_AT_START + WINDOW_SAMPLES]
     before_middle: NDArray[np.int64] = np.argmax(np.cumsum(gain[:, ::-1], axis=1), axis=1)
@@ -134,14 +134,14 @@ def find_start(segment: NDArray[np.float64], fitted: Fit) -> NDArray[np.int64]:
     return begin
 
 
-def find_end(segment: NDArray[np.float64], fitted: Fit) -> NDArray[np.int64]:
+def find_end(segment: NDArray[np.float64], fitted: PairFit) -> NDArray[np.int64]:
     """Find behind which sample the tones end that were fitted at CORE_AT_END of float64[k, SEGMENT_SAMPLES]."""
     gain = _gain(segment, fitted, CORE_AT_END)[:, CORE_AT_END + WINDOW_SAMPLES :]
     last: NDArray[np.int64] = np.argmax(np.cumsum(gain, axis=1), axis=1)
     return CORE_AT_END + WINDOW_SAMPLES + 1 + last
 
 
-def _gain(segment: NDArray[np.float64], fitted: Fit, core_start: int) -> NDArray[np.float64]:
+def _gain(segment: NDArray[np.float64], fitted: PairFit, core_start: int) -> NDArray[np.float64]:
     """Give by how much each sample makes it likelier that the tones are there (the log-likelihood ratio, scaled)."""
     time = np.arange(SEGMENT_SAMPLES, dtype=np.float64) - core_start - (CORE_SAMPLES - 1) / 2
     tones: NDArray[np.float64] = (fitted.coefficients[:, None, :] @ _waves(fitted.radians, time))[:, 0]
@@ -186,14 +186,14 @@ def _peak(core: NDArray[np.float64], grid: _Grid) -> tuple[NDArray[np.float64], 
     return grid.hz[best], energy[np.arange(len(core)), best] * (2 * (_HANN**2).sum() / _HANN.sum() ** 2)
 
 
-def _measure(radians: NDArray[np.float64], coefficients: NDArray[np.float64], share: NDArray[np.float64]) -> Fit:
+def _measure(radians: NDArray[np.float64], coefficients: NDArray[np.float64], share: NDArray[np.float64]) -> PairFit:
     hz = radians * SAMPLE_RATE_HZ / (2 * np.pi)
     row, row_off = _nearest(hz[:, 0], ROWS_HZ)
     column, column_off = _nearest(hz[:, 1], COLUMNS_HZ)
     mean_square = np.maximum((coefficients[:, :2] ** 2 + coefficients[:, 2:] ** 2) / 2, 1e-9)
     level = 10 * np.log10(mean_square / _mean_square(0.0))
     deviation = np.maximum(row_off, column_off)
-    return Fit(4 * row + column, deviation, level[:, 0], level[:, 1], share, radians, coefficients)
+    return PairFit(4 * row + column, deviation, level[:, 0], level[:, 1], share, radians, coefficients)
 
 
 def _nearest(hz: NDArray[np.float64], nominal: tuple[float, ...]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

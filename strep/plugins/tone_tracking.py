@@ -18,8 +18,8 @@ from strep.plugins.tone_pairs import (
     SAMPLE_RATE_HZ,
     SEGMENT_SAMPLES,
     WINDOW_SAMPLES,
-    Fit,
     Glance,
+    PairFit,
     Screen,
     find_end,
     find_start,
@@ -62,7 +62,7 @@ class Limits(NamedTuple):
     most_deviation: float
     least_share: float
 
-    def admit(self, fitted: Fit) -> NDArray[np.bool_]:
+    def admit(self, fitted: PairFit) -> NDArray[np.bool_]:
         """Tell which rows of a fit are keys."""
         twist_db = fitted.column_dbm0 - fitted.row_dbm0
         admitted: NDArray[np.bool_] = fitted.share >= self.least_share
@@ -185,12 +185,12 @@ class ToneTracker:
             return []
         fitted = fit(segment[likely, _START_CORE], seen.radians[likely])
         admitted = self._limits.admit(fitted)
-        some, fitted = likely[admitted], Fit._make(column[admitted] for column in fitted)
+        some, fitted = likely[admitted], PairFit._make(column[admitted] for column in fitted)
         rows, stop = rows[some], start[some] + WINDOW_SAMPLES
         return self._go_on(rows, stop - SEGMENT_SAMPLES + find_start(segment[some], fitted), stop, fitted)
 
     def _go_on(
-        self, rows: NDArray[np.int64], begin: NDArray[np.int64], stop: NDArray[np.int64], fitted: Fit
+        self, rows: NDArray[np.int64], begin: NDArray[np.int64], stop: NDArray[np.int64], fitted: PairFit
     ) -> list[Tones]:
         """Take up tones from `begin` to `stop`, as new ones or as those that broke off; gives what new ones follow."""
         bridged = _BRIDGED_SAMPLES + self._lost[rows] * WINDOW_SAMPLES

@@ -24,7 +24,7 @@ from strep.net.networks import Networks
 from strep.net.source import RECEIVE_BUFFER_BYTES
 from strep.net.spool import LEAST_SPOOL_BYTES, SPOOL_BYTES
 from strep.service.part import Part, problems
-from strep.service.plugins import Analysis
+from strep.service.plugins import CallAnalysis
 from strep.service.quarantine import QuarantineLimits
 from strep.service.rules import ForkMode, Rule
 from strep.sinks.file_policy import parse_file_mode, parse_fsync
@@ -311,7 +311,7 @@ class ServiceConfig(Part):
     media: Media
     recordings: Recordings
     service: Running = Field(default_factory=Running)
-    analysis: Analysis = Field(default_factory=Analysis)
+    analysis: CallAnalysis = Field(default_factory=CallAnalysis)
     limits: Limits = Field(default_factory=Limits)
     rules: Annotated[tuple[Rule, ...], Field(strict=False), AfterValidator(_at_least_one)]
 

@@ -14,7 +14,7 @@ from strep.plugins.registry import load_plugin
 from strep.service.part import Part
 
 
-class Analysis(Part):
+class CallAnalysis(Part):
     """[analysis]: which plugins listen, and how they are configured.
 
     plugins: names, or module:Class, with =thread or =process for those that are to run there. settings: by those names.
@@ -25,7 +25,7 @@ class Analysis(Part):
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _check(self) -> Analysis:
+    def _check(self) -> CallAnalysis:
         try:
             runs = self.runs()
             names = [load_plugin(run.plugin, run.config).NAME for run in runs]

@@ -52,7 +52,7 @@ class Outcome(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RecoveryFinding:
     """One file that was found, and what became of it; with `check`, what would become of it."""
 
     path: Path
@@ -64,14 +64,14 @@ class Finding:
 class Recovery:
     """The report of a run. findings: the first MOST_LISTED of them; counts: of all, by their outcome."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[RecoveryFinding] = field(default_factory=list)
     counts: Counter[Outcome] = field(default_factory=Counter)
 
     def note(self, path: Path, outcome: Outcome, reason: str = "") -> None:
         """Take in one."""
         self.counts[outcome] += 1
         if len(self.findings) < MOST_LISTED:
-            self.findings.append(Finding(path, outcome, reason))
+            self.findings.append(RecoveryFinding(path, outcome, reason))
 
     @property
     def did_anything(self) -> bool:

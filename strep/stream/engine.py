@@ -35,7 +35,7 @@ from strep.errors import ConfigError
 from strep.stream.admission import Admission, AdmissionRules
 from strep.stream.choice import rules_by
 from strep.stream.events import CloseReason, StreamClosed, StreamIdentity, StreamReport
-from strep.stream.faults import Faults
+from strep.stream.faults import RuleFaults
 from strep.stream.formats import Formats
 from strep.stream.index import KeyIndex
 from strep.stream.keys import Conversations, sender_of
@@ -117,7 +117,7 @@ class Engine:
         self._sources, self._streams = Sources(capacity), records(streams, STREAM)
         self._endpoints: Sequence[Endpoint] = ()
         self._conversations = Conversations()
-        self._outbox, self._formats, self._faults = Outbox(), Formats(), Faults()
+        self._outbox, self._formats, self._faults = Outbox(), Formats(), RuleFaults()
         index = KeyIndex(4 * capacity)  # sources, and those that are left out, see strep.stream.admission
         tables = self._sources, self._streams, self._outbox
         self._legs = Legs(*tables, self._payload_types_of, index, self._formats)

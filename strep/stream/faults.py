@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 _SHOWN_BYTES = 200
 
 
-class Faults:
+class RuleFaults:
     """Streams whose rules raised, until they are closed; `count` is how often that was."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from strep.audio.decoders import is_decodable, new_decoder
 from strep.audio.decoding import Decoding
 from strep.stream import records as r
 from strep.stream.events import AnchorMoved, Event, FormatChanged, Gap, SourceChanged, TelephoneEvent
-from strep.stream.faults import Faults
+from strep.stream.faults import RuleFaults
 from strep.stream.formats import Formats
 from strep.stream.legs import Legs
 from strep.stream.notes import Note
@@ -79,7 +79,7 @@ def _cut(blocks: list[_Block], columns: Columns, samples: NDArray[np.int16]) -> 
 class Outputs:
     """What turns one engine's notes and pieces into events and audio."""
 
-    def __init__(self, sources: Sources, legs: Legs, formats: Formats, faults: Faults) -> None:
+    def __init__(self, sources: Sources, legs: Legs, formats: Formats, faults: RuleFaults) -> None:
         self._sources, self._legs = sources, legs
         self._formats, self._faults = formats, faults
         self._decoding = Decoding()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from strep.audio.decoders import measure_payloads
 from strep.stream import records as r
 from strep.stream.admission import Admission
-from strep.stream.faults import Faults
+from strep.stream.faults import RuleFaults
 from strep.stream.formats import Formats
 from strep.stream.keys import Conversations
 from strep.stream.legs import Legs
@@ -45,7 +45,7 @@ class State(NamedTuple):
     conversations: Conversations
     admission: Admission
     fates: NDArray[np.int64]
-    faults: Faults
+    faults: RuleFaults
     outbox: Outbox
 
 

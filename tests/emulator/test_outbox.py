@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from strep.emulator import Faults
 from strep.emulator.faults import FaultDraws
-from strep.emulator.outbox import Outbox, Webhook
+from strep.emulator.outbox import Webhook, WebhookOutbox
 
 URL = "http://localhost/webhooks"
 
 
 def outbox(capacity=100, **faults):
-    return Outbox(FaultDraws(Faults(**faults)), capacity)
+    return WebhookOutbox(FaultDraws(Faults(**faults)), capacity)
 
 
 def webhook(name, call="call", url=URL, delays_s=(1.0, 2.0)):

@@ -8,7 +8,7 @@ import pytest
 
 from strep.control.webhooks.signature import verify
 from strep.emulator.faults import FaultDraws, Faults
-from strep.emulator.outbox import Outbox, Webhook
+from strep.emulator.outbox import Webhook, WebhookOutbox
 from strep.emulator.signing import WebhookKey
 from strep.emulator.webhooks import _MAX_IN_FLIGHT, WebhookDeliverer
 from tests.receiving import until
@@ -29,7 +29,9 @@ class Delivering:
         self.requests = []
         self._answer = answer
         transport = httpx.MockTransport(self._take)
-        self.deliverer = WebhookDeliverer(Outbox(FaultDraws(Faults())), KEY, wall_s=lambda: NOW_S, transport=transport)
+        self.deliverer = WebhookDeliverer(
+            WebhookOutbox(FaultDraws(Faults())), KEY, wall_s=lambda: NOW_S, transport=transport
+        )
         self.counts = self.deliverer.outbox.counts
 
     async def _take(self, request):

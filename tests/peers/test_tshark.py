@@ -10,7 +10,7 @@ import pytest
 
 import strep
 from strep.emulator import CODECS, Impairments, Platform
-from strep.emulator.media import Datagram
+from strep.emulator.media import ForkDatagram
 from strep.net.capture.writer import PcapWriter
 from strep.stream.events import SourceReport
 from strep.wire.rtp import RtpPacket
@@ -35,7 +35,7 @@ CASES = {
 ENCODINGS = ["PCMU", "PCMA", "G722"]  # tshark knows the clocks of static payload types only
 
 
-def emulated(case: int, encoding: str, impairments: Impairments) -> list[Datagram]:
+def emulated(case: int, encoding: str, impairments: Impairments) -> list[ForkDatagram]:
     """Give all that one fork sends."""
     forks = KeptForks()
     platform = Platform(seed=case, sender=forks)

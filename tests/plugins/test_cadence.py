@@ -3,14 +3,14 @@
 import pytest
 
 from strep.plugins.cadence import fit, meanings_of
-from strep.plugins.tone_bursts import Burst, Frame
+from strep.plugins.tone_bursts import Burst, ToneFrame
 from strep.plugins.tone_table import TONES, Tone, ToneKind
 
 FULL = 1000.0
 
 
 def frame(middle, energy, hz=425.0, width=0.33):
-    return Frame(middle, True, 1, max(energy, 1.0), hz, energy, 900.0, 0.0, hz, energy, width)
+    return ToneFrame(middle, True, 1, max(energy, 1.0), hz, energy, 900.0, 0.0, hz, energy, width)
 
 
 def burst(begin_ms, end_ms, hz=425.0):

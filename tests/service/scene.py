@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from strep.audio.g711 import Law, decode
 from strep.emulator import Platform, PlatformServer
-from strep.emulator.call import Call
+from strep.emulator.call import EmulatedCall
 from strep.emulator.faults import Faults
 from strep.service import Service, ServiceConfig, read_config
 from strep.service.events import ServiceEvent
@@ -75,7 +75,7 @@ class Scene:
     config_text: str
     events: list[ServiceEvent]
 
-    def call(self, *, answered: bool = True, **given: Any) -> Call:
+    def call(self, *, answered: bool = True, **given: Any) -> EmulatedCall:
         """Have somebody call, and be answered. The conversation begins with the fork, so that nothing is missed."""
         call = self.platform.incoming_call(**{"waits_for_fork": True, **given})
         if answered:
@@ -141,7 +141,7 @@ def sidecars(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) | {"path": path} for path in sorted(folder.glob("*.json"))]
 
 
-def of_call(folder: Path, call: Call) -> list[dict[str, Any]]:
+def of_call(folder: Path, call: EmulatedCall) -> list[dict[str, Any]]:
     """Read the sidecars of a call's recordings, in the order in which they were begun."""
     return sorted(
         (it for it in sidecars(folder) if (it["call"] or {}).get("call_control_id") == call.call_control_id),
@@ -149,7 +149,7 @@ def of_call(folder: Path, call: Call) -> list[dict[str, Any]]:
     )
 
 
-def assert_recorded(document: dict[str, Any], call: Call) -> None:
+def assert_recorded(document: dict[str, Any], call: EmulatedCall) -> None:
     """Compare a recording with what the platform sent: each sample of both directions, and whose it is."""
     assert document["complete"]
     about, call_about = document["call"], call.about
@@ -175,7 +175,7 @@ def heard(document: dict[str, Any], direction: Direction) -> NDArray[np.int16]:
     return frames[start : start + stream["length_samples"], int(direction)]
 
 
-def expected(call: Call, direction: Direction) -> NDArray[np.int16]:
+def expected(call: EmulatedCall, direction: Direction) -> NDArray[np.int16]:
     """Decode what was sent of one direction of a PCMU call."""
     return decoded(call.sent[Leg.A, direction].payloads())
 

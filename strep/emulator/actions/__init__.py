@@ -8,14 +8,14 @@ from types import MappingProxyType
 
 from strep.emulator import described, refusal
 from strep.emulator.actions import connecting, forking, gathering, playing, queueing, recording, sessions, signalling
-from strep.emulator.call import Call
+from strep.emulator.call import EmulatedCall
 from strep.emulator.exchange import Exchange
 from strep.emulator.parameters import Body, text
 from strep.emulator.recent import Answer
 from strep.emulator.states import CallState
 from strep.errors import ConfigError
 
-Performance = Callable[[Exchange, Call, Body], Answer | None]
+Performance = Callable[[Exchange, EmulatedCall, Body], Answer | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
 )
 
 
-def check(name: str, call: Call, body: Body) -> None:
+def check(name: str, call: EmulatedCall, body: Body) -> None:
     """Raise the Refusal for a wrong parameter, or for a call that is not far enough or too far."""
     described.ACTIONS[name].check(body)
     forking.check(name, body)
@@ -82,7 +82,7 @@ def check(name: str, call: Call, body: Body) -> None:
         raise refusal.not_answered()
 
 
-def perform(name: str, exchange: Exchange, call: Call, body: Body) -> Answer:
+def perform(name: str, exchange: Exchange, call: EmulatedCall, body: Body) -> Answer:
     """Carry a command out that was checked, and give its answer. Raises the Refusal if it cannot be after all.
 
     A client_state stays with the call from then on, and is in the webhooks of this very command already.

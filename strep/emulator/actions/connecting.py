@@ -8,7 +8,7 @@ from functools import partial
 from strep.emulator import refusal
 from strep.emulator.about import CallAbout, CallDirection
 from strep.emulator.actions import detection, queueing, recording, sessions
-from strep.emulator.call import Call
+from strep.emulator.call import EmulatedCall
 from strep.emulator.codec import CODECS
 from strep.emulator.exchange import CallMedia, Exchange
 from strep.emulator.parameters import Body, is_blank, is_set, number, text
@@ -18,7 +18,7 @@ from strep.emulator.states import CallState, HangupCause
 _TIMEOUT_S, _TIME_LIMIT_S = 30, 14400
 
 
-def dial(exchange: Exchange, body: Body) -> tuple[Call, Answer]:
+def dial(exchange: Exchange, body: Body) -> tuple[EmulatedCall, Answer]:
     """Dial one or several numbers: the first to answer has the call. Gives the first call, and what is said besides."""
     linked = _linked(exchange, body)
     _check_encryption(body, text(body, "to"))
@@ -28,7 +28,7 @@ def dial(exchange: Exchange, body: Body) -> tuple[Call, Answer]:
         raise refusal.no_room()
     session = linked.about.call_session_id if linked else exchange.new_id()
     from_ = linked.about.from_ if linked and is_set(body, "bridge_intent") else text(body, "from")
-    calls: list[Call] = []
+    calls: list[EmulatedCall] = []
     for to in numbers:
         about = _outgoing(body, from_, to, text(body, "connection_id"), session, text(body, "client_state"))
         calls.append(_dial(exchange, about, body, "bridging" if is_set(body, "bridge_intent") else ""))
@@ -40,7 +40,7 @@ def dial(exchange: Exchange, body: Body) -> tuple[Call, Answer]:
     return calls[0], _prepare(exchange, calls, body)
 
 
-def answer(exchange: Exchange, call: Call, body: Body) -> Answer:
+def answer(exchange: Exchange, call: EmulatedCall, body: Body) -> Answer:
     """Answer a call that comes in."""
     if call.about.direction is not CallDirection.INCOMING or call.lifecycle.is_answered:
         raise refusal.unable("Only an incoming call that is not answered yet can be answered.")
@@ -50,7 +50,7 @@ def answer(exchange: Exchange, call: Call, body: Body) -> Answer:
     return own
 
 
-def reject(exchange: Exchange, call: Call, body: Body) -> None:
+def reject(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Refuse a call that comes in."""
     if call.about.direction is not CallDirection.INCOMING or call.lifecycle.is_answered:
         raise refusal.unable("Only an incoming call that is not answered yet can be rejected.")
@@ -58,13 +58,13 @@ def reject(exchange: Exchange, call: Call, body: Body) -> None:
     call.hang_up(HangupCause.USER_BUSY if is_busy else HangupCause.CALL_REJECTED, call.our_party)
 
 
-def hang_up(exchange: Exchange, call: Call, body: Body) -> None:
+def hang_up(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """End a call; one that was dialed and is not answered yet is cancelled."""
     is_cancelled = not call.lifecycle.is_answered and call.about.direction is CallDirection.OUTGOING
     call.hang_up(HangupCause.ORIGINATOR_CANCEL if is_cancelled else HangupCause.NORMAL_CLEARING, call.our_party)
 
 
-def bridge(exchange: Exchange, call: Call, body: Body) -> None:
+def bridge(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Join a call to another one, or to the first one in a queue."""
     if not is_blank(body.get("queue")) and not is_blank(body.get("call_control_id")):
         raise refusal.invalid_value("queue", "Either call_control_id or queue must be given, not both.")
@@ -77,7 +77,7 @@ def bridge(exchange: Exchange, call: Call, body: Body) -> None:
     _join(call, other)
 
 
-def transfer(exchange: Exchange, call: Call, body: Body) -> None:
+def transfer(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Dial somebody, and join the call to that one when it is answered. Until then, and if not, it stays as it is."""
     to = text(body, "to")
     _check_encryption(body, to)
@@ -97,7 +97,7 @@ def transfer(exchange: Exchange, call: Call, body: Body) -> None:
     _prepare(exchange, [new], body)
 
 
-def _linked(exchange: Exchange, body: Body) -> Call | None:
+def _linked(exchange: Exchange, body: Body) -> EmulatedCall | None:
     """Find the call that a new one belongs to, if one is named."""
     name = text(body, "link_to")
     if not name:
@@ -111,7 +111,7 @@ def _linked(exchange: Exchange, body: Body) -> Call | None:
     return call
 
 
-def _partner(exchange: Exchange, call: Call, body: Body) -> Call:
+def _partner(exchange: Exchange, call: EmulatedCall, body: Body) -> EmulatedCall:
     if queue := text(body, "queue"):
         return queueing.take_first(exchange, queue, call)
     if text(body, "video_room_id"):
@@ -126,7 +126,7 @@ def _partner(exchange: Exchange, call: Call, body: Body) -> Call:
     return other
 
 
-def _join(call: Call, other: Call) -> None:
+def _join(call: EmulatedCall, other: EmulatedCall) -> None:
     """Join two calls. Whoever they were joined to before hangs up, or is parked, as that was asked to."""
     for one in (call, other):
         partner = one.unbridge()
@@ -137,7 +137,7 @@ def _join(call: Call, other: Call) -> None:
     call.bridge(other)
 
 
-def _dial(exchange: Exchange, about: CallAbout, body: Body, state: str) -> Call:
+def _dial(exchange: Exchange, about: CallAbout, body: Body, state: str) -> EmulatedCall:
     return exchange.dial(
         about,
         CallMedia(_preferred_codec(body)),
@@ -147,7 +147,7 @@ def _dial(exchange: Exchange, about: CallAbout, body: Body, state: str) -> Call:
     )
 
 
-def _prepare(exchange: Exchange, calls: Sequence[Call], body: Body) -> Answer:
+def _prepare(exchange: Exchange, calls: Sequence[EmulatedCall], body: Body) -> Answer:
     """Have happen when a call is answered what dial and answer can ask for; say of the first what is known now."""
     own: list[Answer] = []
     for call in calls:
@@ -159,7 +159,7 @@ def _prepare(exchange: Exchange, calls: Sequence[Call], body: Body) -> Answer:
     return own[0]
 
 
-def _leave_others(call: Call, calls: Iterable[Call]) -> Callable[[], None]:
+def _leave_others(call: EmulatedCall, calls: Iterable[EmulatedCall]) -> Callable[[], None]:
     def leave() -> None:
         for other in calls:
             if other is not call:
@@ -168,7 +168,7 @@ def _leave_others(call: Call, calls: Iterable[Call]) -> Callable[[], None]:
     return leave
 
 
-def _bridge_on_answer(call: Call, other: Call, prevents_double: bool) -> Callable[[], None]:
+def _bridge_on_answer(call: EmulatedCall, other: EmulatedCall, prevents_double: bool) -> Callable[[], None]:
     def join() -> None:
         if not other.lifecycle.is_answered or (prevents_double and other.bridged_to):
             call.hang_up(HangupCause.NORMAL_CLEARING, call.our_party)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from strep.emulator.call import Call
+from strep.emulator.call import EmulatedCall
 from strep.emulator.exchange import Exchange
 from strep.emulator.parameters import Body, text
 from strep.emulator.states import NS_PER_S
@@ -11,7 +11,7 @@ from strep.emulator.states import NS_PER_S
 _LISTENS_NS, _GREETING_NS = NS_PER_S, 2 * NS_PER_S
 
 
-def on_answer(exchange: Exchange, call: Call, body: Body) -> None:
+def on_answer(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Have the detection begin when the call is answered, if it is asked for."""
     mode = text(body, "answering_machine_detection") or "disabled"
     if mode == "disabled":
@@ -20,7 +20,7 @@ def on_answer(exchange: Exchange, call: Call, body: Body) -> None:
     call.on_answer.append(lambda: call.later(_LISTENS_NS, lambda: _detect(call, mode, is_machine)))
 
 
-def _detect(call: Call, mode: str, is_machine: bool) -> None:
+def _detect(call: EmulatedCall, mode: str, is_machine: bool) -> None:
     kind = "call.machine.premium" if mode == "premium" else "call.machine"
     human = "human_residence" if mode == "premium" else "human"
     call.tell(f"{kind}.detection.ended", result="machine" if is_machine else human)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from strep.emulator import refusal
-from strep.emulator.call import Call
+from strep.emulator.call import EmulatedCall
 from strep.emulator.exchange import Exchange
 from strep.emulator.media import ForkedStream
 from strep.emulator.parameters import Body, text
@@ -27,7 +27,7 @@ def check(action: str, body: Body) -> None:
         _stream_type(body, _destinations(body))
 
 
-def start(exchange: Exchange, call: Call, body: Body) -> None:
+def start(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Fork a call."""
     destinations = _destinations(body)
     if call.is_streaming:
@@ -38,7 +38,7 @@ def start(exchange: Exchange, call: Call, body: Body) -> None:
     exchange.sender.start(call.start_fork(_stream_type(body, destinations), streams))
 
 
-def stop(exchange: Exchange, call: Call, body: Body) -> None:
+def stop(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """End a fork: of the stream_type that it was started with."""
     stream_type = text(body, "stream_type") or "raw"
     if not call.fork or not call.is_forked or call.fork.stream_type != stream_type:
@@ -76,7 +76,7 @@ def _address(name: str, found: str) -> UdpAddress:
     return address
 
 
-def _forked_streams(call: Call, destinations: Mapping[str, UdpAddress]) -> list[ForkedStream]:
+def _forked_streams(call: EmulatedCall, destinations: Mapping[str, UdpAddress]) -> list[ForkedStream]:
     if "target" in destinations:
         target = destinations["target"]
         return [ForkedStream(stream, target, _strep_header(call, stream)) for stream in call.streams]
@@ -84,5 +84,5 @@ def _forked_streams(call: Call, destinations: Mapping[str, UdpAddress]) -> list[
     return [ForkedStream(stream, port[stream.direction]) for stream in call.streams if stream.leg is Leg.A]
 
 
-def _strep_header(call: Call, stream: RtpStream) -> bytes:
+def _strep_header(call: EmulatedCall, stream: RtpStream) -> bytes:
     return StrepHeader(call.call_leg_id, stream.leg, stream.direction).serialize()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from strep.emulator import refusal
 from strep.emulator.actions import playing, sessions
-from strep.emulator.call import Activity, Call
+from strep.emulator.call import Activity, EmulatedCall
 from strep.emulator.exchange import Exchange
 from strep.emulator.parameters import Body, number, text
 from strep.emulator.schedule import Timer
@@ -42,24 +42,24 @@ class Gathering:
         return "valid" if self.status_at_end() == "valid" else "timeout"
 
 
-def gather(exchange: Exchange, call: Call, body: Body) -> None:
+def gather(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Gather digits."""
     _gather(call, body, number(body, "initial_timeout_millis", 5000))
 
 
-def gather_using_audio(exchange: Exchange, call: Call, body: Body) -> None:
+def gather_using_audio(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Play a file, and gather digits meanwhile and after it."""
     _check_free(call)
     playing.prompt(call, body)
     _gather(call, body, None)
 
 
-def gather_using_speak(exchange: Exchange, call: Call, body: Body) -> None:
+def gather_using_speak(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Say something, and gather digits meanwhile and after it. Nothing is told of the speech."""
     _gather(call, body, None)
 
 
-def gather_using_ai(exchange: Exchange, call: Call, body: Body) -> None:
+def gather_using_ai(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Have an assistant ask, whom the other party does not understand."""
     _check_free(call)
     conversation = sessions.Conversation(exchange, call, body)
@@ -73,18 +73,18 @@ def gather_using_ai(exchange: Exchange, call: Call, body: Body) -> None:
     activity.timers.append(call.later(patience_ms * _NS_PER_MS, lambda: call.finish_activity(_ACTIVITY)))
 
 
-def stop(exchange: Exchange, call: Call, body: Body) -> None:
+def stop(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Stop gathering."""
     if not call.finish_activity(_ACTIVITY, "cancelled"):
         raise refusal.unable("No digits are being gathered.")
 
 
-def _check_free(call: Call) -> None:
+def _check_free(call: EmulatedCall) -> None:
     if _ACTIVITY in call.activities:
         raise refusal.unable("Digits are being gathered already.")
 
 
-def _gather(call: Call, body: Body, initial_ms: int | None) -> None:
+def _gather(call: EmulatedCall, body: Body, initial_ms: int | None) -> None:
     _check_free(call)
     gathering = Gathering(
         number(body, "minimum_digits", 1),
@@ -119,7 +119,7 @@ def _gather(call: Call, body: Body, initial_ms: int | None) -> None:
 class _Patience:
     """What ends a gathering when nothing more comes. between: the timer from one digit to the next."""
 
-    call: Call
+    call: EmulatedCall
     activity: Activity
     gathering: Gathering
     between: Timer | None = None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from strep.emulator import refusal
-from strep.emulator.call import MAX_ACTIVITIES, Call
+from strep.emulator.call import MAX_ACTIVITIES, EmulatedCall
 from strep.emulator.exchange import Exchange
 from strep.emulator.parameters import Body, is_set, text
 from strep.emulator.states import NS_PER_S
@@ -30,7 +30,7 @@ class Item:
     length_ns: int | None
 
 
-def play(exchange: Exchange, call: Call, body: Body) -> None:
+def play(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Play a file: after what is played now, or over it."""
     if stopped := text(body, "stop"):
         _stop(call, stopped, is_set(body, "overlay"))
@@ -42,29 +42,29 @@ def play(exchange: Exchange, call: Call, body: Body) -> None:
         _enqueue(call, _file(call, body))
 
 
-def speak(exchange: Exchange, call: Call, body: Body) -> None:
+def speak(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Say something: after what is played now."""
     if stopped := text(body, "stop"):
         _stop(call, stopped, False)
     _enqueue(call, _speech(call, body))
 
 
-def stop(exchange: Exchange, call: Call, body: Body) -> None:
+def stop(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Stop what is played, and, unless only the current file is meant, forget what was to be played after it."""
     _stop(call, text(body, "stop") or "all", is_set(body, "overlay"))
 
 
-def prompt(call: Call, body: Body) -> None:
+def prompt(call: EmulatedCall, body: Body) -> None:
     """Play the file that asks for digits."""
     _enqueue(call, _file(call, body))
 
 
-def interrupt(call: Call) -> None:
+def interrupt(call: EmulatedCall) -> None:
     """Stop everything, as a digit does that was asked for."""
     _stop(call, "all", False)
 
 
-def _file(call: Call, body: Body) -> Item:
+def _file(call: EmulatedCall, body: Body) -> Item:
     told = {name: found for name in ("media_name", "media_url") if (found := _source(body, name))}
     told_overlay = {"overlay": is_set(body, "overlay")}
     return Item(
@@ -78,7 +78,7 @@ def _source(body: Body, name: str) -> str:
     return text(body, "audio_url" if name == "media_url" else name)
 
 
-def _speech(call: Call, body: Body) -> Item:
+def _speech(call: EmulatedCall, body: Body) -> Item:
     return Item(
         lambda: call.tell("call.speak.started"),
         # Of speech that is stopped the description has no word: what there was to say has been said.
@@ -91,7 +91,7 @@ def _repeated(length_ns: int, loop: object) -> int | None:
     return None if loop == "infinity" else length_ns * int(str(loop or 1))
 
 
-def _enqueue(call: Call, item: Item) -> None:
+def _enqueue(call: EmulatedCall, item: Item) -> None:
     if _CURRENT not in call.activities:
         _begin(call, _CURRENT, item)
     elif len(call.playlist) >= MAX_ACTIVITIES:
@@ -100,7 +100,7 @@ def _enqueue(call: Call, item: Item) -> None:
         call.playlist.append(lambda: _begin(call, _CURRENT, item))
 
 
-def _begin(call: Call, name: str, item: Item) -> None:
+def _begin(call: EmulatedCall, name: str, item: Item) -> None:
     def end(status: str) -> None:
         item.end(status)
         if name == _CURRENT and call.playlist and status != "call_hangup":
@@ -112,7 +112,7 @@ def _begin(call: Call, name: str, item: Item) -> None:
         activity.timers.append(call.later(item.length_ns, lambda: call.finish_activity(name)))
 
 
-def _stop(call: Call, which: str, overlay: bool) -> None:
+def _stop(call: EmulatedCall, which: str, overlay: bool) -> None:
     if which == "all" and not overlay:
         call.playlist.clear()
     call.finish_activity(_OVERLAY if overlay else _CURRENT, "cancelled")

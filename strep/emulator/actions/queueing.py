@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strep.emulator import refusal
-from strep.emulator.call import Call
+from strep.emulator.call import EmulatedCall
 from strep.emulator.exchange import Exchange
 from strep.emulator.parameters import Body, number, text
 from strep.emulator.states import NS_PER_S
@@ -12,7 +12,7 @@ _ACTIVITY = "queue"
 _MAX_SIZE = 100
 
 
-def enqueue(exchange: Exchange, call: Call, body: Body) -> None:
+def enqueue(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Put a call at the end of a queue, which is made if there is none of that name."""
     name = text(body, "queue_name")
     queue = exchange.queues.get(name, [])
@@ -44,18 +44,18 @@ def enqueue(exchange: Exchange, call: Call, body: Body) -> None:
     call.tell("call.enqueued", queue=name, current_position=len(queue), queue_avg_wait_time_secs=0)
 
 
-def leave(exchange: Exchange, call: Call, body: Body) -> None:
+def leave(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Take a call out of its queue."""
     if not call.finish_activity(_ACTIVITY, "leave"):
         raise refusal.unable("The call is in no queue.")
 
 
-def leave_for_bridge(call: Call) -> None:
+def leave_for_bridge(call: EmulatedCall) -> None:
     """Take a call out of its queue, if it is in one, because it is being bridged."""
     call.finish_activity(_ACTIVITY, "bridged")
 
 
-def take_first(exchange: Exchange, name: str, call: Call) -> Call:
+def take_first(exchange: Exchange, name: str, call: EmulatedCall) -> EmulatedCall:
     """Give the first call of a queue, `call` excepted, which it leaves. Raises the Refusal when there is none."""
     first = next((waiting for waiting in exchange.queues.get(name, ()) if waiting is not call), None)
     if first is None:

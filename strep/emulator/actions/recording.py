@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strep.emulator import refusal
-from strep.emulator.call import MAX_ACTIVITIES, Call
+from strep.emulator.call import MAX_ACTIVITIES, EmulatedCall
 from strep.emulator.documents import iso_time
 from strep.emulator.exchange import Exchange
 from strep.emulator.parameters import Body, number, text
@@ -12,7 +12,7 @@ from strep.emulator.states import NS_PER_S
 _PREFIX = "recording "
 
 
-def on_answer(exchange: Exchange, call: Call, body: Body) -> dict[str, object]:
+def on_answer(exchange: Exchange, call: EmulatedCall, body: Body) -> dict[str, object]:
     """Have a recording begin when the call is answered, if that is asked for; give its id then."""
     if text(body, "record") != "record-from-answer":
         return {}
@@ -21,13 +21,13 @@ def on_answer(exchange: Exchange, call: Call, body: Body) -> dict[str, object]:
     return {"recording_id": recording_id}
 
 
-def from_now_on(exchange: Exchange, call: Call, body: Body) -> None:
+def from_now_on(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Begin a recording, if `record` asks for one."""
     if text(body, "record") == "record-from-answer":
         _begin(exchange, call, exchange.new_id(), body, "record_")
 
 
-def start(exchange: Exchange, call: Call, body: Body) -> None:
+def start(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Begin a recording."""
     if not call.lifecycle.is_answered:
         raise refusal.no_audio_yet()
@@ -36,23 +36,23 @@ def start(exchange: Exchange, call: Call, body: Body) -> None:
     _begin(exchange, call, exchange.new_id(), body, "")
 
 
-def stop(exchange: Exchange, call: Call, body: Body) -> None:
+def stop(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """End a recording: the one that is named, or all."""
     for name in _running(call, body):
         call.finish_activity(name)
 
 
-def pause(exchange: Exchange, call: Call, body: Body) -> None:
+def pause(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Interrupt a recording. Nothing is told of it."""
     _running(call, body)
 
 
-def resume(exchange: Exchange, call: Call, body: Body) -> None:
+def resume(exchange: Exchange, call: EmulatedCall, body: Body) -> None:
     """Go on with a recording. Nothing is told of it."""
     _running(call, body)
 
 
-def _running(call: Call, body: Body) -> list[str]:
+def _running(call: EmulatedCall, body: Body) -> list[str]:
     wanted = text(body, "recording_id")
     names = [name for name in call.activities if name.startswith(_PREFIX) and (not wanted or name == _PREFIX + wanted)]
     if not names:
@@ -60,7 +60,7 @@ def _running(call: Call, body: Body) -> list[str]:
     return names
 
 
-def _begin(exchange: Exchange, call: Call, recording_id: str, body: Body, prefix: str) -> None:
+def _begin(exchange: Exchange, call: EmulatedCall, recording_id: str, body: Body, prefix: str) -> None:
     began_s = call.wall_s()
     kind = text(body, f"{prefix}format") or "mp3"
     urls = {kind: f"https://recordings.invalid/{recording_id}.{kind}"}

@@ -1,6 +1,6 @@
 """Do one job in several processes: a supervisor that starts, watches and restarts workers, and adds up their counts."""
 
-from strep.live.workers.ledger import Ledger
+from strep.live.workers.ledger import WorkerLedger
 from strep.live.workers.messages import Counts, Document, Entry, EntryKind
 from strep.live.workers.process import WorkerProcess
 from strep.live.workers.restarts import RestartPolicy
@@ -13,10 +13,10 @@ __all__ = [
     "Entry",
     "EntryKind",
     "Job",
-    "Ledger",
     "RestartPolicy",
     "Supervisor",
     "WorkerError",
+    "WorkerLedger",
     "WorkerProcess",
     "serve",
 ]

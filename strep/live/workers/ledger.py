@@ -7,7 +7,7 @@ from collections import deque
 from strep.live.workers.messages import Counts, Document, EntryKind, Message
 
 
-class Ledger:
+class WorkerLedger:
     """A ledger that holds the latest counts of every worker, the last ones of the dead, and what they finished.
 
     recordings, failures: the last `keep` documents of each; `total` says how many there were.

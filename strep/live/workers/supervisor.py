@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Protocol
 
 from strep.errors import StrepError
-from strep.live.workers.ledger import Ledger
+from strep.live.workers.ledger import WorkerLedger
 from strep.live.workers.messages import Message
 from strep.live.workers.restarts import RestartPolicy, Restarts
 
@@ -59,7 +59,7 @@ class Supervisor:
         self,
         count: int,
         launch: Callable[[int], Awaitable[Worker]],
-        ledger: Ledger,
+        ledger: WorkerLedger,
         *,
         policy: RestartPolicy | None = None,
         tell: Callable[[str], None] = lambda line: None,

@@ -28,7 +28,7 @@ _GOLDEN = 0.6180339887498949
 _Turn = tuple[int, int, OpenRecording]
 
 
-class Schedule:
+class FlushSchedule:
     """A schedule that knows all recordings under way, and whose turn it is."""
 
     def __init__(self, interval_ns: int) -> None:

@@ -22,7 +22,7 @@ from strep.sinks.recordings.finishing import Finishing
 from strep.sinks.recordings.open_recording import OpenRecording
 from strep.sinks.recordings.recording import Failure, Layout, Recording
 from strep.sinks.recordings.rings import Rings
-from strep.sinks.recordings.schedule import Schedule
+from strep.sinks.recordings.schedule import FlushSchedule
 from strep.sinks.recordings.settings import RecordingSettings
 from strep.sinks.recordings.track import Track
 from strep.sinks.sidecar import Document, write_sidecar
@@ -118,7 +118,7 @@ class RecordingSink:
         self._finishing = Finishing(container, self._files, self._note_recording, self._note_failure)
         self._by_name: dict[str, OpenRecording] = {}
         self._tracks: dict[int, tuple[OpenRecording, Track]] = {}
-        self._schedule = Schedule(flush_interval_ms * 1_000_000)
+        self._schedule = FlushSchedule(flush_interval_ms * 1_000_000)
         self._changed: OrderedDict[OpenRecording, None] = OrderedDict()  # in order, each once
         self._sidecars = Allowance(*_SIDECARS)
         self._descriptions = Allowance(*_DESCRIPTIONS)

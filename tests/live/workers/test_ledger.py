@@ -1,9 +1,9 @@
-from strep.live.workers.ledger import Ledger
+from strep.live.workers.ledger import WorkerLedger
 from strep.live.workers.messages import Counts, Entry, EntryKind
 
 
 def test_the_latest_counts_of_all_workers_are_the_total():
-    ledger = Ledger(2, keep=9)
+    ledger = WorkerLedger(2, keep=9)
     ledger.take(0, Counts(received=1, calls=1))
     ledger.take(0, Counts(received=5, calls=2))
     ledger.take(1, Counts(received=10, calls=3))
@@ -11,7 +11,7 @@ def test_the_latest_counts_of_all_workers_are_the_total():
 
 
 def test_what_a_dead_worker_did_stays_in_the_sum_and_its_successor_adds_to_it():
-    ledger = Ledger(2, keep=9)
+    ledger = WorkerLedger(2, keep=9)
     ledger.take(1, Counts(received=10, fates={"accepted": 10}, calls=3, open_recordings=2))
     assert ledger.end(1).open_recordings == 2
     assert ledger.total == Counts(received=10, fates={"accepted": 10})
@@ -20,7 +20,7 @@ def test_what_a_dead_worker_did_stays_in_the_sum_and_its_successor_adds_to_it():
 
 
 def test_a_worker_that_died_before_it_reported_changes_nothing():
-    ledger = Ledger(1, keep=9)
+    ledger = WorkerLedger(1, keep=9)
     ledger.take(0, Counts(received=7))
     ledger.end(0)
     ledger.end(0)
@@ -28,7 +28,7 @@ def test_a_worker_that_died_before_it_reported_changes_nothing():
 
 
 def test_the_last_entries_are_kept_by_kind():
-    ledger = Ledger(2, keep=2)
+    ledger = WorkerLedger(2, keep=2)
     for n in range(3):
         ledger.take(n % 2, Entry(EntryKind.RECORDING, {"n": n}))
     ledger.take(0, Entry(EntryKind.FAILURE, {"call": "one"}))

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from strep.live.workers import Counts, Ledger, RestartPolicy, Supervisor, WorkerError
+from strep.live.workers import Counts, RestartPolicy, Supervisor, WorkerError, WorkerLedger
 from tests.receiving import until
 
 AT_ONCE = RestartPolicy(delays_s=(0.0, 0.0), steady_s=60.0, patience_s=30.0)
@@ -54,7 +54,7 @@ class WorkerGroup:
         self.launched = [[] for _ in range(count)]
         self.lines = []
         self.now_s = 0.0
-        self.ledger = Ledger(count, keep=9)
+        self.ledger = WorkerLedger(count, keep=9)
         self.make = FakeWorker
         self.supervisor = Supervisor(
             count,
