@@ -31,6 +31,8 @@ _START_NS = 1_700_000_000 * _NS
 _ROWS = 16
 _SECONDS = 3
 _FIRST_HOPS = 3  # of another stream on the same row, before the one that counts
+#: How often it is told how late it is.
+_TICK_HOPS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,8 @@ def _play(plugin: Plugin, streams: list[tuple[Signal, int]], rows: list[int]) ->
         hops.samples.flags.writeable = False
         found += _listed(plugin, plugin.process(hops), rows)
         assert (hops.samples == kept).all(), f"{plugin.NAME} wrote to the samples that it was given"
+        if number % _TICK_HOPS == 0:
+            found += _listed(plugin, plugin.tick(int(hops.time_ns.max())), rows)
     return found
 
 
@@ -204,6 +208,7 @@ def _check_edges(factory: PluginFactory) -> None:
         arrival_ns=None,
     )
     _listed(plugin, plugin.process(empty), [])
+    _listed(plugin, plugin.tick(_START_NS), [])
     for row in (0, _ROWS - 1):
         _open(plugin, row)
         gap = Gap(_START_NS, row, 0, 160, 8000, 1, SampleState.LOST)
