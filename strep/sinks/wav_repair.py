@@ -7,8 +7,11 @@ here, too, that has grown beyond 4 GiB and has kept room for one (a `JUNK` chunk
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,17 +44,29 @@ class WavContent:
 
 def examine_wav(path: Path) -> WavContent:
     """Look at a WAV file. Raises OSError, and ValueError for what is none that strep could have written."""
-    with path.open("rb") as file:
-        return _examine(file.fileno())[0]
+    with _opened(path, os.O_RDONLY) as descriptor:
+        return _examine(descriptor)[0]
 
 
 def repair_wav(path: Path) -> WavContent:
     """Make the header of a WAV file right, in one write; give what was found. Raises as `examine_wav` does."""
-    with path.open("r+b") as file:
-        content, header = _examine(file.fileno())
+    with _opened(path, os.O_RDWR) as descriptor:
+        content, header = _examine(descriptor)
         if not content.is_right:
-            os.pwrite(file.fileno(), header, 0)
+            os.pwrite(descriptor, header, 0)
     return content
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """Open a file; anything else is a ValueError, at once: a pipe of that name would be waited for without end."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError(f"expected a file, found something else at {path}")
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _examine(descriptor: int) -> tuple[WavContent, bytes]:

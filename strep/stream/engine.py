@@ -136,7 +136,7 @@ class Engine:
         self._delay_ns = self.config.playout_delay_ms * 1_000_000
         self._path = PacketPath(state, self._delay_ns, rules_by(self.config.compiled))
         self._second: int | None = None
-        self._watermark_ns = 0
+        self._watermark_ns = self._latest_ns = 0
 
     def _admit(self) -> Admission:
         config = self.config
@@ -204,6 +204,7 @@ class Engine:
         if len(batch):
             self._second = int(batch.arrival_ns[0]) // _SECOND_NS if self._second is None else self._second
             self._receive(batch, self._second + 1)
+            self._latest_ns = max(self._latest_ns, int(batch.arrival_ns[-1]))
             self._close_failed(int(batch.arrival_ns[-1]))
         return self._take()
 
@@ -212,13 +213,14 @@ class Engine:
         self._pass_seconds(watermark_ns // _SECOND_NS)
         if watermark_ns > self._watermark_ns:
             self._watermark_ns = watermark_ns
+            self._latest_ns = max(self._latest_ns, watermark_ns)
             self._path.play_out(watermark_ns - self._delay_ns)
             self._close_failed(watermark_ns)
         return self._take()
 
     def end_call(self, call: str, reason: CloseReason = CloseReason.ENDED) -> list[Output]:
         """Close both directions of one leg, by its StreamIdentity.call."""
-        self._close(self._legs.of_call(call), self._watermark_ns, reason)
+        self._close(self._legs.of_call(call), self._latest_ns, reason)
         return self._take()
 
     def leave_out(self, calls: int) -> list[Output]:
@@ -227,7 +229,7 @@ class Engine:
             return []
         states = self._legs.youngest(calls)
         keys = self._legs.keys_of(states)
-        self._close(states, self._watermark_ns, CloseReason.OVERLOADED)
+        self._close(states, self._latest_ns, CloseReason.OVERLOADED)
         self._admission.leave_out(keys)
         return self._take()
 
@@ -242,7 +244,7 @@ class Engine:
     def close(self) -> list[Output]:
         """Hand on everything and close every stream."""
         self._settle(self._watermark_ns)
-        self._close(self._legs.streams(), self._watermark_ns, CloseReason.STOPPED)
+        self._close(self._legs.streams(), self._latest_ns, CloseReason.STOPPED)
         return self._take()
 
     def _take(self) -> list[Output]:

@@ -197,6 +197,15 @@ def test_parts_that_came_after_the_sidecar_are_found(tmp_path: Path) -> None:
     assert report.counts[Outcome.LEFT_ALONE] == 0
 
 
+def test_a_pipe_of_a_recordings_name_is_left_alone_and_not_waited_for(tmp_path: Path) -> None:
+    left = left_behind(tmp_path, calls=2)
+    (left / f"{name()}.wav").unlink()
+    os.mkfifo(left / f"{name()}.wav")
+    report = recover(left)
+    assert outcomes(report)[f"{name(1)}.json"] is Outcome.LEFT_ALONE
+    assert outcomes(report)[f"{name(2)}.json"] is Outcome.RECOVERED
+
+
 def test_a_header_counts_what_the_file_holds(tmp_path: Path) -> None:
     left = left_behind(tmp_path)
     path = left / f"{name()}.wav"

@@ -115,6 +115,13 @@ def test_to_end_a_call_closes_both_its_directions_and_no_other() -> None:
     assert engine.end_call(f"{LEG}-A") == []
 
 
+def test_a_call_ends_no_earlier_than_its_last_packet_came() -> None:
+    engine = Engine(SMALL)
+    feed(engine, every(Sender().packets(3)))
+    (closed,) = (event for event in engine.end_call(f"{LEG}-A") if isinstance(event, StreamClosed))
+    assert closed.time_ns == closed.report.sources[0].last_arrival_ns == START_NS + 40 * MS
+
+
 def test_a_call_that_was_ended_with_another_reason_says_so() -> None:
     engine = Engine(SMALL)
     feed(engine, [(0, Sender().packet())])
