@@ -25,9 +25,10 @@ async def test_a_fork_is_paced_like_speech_and_stops(receive):
         platform.command(call.call_control_id, "fork_start", {"target": target})
         await receiver.wait_for(2 * 20)  # 0.38 s of two directions
         platform.command(call.call_control_id, "fork_stop", {})
-        stopped_with = len(receiver.datagrams)
+        sent = sum(int(stream.copies.sum()) for stream in call.sent.values())
+        await receiver.wait_for(sent)
         await asyncio.sleep(0.05)
-    assert len(receiver.datagrams) == stopped_with
+    assert len(receiver.datagrams) == sent, "what was under way came, and no more"
     assert all(arrived_s - began_s >= 0.02 * (n // 2) for n, arrived_s in enumerate(receiver.arrived_s)), (
         "none too soon"
     )
