@@ -95,7 +95,6 @@ class Analysis:
         self._runners: dict[str, Runner] | None = None  # they start with the first call: what is not used costs nothing
         self._framers: dict[tuple[Wants, int], Framer | PairFramer] = {}
         self._portions: dict[tuple[Wants, int], Portions] = {}
-        self._ways: list[Portions | Framer | PairFramer] = []  # to the framers
 
     def event(self, event: Event) -> None:
         """Take an event of a stream: plugins are told first, so that what they find in a stream is before its end."""
@@ -177,6 +176,11 @@ class Analysis:
             )
         return counts
 
+    @property
+    def _ways(self) -> Iterable[Portions | Framer | PairFramer]:
+        """Give what leads to the framers."""
+        return (self._portions or self._framers).values()
+
     def _start(self) -> None:
         if self._runners is not None:
             return
@@ -189,7 +193,6 @@ class Analysis:
         self._framers = {key: _framer(*key, _All(runners)) for key, runners in groups.items()}
         if self._live:
             self._portions = {key: Portions(framer) for key, framer in self._framers.items()}
-        self._ways = [*(self._portions or self._framers).values()]
 
     def _tick(self, now_ns: int) -> None:
         """Say how late it is to plugins that have heard all that came until now: not behind what waits in portions."""

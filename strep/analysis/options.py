@@ -24,7 +24,7 @@ class Way(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PluginRun:
-    """A plugin run that names a plugin and how to run it.
+    """A plugin, and how to run it.
 
     plugin, config: see strep.plugins.registry. deadline_ms: what a call may take; later ones are counted, and inline,
     when live, `most_late` of them in a row switch the plugin off. patience_s: after so long, a call is taken to hang: a
@@ -68,7 +68,7 @@ class PluginRun:
 
 @dataclass(slots=True)
 class PluginCounts:
-    """What counts what became of a plugin. Hops are those of single streams.
+    """Counts of what became of a plugin. Hops are those of single streams.
 
     hops: given to it. missed_hops, missed_events: not given, as it was behind, had died, or is switched off. calls,
     busy_ns, late: of `process`. errors: exceptions it raised. hung: calls that were given up. restarts: of its process.

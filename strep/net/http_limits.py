@@ -39,7 +39,7 @@ class ConnectionLimits:
 
 @dataclass(slots=True)
 class ConnectionCounts:
-    """A connection counts that counts connections. accepted == those that are there, those that ended by themselves,
+    """Counts of connections. accepted == those that are there, those that ended by themselves,
     displaced and too_slow.
 
     refused: closed at once, as all others were being answered. displaced: closed to make room. too_slow: whose request

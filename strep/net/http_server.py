@@ -27,7 +27,7 @@ _LIMITS = ConnectionLimits()
 
 
 class HttpServer:
-    """A http server that serves from `async with` until its end, or from `start` to `stop`.
+    """An HTTP server that serves from `async with` until its end, or from `start` to `stop`.
 
     port 0 lets the system choose one; `port` tells it then. limits: of connections (strep.net.http_limits has the
     rules). name: of the task that serves. Raises ReceiveError when the port cannot be had.

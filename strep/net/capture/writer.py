@@ -24,7 +24,7 @@ _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class PcapWriter:
-    """A pcap writer that writes little-endian pcap files; a context manager that closes the file.
+    """A writer that writes little-endian pcap files; a context manager that closes the file.
 
     link_type: any LinkType. nanosecond: False for the older microsecond form. Raises CaptureFileError when the file
     cannot be written.

@@ -78,8 +78,6 @@ class Rings:
         length = samples.shape[1]
         if not samples.size or length > self.capacity:
             return np.arange(len(slots)) if samples.size else _NONE
-        if len(slots) == 1:
-            return self._place_one(int(slots[0]), int(position[0]), samples[0])
         row = self._row_of_slot.take(slots, mode="clip")
         cell = position % self.capacity
         ahead = position - self.start[row]
@@ -96,15 +94,6 @@ class Rings:
         cells[row * self.capacity + cell] = np.ascontiguousarray(samples).view(cells.dtype)[:, 0]
         np.maximum.at(self.head, row, position + length)
         return left
-
-    def _place_one(self, slot: int, position: int, samples: NDArray[np.int16]) -> NDArray[np.int64]:
-        """Do what `place` does, in a fifth of the time that it takes for a single row."""
-        row = int(self._row_of_slot[slot]) if slot < len(self._row_of_slot) else _NOBODY
-        ahead = position - int(self.start[row])
-        if not 0 <= ahead <= self.capacity - len(samples):
-            return np.arange(1)
-        self.write(row, position, samples)
-        return _NONE
 
     def write(self, row: int, position: int, samples: NDArray[np.int16]) -> None:
         """Copy int16[m] to one ring; all of it must lie in the window. This is `place` for a single row, exactly."""
