@@ -136,7 +136,7 @@ def _twin_to_keep(
 def _twins(rules: int, in_parts: bool) -> dict[int, Any]:
     """Make a function for numba of each rule, by the identity of the rule; nothing is compiled yet.
 
-    in_parts: whether strep.compiler.parts is to compile them, which takes two thirds of the time.
+    in_parts: whether strep.compiler.parts is to compile them, which takes three quarters of the time.
 
     Rules call others by the names of their modules, so each twin has a namespace of its own in which these are twins.
     """
