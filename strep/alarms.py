@@ -4,10 +4,11 @@ The rules, by which nobody reads of a flood line by line:
 
 1. A reason is a counter's name: a fate's (strep.wire.fate), or that of what is counted elsewhere, such as kernel_drops.
    A new fate is a reason by itself: only what a network does anyway (_NO_ALARM) is none.
-2. Its alarm is raised by the first look at which it has grown; what a port may well get (_LEAST_PER_S) must have grown
+2. A first packet waits for its sender's proof, and has not gone wrong while it does (`gone_wrong`).
+3. Its alarm is raised by the first look at which it has grown; what a port may well get (_LEAST_PER_S) must have grown
    by so much a second.
-3. While it grows, it is told again every REPEAT_NS.
-4. It is cleared when it has not grown for QUIET_NS. So no reason is told more than four times a minute.
+4. While it grows, it is told again every REPEAT_NS.
+5. It is cleared when it has not grown for QUIET_NS. So no reason is told more than four times a minute.
 
 Like everything that is not a socket, this has no clock: time is an argument.
 """
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from strep.utc import utc_text
+from strep.wire.fate import Fate
 
 _log = logging.getLogger(__name__)
 LOOK_NS = 1_000_000_000
@@ -161,6 +163,15 @@ class Alarms:
 def warn(alarm: Alarm) -> None:
     """Tell an alarm in the log."""
     _log.warning("%s", alarm)
+
+
+def gone_wrong(fates: Mapping[str, int], unproven_packets: int) -> dict[str, int]:
+    """Give the fates of datagrams without those packets that may still be taken.
+
+    unproven_packets: how many wait for their sender's proof (strep.stream.probation).
+    """
+    reason = Fate.REJECTED_PROBATION.label
+    return {**fates, reason: max(0, fates.get(reason, 0) - unproven_packets)}
 
 
 def class_of(reason: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strep.alarms import QUIET_NS, Alarms, AlarmState, class_of, has_grown, importance, warn
+from strep.alarms import QUIET_NS, Alarms, AlarmState, class_of, gone_wrong, has_grown, importance, warn
 from strep.wire.fate import Fate
 
 S = 1_000_000_000
@@ -57,6 +57,14 @@ def test_a_cleared_alarm_stands_no_more_and_may_be_raised_again():
     found = told(alarms, range(100), lambda second: 1 + (second > 50))
     assert [(second, state) for second, state, *_ in found] == [(0, RAISED), (30, CLEARED), (51, RAISED), (81, CLEARED)]
     assert alarms.standing == []
+
+
+def test_who_waits_for_a_proof_has_not_been_refused_yet():
+    alarms, fates = Alarms(), {"accepted": 10, "rejected_probation": 3}
+    assert alarms.look(0, gone_wrong(fates, unproven_packets=3)) == []
+    (alarm,) = alarms.look(S, gone_wrong(fates, unproven_packets=1))
+    assert (alarm.reason, alarm.count) == ("rejected_probation", 2)
+    assert gone_wrong({}, unproven_packets=0) == {"rejected_probation": 0}
 
 
 @pytest.mark.parametrize("fate", Fate)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
 
-from strep.alarms import Alarm
+from strep.alarms import Alarm, gone_wrong
 from strep.analysis import JsonLines
 from strep.cli.alarms import AlarmWatch
 from strep.cli.announcements import Announcements
@@ -91,7 +91,7 @@ class Recorder:
 
     def _totals(self) -> dict[str, int]:
         """Count what may go wrong, by the names of the alarms."""
-        return self.receiver.counts() | {
+        return gone_wrong(self.receiver.counts(), self.receiver.unproven_packets) | {
             "kernel_drops": self.receiver.kernel_drops,
             "rejected_by_kernel": self.receiver.kernel_refused,
             "write_errors": self.sink.failure_count,

@@ -87,6 +87,7 @@ class RecordingJob:
             calls=self._tally.calls,
             streams=self._tally.streams,
             open_recordings=self._sink.open_count,
+            unproven_packets=self._receiver.unproven_packets,
         )
 
     def entries(self) -> Iterator[Entry]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from strep.alarms import gone_wrong
 from strep.analysis import JsonLines
 from strep.audio.formats import parse_format
 from strep.cli.alarms import AlarmWatch
@@ -128,7 +129,7 @@ class WorkerGroup:
         """Count what may go wrong, by the names of the alarms."""
         total = self.ledger.total
         kernel = {"kernel_drops": self.kernel_drops, "rejected_by_kernel": self.kernel_refused}
-        return {**total.fates, **kernel, "write_errors": total.failures}
+        return {**gone_wrong(total.fates, total.unproven_packets), **kernel, "write_errors": total.failures}
 
     async def launch(self, index: int) -> WorkerProcess:
         """Start a worker. Raises OSError."""

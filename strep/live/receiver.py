@@ -212,6 +212,11 @@ class Receiver:
         """Give the fates of all datagrams by name."""
         return self.engine.counts()
 
+    @property
+    def unproven_packets(self) -> int:
+        """Count the datagrams that wait for their sender's proof: until then, their fate is to be refused."""
+        return self.engine.unproven_packets
+
     def reports(self) -> list[StreamReport]:
         """Report the streams that are open."""
         return self.engine.reports()

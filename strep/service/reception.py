@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from strep.alarms import gone_wrong
 from strep.analysis import Found, Notice, PluginCounts
 from strep.audio.block import AudioBlock
 from strep.audio.formats import PayloadTypeMap
@@ -207,7 +208,8 @@ class Reception:
     def alarm_totals(self) -> dict[str, int]:
         """Count what may go wrong, by the names of the alarms (strep.alarms), closed ports included."""
         lines = list(self._lines())
-        return self.counts() | {
+        unproven = sum(line.receiver.unproven_packets for line in self._counted())
+        return gone_wrong(self.counts(), unproven) | {
             "kernel_drops": self.kernel_drops,
             "rejected_by_kernel": self.kernel_refused,
             "write_errors": self._failures_of_closed + sum(line.sink.failure_count for line in lines),

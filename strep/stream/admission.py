@@ -95,6 +95,11 @@ class Admission:
         """Tell whether anything waits for the next whole second."""
         return bool(len(self._probation) or self._short_of_slots or self._left_out[Fate.REJECTED_SOURCE])
 
+    @property
+    def unproven_packets(self) -> int:
+        """Count the packets that wait for their sender's proof; they are in the fates as refused."""
+        return self._probation.unproven_packets
+
     def senders_in_use(self) -> set[int]:
         """Give the numbers of all senders that anything here refers to."""
         rows = self._legs.index.rows()

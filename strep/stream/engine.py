@@ -181,6 +181,11 @@ class Engine:
         """Give the fates by name; they add up to the datagrams fed."""
         return {fate.label: int(self.fates[fate]) for fate in Fate}
 
+    @property
+    def unproven_packets(self) -> int:
+        """Count the packets that wait for their sender's proof (strep.stream.probation): fates have them as refused."""
+        return self._admission.unproven_packets
+
     def senders_in_use(self) -> set[int]:
         """Give the numbers of all senders (DatagramBatch.source) that anything here still refers to."""
         return self._admission.senders_in_use()

@@ -47,9 +47,15 @@ class Probation:
         self._held: OrderedDict[bytes, list[HeldPacket]] = OrderedDict()  # who was heard last is the last
         self._proven: set[bytes] = set()
         self._bytes = 0
+        self._unproven = 0
 
     def __len__(self) -> int:
         return len(self._held)
+
+    @property
+    def unproven_packets(self) -> int:
+        """Count the packets that may still prove to be RTP: what holds them back is REJECTED_PROBATION alone."""
+        return self._unproven
 
     def is_proven(self, key: Key, sequence_number: int | None = None) -> bool:
         """Tell whether a source's sender has proven itself, or does so by the packet of this number."""
@@ -68,8 +74,8 @@ class Probation:
             held.append(packet)
             self._held.move_to_end(whose)
             if len(held) > MOST_PACKETS:
-                self._bytes -= len(held.pop(0).datagram)
-        self._bytes += len(packet.datagram)
+                self._count(held.pop(0), -1)
+        self._count(packet, 1)
         while len(self._held) > MOST_SENDERS or self._bytes > MOST_BYTES:
             self._pop(next(iter(self._held)))
 
@@ -98,5 +104,11 @@ class Probation:
     def _pop(self, whose: bytes) -> list[HeldPacket]:
         self._proven.discard(whose)
         held = self._held.pop(whose)
-        self._bytes -= sum(len(packet.datagram) for packet in held)
+        for packet in held:
+            self._count(packet, -1)
         return held
+
+    def _count(self, packet: HeldPacket, sign: int) -> None:
+        self._bytes += sign * len(packet.datagram)
+        if packet.fate is Fate.REJECTED_PROBATION:
+            self._unproven += sign

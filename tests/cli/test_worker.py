@@ -15,7 +15,7 @@ from strep.sinks.recordings import Failure
 def recorder(monkeypatch):
     """Give what a job works with, of which the sink remembers three recordings; their documents are their names."""
     monkeypatch.setattr(worker, "describe_recording", lambda recording: {"name": recording})
-    receiver = SimpleNamespace(received=7, counts=lambda: {"accepted": 7})
+    receiver = SimpleNamespace(received=7, counts=lambda: {"accepted": 7}, unproven_packets=5)
     tally = SimpleNamespace(lost_packets=1, calls=2, streams=3)
     sink = SimpleNamespace(
         recordings=deque(maxlen=3), recording_count=0, failures=deque(maxlen=3), failure_count=0, open_count=4
@@ -71,7 +71,7 @@ def test_failures_are_told_as_well(recorder):
 
 def test_the_counts_are_those_of_the_receiver_the_sink_and_the_tally(recorder):
     record(recorder, "a")
-    assert RecordingJob(recorder, Dispatch()).counts() == Counts(7, {"accepted": 7}, 1, 1, 0, 2, 3, 4)
+    assert RecordingJob(recorder, Dispatch()).counts() == Counts(7, {"accepted": 7}, 1, 1, 0, 2, 3, 4, 5)
 
 
 def test_what_a_payload_type_means_and_who_is_left_out_is_told_first_and_once(recorder):

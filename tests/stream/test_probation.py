@@ -28,6 +28,23 @@ def test_packets_that_do_not_follow_each_other_are_no_leg() -> None:
     assert outcome.counts["rejected_probation"] == 200
 
 
+def test_who_may_still_prove_itself_is_known_apart_from_who_did_not() -> None:
+    engine = Engine(PROVEN)
+    feed(engine, [(0, Sender(seed=3).packet()), *((0, stray.packet()) for stray in STRAYS)])
+    assert engine.unproven_packets == engine.counts()["rejected_probation"] == 401
+    engine.advance(START_NS + probation.HOLD_NS + 1000 * MS)
+    assert (engine.unproven_packets, engine.counts()["rejected_probation"]) == (0, 401)
+
+
+def test_who_has_proven_itself_waits_no_more() -> None:
+    engine = Engine(PROVEN)
+    first, second = Sender(seed=3).packets(2)
+    feed(engine, [(0, first)])
+    assert engine.unproven_packets == 1
+    feed(engine, [(20, second)])
+    assert (engine.unproven_packets, engine.counts()["rejected_probation"]) == (0, 0)
+
+
 def test_a_call_beside_strays_is_whole_from_its_first_packet_on() -> None:
     packets = Sender(seed=3).packets(20)
     arrivals = sorted(every(packets) + every([stray.packet() for stray in STRAYS], step_ms=1))

@@ -27,6 +27,7 @@ class Counts:
     """What a worker has done since it started, and below the line, what it has at hand.
 
     fates: of the datagrams received, by name; they add up to `received`. recordings: finished ones.
+    unproven_packets: of the fates, those that wait for their sender's proof and count as refused until then.
     """
 
     received: int = 0
@@ -38,6 +39,7 @@ class Counts:
     calls: int = 0
     streams: int = 0
     open_recordings: int = 0
+    unproven_packets: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         fates = Counter(self.fates)
@@ -51,11 +53,12 @@ class Counts:
             calls=self.calls + other.calls,
             streams=self.streams + other.streams,
             open_recordings=self.open_recordings + other.open_recordings,
+            unproven_packets=self.unproven_packets + other.unproven_packets,
         )
 
     def without_the_living(self) -> Counts:
         """Give what remains when the worker is gone: it has nothing at hand any more."""
-        return replace(self, calls=0, streams=0, open_recordings=0)
+        return replace(self, calls=0, streams=0, open_recordings=0, unproven_packets=0)
 
 
 class EntryKind(enum.StrEnum):

@@ -17,6 +17,7 @@ counts = st.builds(
     calls=numbers,
     streams=numbers,
     open_recordings=numbers,
+    unproven_packets=numbers,
 )
 texts = st.text(st.characters())  # surrogates too: a path can hold them
 entries = st.builds(Entry, st.sampled_from(EntryKind), st.dictionaries(texts, texts | st.integers() | st.none()))
@@ -58,5 +59,7 @@ def test_a_fate_that_nothing_met_stays_named():
 
 
 def test_of_a_worker_that_is_gone_remains_what_it_did_and_not_what_it_held():
-    gone = Counts(9, {"accepted": 9}, 1, 2, 3, calls=4, streams=5, open_recordings=6).without_the_living()
+    gone = Counts(
+        9, {"accepted": 9}, 1, 2, 3, calls=4, streams=5, open_recordings=6, unproven_packets=7
+    ).without_the_living()
     assert gone == Counts(9, {"accepted": 9}, 1, 2, 3)
