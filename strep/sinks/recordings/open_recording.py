@@ -6,9 +6,10 @@ The rules:
   highest that was heard, its frame 0 the earliest sample 0 of the streams that are open. A stream that opens later is
   placed in the same way, at the first flush that finds it open for half a second. Where a stream lies never changes
   after that.
-- A flush writes all that the rings hold, so the file lacks only what came since. It *settles* the file up to where the
-  slowest stream is, but no more than 1 s behind the fastest: what is not settled is still in the rings, and the next
-  flush simply writes it again. What comes for a settled place is written over it in the file, in its own channel only.
+- A flush writes all that the rings hold, so the file lacks only what came since. It *settles* the file up to where
+  the slowest stream is, but no more than 1 s behind the fastest: what is not settled is still in the rings, and the
+  next flush that has anything new simply writes it again. What comes for a settled place is written over it in the
+  file, in its own channel only.
 - Silence that takes no memory (strep.audio.block.silence) takes no time here either, however long it is. What is beyond
   the ring is jumped over but for its last second, which settles the file up to there: a hole. In a settled place, it is
   written over what was heard there in its channel, and nothing is written where nothing was.
@@ -94,6 +95,7 @@ class OpenRecording:
         self._rings: Rings | None = None
         self._heard_until = [0] * len(self._channels)
         self._settled = 0
+        self._written = 0  # up to here, the file has what the rings hold
         self._changed = False
         self._upkeep = Upkeep(settings.files.fsync_s, opened_ns, settings.lock, self._lose, self.fail)
         self._ended: list[tuple[Track, StreamClosed | None, int]] = []
@@ -246,6 +248,7 @@ class OpenRecording:
     def _lose(self, begin: int, end: int) -> None:
         """Take note that frames went with their file; what the rings still hold is written again."""
         self.unwritten.add(begin, min(end, self._settled))
+        self._written = 0
 
     def _channel(self, opened: StreamOpened) -> int:
         return int(opened.identity.direction) if self._settings.layout is Layout.STEREO else 0
@@ -310,13 +313,11 @@ class OpenRecording:
         is_silent = is_silence(samples)
         while len(samples):
             start, end = track.window
-            if position >= end:
-                if is_silent:
-                    assert track.rings is not None
-                    skipped = max(len(samples) - track.rings.sample_rate_hz, 0)
-                    position, samples = position + skipped, samples[skipped:]
+            if is_silent and position + len(samples) > end and position >= max(start, track.head):
+                position, samples = self._jump(track, position, samples)
+            elif position >= end:
                 self._make_room(track, position)
-                continue
+            start, end = track.window
             count = min(len(samples), (end if position >= start else start) - position)
             if position >= start:
                 assert track.rings is not None
@@ -327,12 +328,21 @@ class OpenRecording:
                 self._overlay(track, position, samples[:count])
             position, samples = position + count, samples[count:]
 
+    def _jump(self, track: Track, position: int, silence: NDArray[np.int16]) -> tuple[int, NDArray[np.int16]]:
+        """Move on to the last second of a silence for which the ring has no room; gives what is left of it."""
+        assert track.offset is not None
+        assert track.rings is not None
+        rate_hz, ends = track.rings.sample_rate_hz, position + len(silence) + track.offset
+        self._flush(settle=ends - rate_hz, least=ends - track.rings.capacity)
+        skipped = max(len(silence) - rate_hz, 0)
+        return position + skipped, silence[skipped:]
+
     def _make_room(self, track: Track, position: int) -> None:
         """Move on until the stream's ring covers a position: a stalled loop catches up, or a stream has jumped."""
         assert track.offset is not None
         assert track.rings is not None
         frame = position + track.offset
-        if frame < self._end() + track.rings.capacity:
+        if frame < self._final()[1] + track.rings.capacity:
             self._flush()
         if position >= track.window[1]:
             self._flush(settle=frame)
@@ -371,10 +381,17 @@ class OpenRecording:
         ends = [t.offset + t.head for t in self._channels if t and t.rings and t.offset is not None]
         return max([self._settled, *ends])
 
-    def _flush(self, settle: int = 0) -> None:
-        """Write all that the rings hold, and settle what is final; at least up to frame `settle`."""
-        rings = self._rings
-        assert rings is not None
+    def _flush(self, settle: int = 0, least: int | None = None) -> None:
+        """Write all that the rings hold, and settle what is final, and all up to frame `settle`.
+
+        least: up to where even if the system refuses to write; `settle` unless given.
+        """
+        end, final = self._final()
+        self._write_rings(end, max(final, settle), settle if least is None else least)
+
+    def _final(self) -> tuple[int, int]:
+        """Tell up to which frame the rings hold anything, and up to which nothing in time comes any more."""
+        assert self._rings is not None
         end = self._settled
         slowest = None
         for track in self._channels:
@@ -387,8 +404,8 @@ class OpenRecording:
                 if track.rings:
                     end = max(end, reached)
             slowest = reached if slowest is None else min(slowest, reached)
-        final = end if slowest is None else min(end, max(slowest, end - rings.sample_rate_hz))
-        self._write_rings(end, max(self._settled, final, settle), settle)
+        final = end if slowest is None else min(end, max(slowest, end - self._rings.sample_rate_hz))
+        return end, max(self._settled, final)
 
     def _write_rings(self, end: int, settle: int, least: int) -> None:
         """Write what the rings hold up to frame `end`, and let them forget what lies before frame `settle`.
@@ -403,9 +420,15 @@ class OpenRecording:
             if track and track.rings and track.offset is not None:
                 sources[track.channel] = (track.row, begin - track.offset)
                 self._heard(track, track.offset + track.head)
-        if end > begin and not self._write(begin, rings.interleave(sources, end - begin)):
-            settle = max(begin, least, end - rings.sample_rate_hz * _KEPT_MS // 1000)
-            self.unwritten.add(begin, min(settle, end))
+                if rings.has_news[track.row]:
+                    rings.has_news[track.row] = False
+                    self._written = 0
+        if end > max(begin, self._written):
+            if self._write(begin, rings.interleave(sources, end - begin)):
+                self._written = end
+            else:
+                settle = max(begin, least, end - rings.sample_rate_hz * _KEPT_MS // 1000)
+                self.unwritten.add(begin, min(settle, end))
         self._settled = settle
         for source in sources:
             if source:

@@ -32,6 +32,7 @@ class Rings:
     """The rings of all streams of one sample rate: those that are open, and those that wait to be finished.
 
     start, head: int64[rows], positions: where the window of the row begins, and where its last sample ends.
+    has_news: bool[rows], whether anything was placed in it since whoever reads it set this to False.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
@@ -39,6 +40,7 @@ class Rings:
         self.capacity = max(sample_rate_hz * RING_MS // 1000, 1)
         self.start = np.full(_FIRST_ROWS, _BEYOND_ANY_POSITION, np.int64)
         self.head = np.zeros(_FIRST_ROWS, np.int64)
+        self.has_news = np.zeros(_FIRST_ROWS, np.bool_)
         self._memory = _map(_FIRST_ROWS * self.capacity * 2)
         self._flat = np.frombuffer(self._memory, np.int16)
         self._free = list(range(_FIRST_ROWS - 1, _NOBODY, -1))
@@ -93,6 +95,7 @@ class Rings:
         cells = windows(self._flat.view(np.uint8), 2 * length, 2)
         cells[row * self.capacity + cell] = np.ascontiguousarray(samples).view(cells.dtype)[:, 0]
         np.maximum.at(self.head, row, position + length)
+        self.has_news[row] = True
         return left
 
     def write(self, row: int, position: int, samples: NDArray[np.int16]) -> None:
@@ -102,6 +105,7 @@ class Rings:
         if first < len(samples):
             self._flat[base : base + len(samples) - first] = samples[first:]
         self.head[row] = max(int(self.head[row]), position + len(samples))
+        self.has_news[row] = True
 
     def read(self, row: int, position: int, out: NDArray[np.int16]) -> None:
         """Copy samples from one ring to `out`, int16[m]; all of it must lie in the window."""
@@ -152,6 +156,7 @@ class Rings:
             self._flat = np.frombuffer(self._memory, np.int16)
         self.start = np.append(self.start, np.full(rows, _BEYOND_ANY_POSITION, np.int64))
         self.head = np.append(self.head, np.zeros(rows, np.int64))
+        self.has_news = np.append(self.has_news, np.zeros(rows, np.bool_))
         self._free.extend(range(2 * rows - 1, rows - 1, -1))
 
 

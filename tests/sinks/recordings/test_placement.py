@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strep.sinks.recordings import RecordingSink
-from tests.sinks.recordings.calls import SECOND, T0, Samples, block, closed, load, opened
+from tests.sinks.recordings.calls import SECOND, T0, Samples, block, closed, load, name, opened
 
 RATE_HZ = 8000
 
@@ -114,3 +114,23 @@ def test_rows_of_a_stream_nobody_announced_are_counted_and_harm_nobody(tmp_path:
     frames, _ = load(sink.recordings[0].path)
     assert frames.shape == (480, 2)
     assert (frames[:, 0] == 1).all()
+
+
+def test_what_the_file_has_is_not_written_again_until_something_new_comes(tmp_path: Path) -> None:
+    sink = RecordingSink(tmp_path)
+    for direction in (0, 1):
+        sink.event(opened(direction, direction))
+    sink.block(block([(0, 0, np.full(9 * 800, 5, np.int16))]))
+    sink.flush(T0 + SECOND)
+    path = tmp_path / f"{name()}.wav"
+    with path.open("r+b") as file:
+        file.seek(44)
+        file.write(b"elsewhere")
+    sink.flush(T0 + 2 * SECOND)
+    assert path.read_bytes()[44:53] == b"elsewhere"
+    sink.block(block([(1, 160, np.full(160, 7, np.int16))]))
+    sink.flush(T0 + 3 * SECOND)
+    sink.close()
+    frames, _ = load(path)
+    assert frames[:, 0].tolist() == [5] * 9 * 800
+    assert frames[160:320, 1].tolist() == [7] * 160

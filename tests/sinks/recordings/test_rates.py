@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from strep.audio.block import silence
 from strep.audio.formats import AudioFormat
-from strep.audio.resample import resample
+from strep.audio.resample import Resampler, resample
 from strep.sinks.recordings import Container, Encoding, RecordingSink
 from strep.sinks.recordings.adapter import RateAdapter
 from tests.sinks.recordings.calls import PCMU, T0, block, closed, format_changed, load, name, opened, tone
@@ -181,3 +182,14 @@ def test_a_call_too_short_for_a_file_before_it_ends_is_resampled_to_its_end(tmp_
     sink.close()
     frames, _ = load(tmp_path / f"{name()}.wav")
     assert frames[:, 0].tolist() == resample(voice, 8000, 16_000).tolist()
+
+
+def test_no_resampler_is_made_for_a_stream_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[int, int]] = []
+    make = "strep.sinks.recordings.adapter.Resampler"
+    monkeypatch.setattr(make, lambda *rates: made.append(rates) or Resampler(*rates))
+    adapter = RateAdapter(8000, 44_100)
+    pieces = adapter.feed(0, silence(10**9)) + adapter.feed(10**9, np.zeros(8000, np.int16))
+    assert (made, sum(len(samples) for _, samples in pieces)) == ([], (10**9 + 7680) * 441 // 80)
+    adapter.feed(10**9 + 8000, sine(8000, 0.1))
+    assert made == [(8000, 44_100)]
