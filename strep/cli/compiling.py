@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from strep.cli.errors import say
-from strep.compiler import can_keep, is_available, warn_that_nothing_is_kept
+from strep.compiler import is_available, kept_in, warn_that_nothing_is_kept
 from strep.stream.choice import begin_to_compile
 from strep.stream.rules import kept_rules
 
@@ -18,7 +18,7 @@ def compile_ahead(tell: Callable[[str], None] = say) -> None:
     """Load the compiled rules, or tell that they are being compiled."""
     if kept_rules() is not None or not is_available():
         return
-    if can_keep():
+    if kept_in():
         tell(NOTICE)
     else:
         warn_that_nothing_is_kept()

@@ -98,15 +98,15 @@ def kept_twin(function: Callable[..., Any], *examples: object) -> Callable[..., 
     return entry_point
 
 
-def can_keep() -> bool:
-    """Tell whether there is a folder where what is compiled can be kept."""
+def kept_in() -> str | None:
+    """Name a folder where what is compiled is kept; None where it cannot be."""
     from numba import njit
 
     try:
-        njit(cache=True)(lambda: None)
+        kept: Any = njit(cache=True)(lambda: None)
+        return str(kept._cache.cache_path)
     except _NOT_KEPT:
-        return False
-    return True
+        return None
 
 
 @contextmanager

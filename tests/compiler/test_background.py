@@ -3,6 +3,7 @@
 import fcntl
 import importlib
 import os
+import select
 import subprocess
 import sys
 
@@ -68,7 +69,7 @@ def test_a_child_compiles_what_was_not_and_the_next_time_it_is_loaded(loaded, mo
 
 @pytest.mark.thorough
 def test_where_nothing_can_be_kept_it_is_until_the_program_ends_and_told(loaded, tmp_path, monkeypatch):
-    monkeypatch.setattr(background, "can_keep", lambda: False)
+    monkeypatch.setattr(background, "kept_in", lambda: None)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     warn_that_nothing_is_kept.cache_clear()
@@ -87,14 +88,51 @@ def test_a_child_that_cannot_compile_leaves_everything_as_it_is(loaded, tmp_path
     assert loaded.twin is None
 
 
-def test_of_those_that_want_to_do_the_same_one_does_until_it_ends(tmp_path, monkeypatch):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    wait = "from strep.compiler.background import wait_for_turn\nwait_for_turn('trying')\n"
+STAYS = """
+import os
+import time
+
+told = open(os.environ["TOLD"], "w")
+told.write("here")
+told.flush()
+time.sleep(600)
+"""
+PARENT = """
+import time
+
+from strep.compiler import background
+
+background.kept_in = lambda: None
+background.Background(lambda: None, "stays")
+time.sleep(600)
+"""
+
+
+def test_a_child_that_nobody_could_load_from_ends_with_a_parent_that_is_killed(tmp_path, monkeypatch):
+    (tmp_path / "stays.py").write_text(STAYS)
+    os.mkfifo(tmp_path / "told")
+    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    command = [sys.executable, "-c", PARENT]
+    told = os.open(tmp_path / "told", os.O_RDONLY | os.O_NONBLOCK)
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as parent:
+        try:
+            assert select.select([told], [], [], BOUND_S)[0]
+            assert os.read(told, 4) == b"here"
+        finally:
+            parent.kill()
+        assert select.select([told], [], [], BOUND_S)[0]
+        assert os.read(told, 4) == b"", "it is gone"
+    os.close(told)
+
+
+def test_of_those_that_want_to_keep_in_one_folder_one_compiles_until_it_ends(tmp_path):
+    wait = f"from strep.compiler.background import wait_for_turn\nwait_for_turn({str(tmp_path)!r})\n"
     code = wait + "print('mine', flush=True)\ninput()"
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True) as first:
         assert first.stdout.readline() == "mine\n"
-        (lock,) = tmp_path.glob("*trying*")
+        (lock,) = tmp_path.glob("*compiling.lock")
         with lock.open("w") as other:
             with pytest.raises(BlockingIOError):
                 fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,10 +163,10 @@ def test_a_numba_that_cannot_be_imported_is_none_and_that_is_told_once():
 
 
 def test_nobody_waits_for_a_lock_that_another_user_has_laid(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    held = os.open(tmp_path / f"strep-{os.getuid()}-turn.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    held = os.open(tmp_path / f"strep-{os.getuid()}-compiling.lock", os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(held, fcntl.LOCK_EX)
     uid = os.getuid()
     monkeypatch.setattr("os.fstat", lambda _: os.stat_result((0o100600, 1, 1, 1, uid + 1, 0, 0, 0, 0, 0)))
-    wait_for_turn("turn")
+    wait_for_turn(str(tmp_path))
+    wait_for_turn(None)
     os.close(held)
