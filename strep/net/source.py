@@ -62,7 +62,7 @@ class DatagramSource(Protocol):
 
     @property
     def kernel_refused(self) -> int | None:
-        """Count what the kernel refused because it was no STREP, as of the latest read().
+        """Count what the kernel refused because it was no STREP, or (a ring) its sender not allowed; as of this read().
 
         None where the kernel was not asked to, or cannot: then such datagrams have the source NOT_STREP.
         """
@@ -76,6 +76,13 @@ class DatagramSource(Protocol):
         """Tell whether the latest read() left nothing queued: all that arrived before it began has been read.
 
         An empty batch that did not drain met an error, which is counted: do not try again at once.
+        """
+
+    @property
+    def unread_since_ns(self) -> int | None:
+        """Tell since when what arrived may be still to come, although the latest read() drained; None: nothing is.
+
+        A time as those of arrival. What arrived before has been read.
         """
 
     @property
@@ -139,6 +146,7 @@ class BoundSocket:
 
     drops: counts what it had no room for. refused: counts what the system refuses for it and for those that share its
     port (strep.net.steering), on a socket that exists for that only; None where nothing is refused.
+    is_alone: whether no other socket that is read has the same port.
     """
 
     socket: socket.socket
@@ -147,6 +155,7 @@ class BoundSocket:
     receive_buffer_wanted_bytes: int
     drops: QueueMeter
     refused: QueueMeter | None = None
+    is_alone: bool = True
 
     def close(self) -> None:
         """Close the socket, and the one that counts what is refused."""
@@ -202,6 +211,7 @@ class SocketSource:
         self.receive_buffer_bytes = bound.receive_buffer_bytes
         self.receive_buffer_wanted_bytes = bound.receive_buffer_wanted_bytes
         self.drained = False
+        self.unread_since_ns: int | None = None
         self.socket_errors = 0
         self._bound, self._socket, self._queue = bound, bound.socket, bound.drops
         self._strep_only = strep_only

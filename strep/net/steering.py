@@ -25,17 +25,16 @@ The program looks at bytes of the payload: where one begins, the kernel has step
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import enum
 import socket
 import struct
 import sys
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from strep.errors import ConfigError
 from strep.net.address import UdpAddress
+from strep.net.bpf import DROP_ALL, SO_ATTACH_FILTER, SO_DETACH_FILTER, Instruction, Op, attach
 from strep.net.control_messages import SO_TIMESTAMPNS
 from strep.net.source import LEAST_RECEIVE_BUFFER_BYTES, RECEIVE_BUFFER_BYTES, BoundSocket, QueueMeter, bind_udp
 from strep.net.strep_only import FIRST, FIRST_MASK, LEAST_BYTES, LEAST_HEADER_BYTES
@@ -46,48 +45,12 @@ MAX_SOCKETS = 64
 #: What the program returns to name no socket: any number that no socket has.
 NO_SOCKET = 0xFFFF_FFFF
 
-# Linux, asm-generic/socket.h; Python's socket module does not name them.
-_SO_ATTACH_FILTER = 26
-_SO_DETACH_FILTER = 27
+#: Linux, asm-generic/socket.h; Python's socket module does not name it.
 _SO_ATTACH_REUSEPORT_CBPF = 51
 _ID_WORDS_AT = (8, 12, 16, 20)
 # Odd constants with well spread bits: 2**32 divided by the golden ratio, and the first one of MurmurHash3's finaliser.
 _FOLD = 0x9E37_79B1
 _SPREAD = 0x85EB_CA6B
-
-
-class Op(enum.IntEnum):
-    """What an instruction does to the accumulator A, by itself, its constant k, or the register X (linux/filter.h).
-
-    A and X are 32 bits wide; words are big-endian. A load beyond the end of the payload ends the program with 0.
-    """
-
-    COPY_A_TO_X = 0x07
-    LOAD_WORD = 0x20  #: A = payload[k : k + 4]
-    LOAD_BYTE = 0x30  #: A = payload[k]
-    LOAD_LENGTH = 0x80  #: A = len(payload)
-    MULTIPLY = 0x24
-    AND = 0x54
-    SHIFT_RIGHT = 0x74
-    MODULO = 0x94
-    XOR_X = 0xAC
-    SKIP_UNLESS_EQUAL = 0x15  #: go on behind the next `skip` instructions unless A is k
-    SKIP_UNLESS_AT_LEAST = 0x35  #: the same, unless A is k or more
-    RETURN = 0x06  #: end with k
-    RETURN_A = 0x16
-
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """One instruction of a program."""
-
-    op: Op
-    k: int = 0
-    skip: int = 0
-
-    def serialize(self) -> bytes:
-        """Write a struct sock_filter: code, jump if true, jump if false, k."""
-        return struct.pack("=HBBI", self.op, 0, self.skip, self.k)
 
 
 def steering_program(sockets: int) -> tuple[Instruction, ...]:
@@ -178,7 +141,8 @@ def bind_group(
             refuser = None
             group[0].socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
         refused = QueueMeter(refuser.socket, from_now=True) if refuser is not None else None
-        return [_hearing(bound, refused if bound is group[0] else None) for bound in group]
+        is_alone = len(group) == 1
+        return [replace(_hearing(bound, refused if bound is group[0] else None), is_alone=is_alone) for bound in group]
     except BaseException:
         _close([*group, *filter(None, [refuser])])
         raise
@@ -187,16 +151,18 @@ def bind_group(
 def _hearing(bound: BoundSocket, refused: QueueMeter | None) -> BoundSocket:
     """Let a socket receive; what it dropped before was never ours."""
     with contextlib.suppress(OSError):  # where the filter was refused, there is none to take away
-        bound.socket.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+        bound.socket.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
     return replace(bound, drops=QueueMeter(bound.socket, from_now=True), refused=refused)
 
 
 def adopt_socket(descriptor: int, receive_buffer_bytes: int, receive_buffer_wanted_bytes: int) -> BoundSocket:
-    """Make a BoundSocket of an inherited descriptor of a bound UDP socket, which it will close."""
+    """Make a BoundSocket of an inherited descriptor of a bound UDP socket, which it will close: one of several."""
     sock = socket.socket(fileno=descriptor)
     sock.setblocking(False)
     address = UdpAddress(*sock.getsockname()[:2])
-    return BoundSocket(sock, address, receive_buffer_bytes, receive_buffer_wanted_bytes, QueueMeter(sock))
+    return BoundSocket(
+        sock, address, receive_buffer_bytes, receive_buffer_wanted_bytes, QueueMeter(sock), is_alone=False
+    )
 
 
 def _fold_in(word_at: int) -> tuple[Instruction, ...]:
@@ -217,7 +183,7 @@ def _xor_shifted(bits: int) -> tuple[Instruction, ...]:
 def _steer(sock: socket.socket, program: Sequence[Instruction]) -> bool:
     """Give the program to the group of a socket; tell whether the system took it."""
     try:
-        _attach(sock, _SO_ATTACH_REUSEPORT_CBPF, program)
+        attach(sock, _SO_ATTACH_REUSEPORT_CBPF, program)
     except OSError:  # older than Linux 4.5, or something that only looks like Linux
         return False
     return True
@@ -233,18 +199,12 @@ def _begin_deaf(sock: socket.socket) -> None:
     """Let a socket drop all that arrives, until its group is complete: what came before could be another's."""
     _ask_for_receive_times(sock)
     with contextlib.suppress(OSError):
-        _attach(sock, _SO_ATTACH_FILTER, (Instruction(Op.RETURN, 0),))  # keep 0 bytes of it: drop it
+        attach(sock, SO_ATTACH_FILTER, DROP_ALL)
 
 
 def _begin_deaf_in_company(sock: socket.socket) -> None:
     _begin_deaf(sock)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-
-
-def _attach(sock: socket.socket, option: int, program: Sequence[Instruction]) -> None:
-    """Give the kernel a program: it copies what this struct sock_fprog (length, pointer) points to."""
-    code = ctypes.create_string_buffer(b"".join(instruction.serialize() for instruction in program))
-    sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("@HP", len(program), ctypes.addressof(code)))
 
 
 def _close(group: Sequence[BoundSocket]) -> None:

@@ -17,13 +17,12 @@ from hypothesis import strategies as st
 from strep.errors import ConfigError, ReceiveError
 from strep.net import steering
 from strep.net.address import UdpAddress
+from strep.net.bpf import Instruction, Op
 from strep.net.control_messages import UDP_GRO
 from strep.net.source import BoundSocket, bind_udp
 from strep.net.steering import (
     MAX_SOCKETS,
     NO_SOCKET,
-    Instruction,
-    Op,
     adopt_socket,
     bind_group,
     socket_of,
