@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from strep.net.capture.dissect import UDP_HEADER_BYTES, Fragment
 from strep.net.capture.packets import PacketFate
@@ -21,6 +21,12 @@ SPAN_NS: Final = 30 * 1_000_000_000
 MOST_OPEN: Final = 256
 
 
+class Parts(Protocol):
+    """What parts lie in: a file, or whatever else gives the bytes from one place in it to another."""
+
+    def __getitem__(self, place: slice, /) -> bytes | memoryview: ...
+
+
 @dataclass(frozen=True, slots=True)
 class WholeDatagram:
     """A datagram put together: `pieces` are the (start, end) in the file of its bytes, UDP header first."""
@@ -29,10 +35,14 @@ class WholeDatagram:
     length: int
     flow: bytes
 
-    def read(self, data: memoryview) -> bytes:
+    def read(self, data: Parts) -> bytes:
         """Copy its payload out of the file."""
+        return self.read_all(data)[UDP_HEADER_BYTES:]
+
+    def read_all(self, data: Parts) -> bytes:
+        """Copy it out of the file, with its UDP header."""
         whole = b"".join(data[start:end] for start, end in self.pieces)
-        return whole[UDP_HEADER_BYTES : UDP_HEADER_BYTES + self.length]
+        return whole[: UDP_HEADER_BYTES + self.length]
 
 
 @dataclass(slots=True)
@@ -46,11 +56,16 @@ class _Open:
 class Reassembly:
     """The datagrams that wait for parts. joined, unused: parts whose fate is known, by fate."""
 
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: Parts) -> None:
         self._data = data
         self._open: dict[tuple[int, bytes, bytes, int], _Open] = {}
         self.joined = 0
         self.unused = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing waits."""
+        return not self._open
 
     def add(self, part: Fragment, arrival_ns: int) -> WholeDatagram | PacketFate | None:
         """Take a part. Give the datagram that it makes whole, or MALFORMED if that is none, or None: counted here."""
