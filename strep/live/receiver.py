@@ -23,10 +23,10 @@ from strep.net.address import UdpAddress
 from strep.net.capture.description import SpoolDescription
 from strep.net.endpoints import EndpointTable
 from strep.net.networks import Networks
+from strep.net.opening import Opening, Receive, way_of
 from strep.net.source import RECEIVE_BUFFER_BYTES, BoundSocket, DatagramSource
 from strep.net.spool import Spool
 from strep.net.steering import bind_group
-from strep.net.udp import open_udp
 from strep.net.wallclock import WallClock
 from strep.plugins.registry import PluginSource
 from strep.sinks.base import Sink
@@ -46,6 +46,9 @@ _QUIET_TICKS = 20
 _IDLE_TICK_S = 0.25
 #: Batches read before other tasks get their turn.
 _BATCHES_A_TURN = 4
+#: How long the end waits for what the kernel still holds (DatagramSource.unread_since_ns): some milliseconds, unless
+#: datagrams keep coming faster than they are read.
+_MOST_UNREAD_S = 1
 #: What becomes of datagrams of calls that are open, or were left out.
 _MEDIA = [Fate.ACCEPTED, Fate.DUPLICATE, Fate.LATE, Fate.REJECTED_SEQUENCE, Fate.OVER_LIMIT_LOAD]
 
@@ -76,6 +79,7 @@ class Receiver:
     shed_calls: where more arrives than this machine carries, leave out whole calls (their streams close as overloaded,
     their packets are counted as over_limit_load) until there is time for them again, see strep.live.overload. Otherwise
     the kernel drops packets of all calls alike.
+    receive: how, see strep.net.opening; `ways` tells what was found.
     spool: keeps every datagram as it came, see strep.net.spool; it is closed in the end.
     plugins: what listens to the calls, see strep.analysis; `analysis` has their notices and counts.
     Raises ConfigError for arguments that cannot work and ReceiveError for a socket that cannot be opened. A sink that
@@ -97,7 +101,7 @@ class Receiver:
         receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
         shed_calls: bool = True,
         spool: Spool | None = None,
-        portable: bool = False,
+        receive: Receive | str = Receive.AUTO,
     ) -> None:
         if target is None and rx is None and tx is None:
             raise ConfigError("a receiver needs a target, or rx and tx, got none of them")
@@ -117,11 +121,13 @@ class Receiver:
         self.analysis = Analysis(plugins)
         self.pipeline = Pipeline(engine, sinks, self._listeners.take, [self.analysis])
         self.engine = engine
-        self._receive_buffer_bytes, self._portable = receive_buffer_bytes, portable
+        self._receive_buffer_bytes = receive_buffer_bytes
         self._spool = spool
         self._sources: list[DatagramSource] = []
         self._clock = WallClock()
-        self._endpoints = EndpointTable(allow=Networks.parse(allow) if allow is not None else None)
+        networks = Networks.parse(allow) if allow is not None else None
+        self._endpoints = EndpointTable(allow=networks)
+        self._opening = Opening(Receive.parse(receive), networks, receive_buffer_bytes)
         self._received = 0
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()  # something arrived, or it is time to stop
@@ -174,6 +180,11 @@ class Receiver:
         return [source.local_address for source in self._sources]
 
     @property
+    def ways(self) -> list[Receive]:
+        """Tell how each of these receives, see strep.net.opening."""
+        return [way_of(source) for source in self._sources]
+
+    @property
     def received(self) -> int:
         """Count the datagrams that the sockets handed over; the fates add up to this."""
         return self._received
@@ -188,7 +199,10 @@ class Receiver:
 
     @property
     def kernel_refused(self) -> int:
-        """Count what the kernel refused because it was no STREP (strep_only): no datagram of ours."""
+        """Count what the kernel refused: no datagram of ours.
+
+        It was no STREP (strep_only), or came from no allowed network, where a ring receives (`ways`).
+        """
         return sum(source.kernel_refused or 0 for source in self._sources)
 
     @property
@@ -232,14 +246,12 @@ class Receiver:
             call = f"rx-{_port(self._rx)}+tx-{_port(self._tx)}"
             inputs += [(self._rx, 0, call), (self._tx, 1, call)]
         for address, direction, conversation in inputs:
-            source = open_udp(
+            source = self._opening.open(
                 address,
+                self._endpoints,
+                self._clock,
                 direction=direction,
                 conversation=conversation,
-                receive_buffer_bytes=self._receive_buffer_bytes,
-                endpoints=self._endpoints,
-                clock=self._clock,
-                portable=self._portable,
                 strep_only=self._strep_only and conversation is None,
             )
             self._sources.append(source)
@@ -263,10 +275,18 @@ class Receiver:
                 else:
                     await self._readable(_IDLE_TICK_S)
             end_ns = self._clock.read()  # what arrives from now on does not keep us
-            while self._turn() and self._watermark_ns < end_ns:
-                pass
+            await self._read_until(end_ns)
         finally:
             await self._close()
+
+    async def _read_until(self, end_ns: int) -> None:
+        """Read what arrived until then; for what the kernel hands over a moment later, wait, but not for ever."""
+        given_up_s = time.monotonic() + _MOST_UNREAD_S
+        while self._watermark_ns < end_ns and time.monotonic() < given_up_s:
+            if not self._turn():
+                if all(source.unread_since_ns is None for source in self._sources):
+                    break
+                await asyncio.sleep(_LEAST_SLEEP_S)
 
     def _turn(self) -> bool:
         """Read what is queued and let out what is due; tell whether anything was read."""
@@ -281,7 +301,8 @@ class Receiver:
                 self._received += len(batch)
                 self.pipeline.feed(batch)
             if all(source.drained for source in self._sources):
-                self._advance(before_ns)
+                unread = [source.unread_since_ns for source in self._sources]
+                self._advance(min([before_ns, *(since_ns for since_ns in unread if since_ns is not None)]))
                 return any_read
             if not batches:
                 return any_read  # a socket error, counted by the source

@@ -197,6 +197,12 @@ class EndpointTable:
         self._inputs.append(Input(self, InputDescription(local, conversation, direction or 0, suffix)))
         return self._inputs[-1]
 
+    def remove_input(self, an_input: Input) -> None:
+        """Take back the latest input, which has numbered nobody."""
+        assert self._inputs[-1] is an_input
+        self._inputs.pop()
+        self._open_inputs -= an_input.description.conversation is None
+
     @property
     def inputs(self) -> list[InputDescription]:
         """Describe the inputs."""
