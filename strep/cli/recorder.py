@@ -76,6 +76,7 @@ class Recorder:
             payload_types=told,
             allow=reception.allow,
             strep_only=reception.strep_only,
+            receive=reception.receive,
             spool=self.spool,
             plugins=plugin_runs(listening.plugins, listening.settings),
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from strep.cli.options import ENGINE, FileFormat
 from strep.cli.output import Document
+from strep.net.opening import Receive
 from strep.net.spool import SPOOL_BYTES
 from strep.sinks.recordings import Encoding, FilePolicy, LargeFiles, Layout, QueueLimits
 from strep.sinks.retention import RetentionLimits
@@ -21,11 +22,13 @@ class Reception:
     spool: Path | None = None
     spool_bytes: int = SPOOL_BYTES
     spool_name: str = ""
+    receive: Receive = Receive.AUTO
 
     @classmethod
     def read(cls, document: Document) -> Reception:
         """Read what RecorderOptions.describe made."""
         given = document | {"allow": document["allow"] and tuple(document["allow"]), "spool": _path(document["spool"])}
+        given["receive"] = Receive(document["receive"])
         return cls(**given)
 
 
