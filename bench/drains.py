@@ -13,6 +13,8 @@ from bench import BenchError
 from bench.turns import Progress
 from strep.audio.block import AudioBlock
 from strep.net.address import UdpAddress
+from strep.net.endpoints import EndpointTable
+from strep.net.opening import Opening, Receive
 from strep.net.source import BATCH_DATAGRAMS, BoundSocket, DatagramSource, QueueMeter, bind_udp
 from strep.net.udp import IOVEC, MMSGHDR, open_udp
 from strep.net.wallclock import WallClock
@@ -26,6 +28,8 @@ ANY_PORT = UdpAddress("127.0.0.1", 0)
 _BARE_SLOT_BYTES = 256
 #: recvmmsg takes no more at once (UIO_MAXIOV).
 _BARE_BATCH = 1024
+#: How long to sleep until the kernel closes the block of a ring that it fills: no processor time, only wall time.
+_BLOCK_TO_COME_S = 0.0005
 #: Kernel memory that one queued datagram of 196 bytes is charged with, before the doubling: 832, and some to spare.
 QUEUED_BYTES = 1024
 
@@ -51,6 +55,11 @@ def open_deep(queued: int, clock: WallClock | None = None, batch_datagrams: int 
         source.close()
         raise
     return source
+
+
+def open_ring(clock: WallClock) -> DatagramSource:
+    """Open a packet ring. Raises ConfigError or ReceiveError where there can be none."""
+    return Opening(Receive.RING).open(ANY_PORT, EndpointTable(), clock)
 
 
 def require_room(granted: BoundSocket | DatagramSource) -> None:
@@ -128,7 +137,7 @@ class EngineDrain:
     """An engine drain that does all that a receiver does up to decoded samples, in a receiver's order
     (strep.live.receiver.Receiver).
 
-    bound: a socket to drain instead of one of its own.
+    bound: a socket to drain instead of one of its own. ring: drain a packet ring, whose last block may be on its way.
     """
 
     STAGES = ("read", "feed", "advance")
@@ -140,9 +149,13 @@ class EngineDrain:
         *,
         bound: BoundSocket | None = None,
         batch_datagrams: int = BATCH_DATAGRAMS,
+        ring: bool = False,
     ) -> None:
         self._clock = WallClock()
-        if bound is None:
+        self._is_ring = ring
+        if ring:
+            self._source = open_ring(self._clock)
+        elif bound is None:
             self._source = open_deep(queued, self._clock, batch_datagrams)
         else:
             self._source = open_udp(bound, clock=self._clock, batch_datagrams=batch_datagrams)
@@ -154,7 +167,7 @@ class EngineDrain:
     def drain(self, queued: int) -> None:
         """Take all that is queued, and what is due of it to its samples."""
         source, engine, now = self._source, self.engine, self._stage_clock_ns
-        before_ns = self._watermark_ns(queued)
+        before_ns, expected = self._watermark_ns(queued), self._received + queued
         while True:
             begun = now()
             batch = self._stamped(source.read())
@@ -164,15 +177,24 @@ class EngineDrain:
                 self._consume(engine.feed(batch))
             fed = now()
             done = source.drained or not len(batch)
-            self._consume(engine.advance(before_ns if done else min(before_ns, int(batch.arrival_ns[-1]))))
+            self._consume(engine.advance(self._read_until_ns(before_ns, batch, drained=done)))
             for stage, spent in enumerate((read - begun, fed - read, now() - fed)):
                 self._stage_ns[stage] += spent
-            if done:
+            if done and (not self._is_ring or self._received >= expected):
                 return
+            if not len(batch):
+                time.sleep(_BLOCK_TO_COME_S)
 
     def _watermark_ns(self, queued: int) -> int:
         """Tell the time before which all that is queued arrived."""
         return self._clock.read()
+
+    def _read_until_ns(self, before_ns: int, batch: DatagramBatch, *, drained: bool) -> int:
+        """Tell the time before which all has been read."""
+        if not drained:
+            return min(before_ns, int(batch.arrival_ns[-1]))
+        unread_ns = self._source.unread_since_ns
+        return before_ns if unread_ns is None else min(before_ns, unread_ns)
 
     def _stamped(self, batch: DatagramBatch) -> DatagramBatch:
         """Give a batch its times of arrival: those of the kernel."""

@@ -17,11 +17,14 @@ from bench.machine import RECEIVER_CPU, SENDER_CPU, pin
 from bench.sending import SendingProcess
 from bench.spread import Spread
 from bench.turns import Entry, Rounds, run_rounds
+from strep.errors import ConfigError, ReceiveError
 
 #: What ratios are held against, and what is held against it.
 FLOOR, OURS = "bare_drain", "engine"
 #: Ours where packets arrive together (UDP_GRO); held against the same floor, whose packets come one by one.
 OURS_GRO = "engine_gro"
+#: Ours by a packet ring, where the system allows that.
+OURS_RING = "engine_ring"
 #: The first two, filled and drained 20 ms at a time, as in real time; the queue then stays in the caches.
 FLOOR_TICKS, OURS_TICKS = "bare_drain_ticks", "engine_ticks"
 _FLOORS = {FLOOR_TICKS: FLOOR_TICKS, OURS_TICKS: FLOOR_TICKS}
@@ -36,6 +39,7 @@ _LABELS = {
     OURS: "strep to int16",
     "read_gro": "strep read, GRO",
     OURS_GRO: "strep to int16, GRO",
+    OURS_RING: "strep to int16, ring",
     "asyncio_struct": "asyncio, struct",
     "uvloop_struct": "uvloop, struct",
     "asyncio_aiortc": "asyncio, aiortc",
@@ -76,11 +80,22 @@ def make_entries(streams: int, periods: int, stack: ExitStack) -> Iterator[Entry
     yield Entry(OURS, engine, periods, prelude_periods=_ENGINE_PRELUDE_PERIODS)
     yield Entry("read_gro", read, periods, gso=True)
     yield Entry(OURS_GRO, engine, periods, prelude_periods=_ENGINE_PRELUDE_PERIODS, gso=True)
+    if (ring := open_ring_drain(queued)) is not None:
+        stack.callback(ring.close)
+        yield Entry(OURS_RING, ring, periods, prelude_periods=_ENGINE_PRELUDE_PERIODS)
     yield Entry(OURS_TICKS, engine, periods, periods, _ENGINE_PRELUDE_PERIODS)
     yield Entry(FLOOR_TICKS, bare, periods, fills=periods)
     for name, protocol, new_loop in customary_ways():
         drain = stack.enter_context(closing(ProtocolDrain(queued, protocol, new_loop)))
         yield Entry(name, drain, max(1, periods // _CUSTOMARY_SHARE), paced=False)
+
+
+def open_ring_drain(queued: int) -> EngineDrain | None:
+    """Open an engine that drains a ring; None where there can be none."""
+    try:
+        return EngineDrain(queued, ring=True)
+    except (ConfigError, ReceiveError):
+        return None
 
 
 def customary_ways() -> Iterator[tuple[str, Callable[[], StructProtocol], Callable[[], asyncio.AbstractEventLoop]]]:
@@ -103,13 +118,14 @@ def conclude(rounds: Rounds, streams: int, periods: int) -> Outcome:
     wall = {name: Spread.of(turn.wall_ns_per_packet for turn in turns) for name, turns in rounds.turns.items()}
     spreads = {name: Spread.of(values) for name, values in cpu.items()}
     ratios = {name: Spread.of_ratios(values, cpu[_FLOORS.get(name, FLOOR)]) for name, values in cpu.items()}
-    ours = [name for name in (OURS, OURS_GRO, OURS_TICKS) if name in rounds.turns]
+    ours = [name for name in (OURS, OURS_GRO, OURS_RING, OURS_TICKS) if name in rounds.turns]
     stages = {name: _stages(rounds, name) for name in ours}
     report = {
         "ns_per_packet": {name: spread.rounded(1) for name, spread in spreads.items()},
         "wall_ns_per_packet": {name: spread.rounded(1) for name, spread in wall.items()},
         "ratio_to_bare_drain": round(ratios[OURS].median, 3),
         "ratio_to_bare_drain_gro": round(ratios[OURS_GRO].median, 3),
+        "ratio_to_bare_drain_ring": round(ratios[OURS_RING].median, 3) if OURS_RING in ratios else None,
         "ratio_to_bare_drain_ticks": round(ratios[OURS_TICKS].median, 3),
         "ratios_to_bare_drain": {name: spread.rounded(3) for name, spread in ratios.items()},
         "engine_stages_ns": {
