@@ -108,9 +108,9 @@ def record(
         typer.Option(
             "--receive",
             help="How to receive. A ring (Linux, CAP_NET_RAW) takes a third of the time, but has datagrams before the "
-            "host's firewall: auto takes it where --allow says whom to hear, or on the loopback.",
+            "host's firewall: auto takes it where --allow says whom to hear, or on the loopback; socket never.",
         ),
-    ] = Receive.AUTO,
+    ] = Receive.SOCKET,
     strep_only: Annotated[
         bool,
         typer.Option(

@@ -22,7 +22,7 @@ class Reception:
     spool: Path | None = None
     spool_bytes: int = SPOOL_BYTES
     spool_name: str = ""
-    receive: Receive = Receive.AUTO
+    receive: Receive = Receive.SOCKET
 
     @classmethod
     def read(cls, document: Document) -> Reception:

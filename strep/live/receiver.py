@@ -101,7 +101,7 @@ class Receiver:
         receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
         shed_calls: bool = True,
         spool: Spool | None = None,
-        receive: Receive | str = Receive.AUTO,
+        receive: Receive | str = Receive.SOCKET,
     ) -> None:
         if target is None and rx is None and tx is None:
             raise ConfigError("a receiver needs a target, or rx and tx, got none of them")

@@ -7,6 +7,8 @@ firewall, address translation and routing have seen it. The rules of `Receive.AU
    for the ring, or where the address is one of the loopback's, to which nothing comes from outside.
 2. It must be possible, see `why_no_ring`: else, and where the system refuses, recvmmsg serves; and where there is none,
    the portable loop.
+
+`Receive.SOCKET`, the default, takes no ring: one has not borne yet what sockets have (`python -m bench fortress`).
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from strep.net.wallclock import WallClock
 class Receive(enum.StrEnum):
     """A way to receive, or that the best one is to be found."""
 
+    SOCKET = "socket"
     AUTO = "auto"
     RING = "ring"
     RECVMMSG = "recvmmsg"
@@ -49,7 +52,7 @@ class Receive(enum.StrEnum):
 class Opening:
     """What the sockets of a receiver have in common. allow: networks, None for any; see strep.net.endpoints."""
 
-    receive: Receive = Receive.AUTO
+    receive: Receive = Receive.SOCKET
     allow: Networks | None = None
     receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES
 

@@ -20,7 +20,6 @@ from strep.errors import StrepError
 from strep.live.listening import Stream
 from strep.live.receiver import Receiver
 from strep.net.address import UdpAddress
-from strep.net.opening import Receive
 from strep.net.spool import Spool
 from strep.service.config import ServiceConfig
 from strep.service.plugins import sum_counts
@@ -305,8 +304,6 @@ class Reception:
             strep_only=media.strep_only and not is_pair,
             spool=Spool(media.spool, media.spool_bytes) if media.spool and not is_pair else None,
             receive_buffer_bytes=_BUFFER_OF_PAIR_BYTES if is_pair else media.receive_buffer_bytes,
-            # Each ring's filter looks at every packet of the machine, and a pair has two rings for one call.
-            receive=Receive.RECVMMSG if is_pair else Receive.AUTO,
             plugins=self._config.analysis.runs(_STREAMS_OF_PAIR if is_pair else None),
         )
         receiver.analysis.add(self._notice)

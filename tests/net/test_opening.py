@@ -37,6 +37,12 @@ def test_a_ring_is_taken_for_the_loopback_and_where_it_is_told_whom_to_hear(choi
     assert choice(UdpAddress("::", 0), some) is Receive.RECVMMSG
 
 
+def test_nobody_has_a_ring_who_did_not_ask_for_one() -> None:
+    source = Opening().open(UdpAddress("127.0.0.1", 0), EndpointTable(), WallClock())
+    source.close()
+    assert way_of(source) is Receive.RECVMMSG
+
+
 def test_sockets_that_share_a_port_have_no_ring(choice: Choice) -> None:
     for bound in bind_group(UdpAddress("127.0.0.1", 0), 2):
         assert choice(bound, None) is Receive.RECVMMSG
@@ -73,5 +79,7 @@ def test_who_could_have_a_ring_is_told_how_and_nobody_else_is(monkeypatch: pytes
 
 
 def test_a_way_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(ConfigError, match="expected one of auto, ring, recvmmsg, portable to receive by, found 'fast'"):
+    with pytest.raises(
+        ConfigError, match="expected one of socket, auto, ring, recvmmsg, portable to receive by, found 'fast'"
+    ):
         Receive.parse("fast")
