@@ -22,7 +22,7 @@ def begin() -> subprocess.Popen[bytes] | None:
         return None
     lock, os.environ[_LOCK] = tempfile.mkstemp(prefix="strep-tests-")
     fcntl.flock(lock, fcntl.LOCK_EX)
-    command = [sys.executable, "-m", "strep.stream"]
+    command = [sys.executable, "-c", "import strep.stream.__main__, strep.net.__main__"]
     compiling = subprocess.Popen(command, pass_fds=[lock], stderr=subprocess.DEVNULL)
     os.close(lock)
     return compiling

@@ -107,6 +107,7 @@ def record(
         Receive,
         typer.Option(
             "--receive",
+            envvar="STREP_RECEIVE",
             help="How to receive. A ring (Linux, CAP_NET_RAW) takes a third of the time, but has datagrams before the "
             "host's firewall: auto takes it where --allow says whom to hear, or on the loopback; socket never.",
         ),

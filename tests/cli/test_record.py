@@ -15,6 +15,7 @@ import soundfile
 
 from tests.cli.conftest import call_datagrams
 from tests.receiving import BOUND_S
+from tests.ring import needs_ring
 from tests.traffic import pcmu
 
 
@@ -99,11 +100,28 @@ def test_a_signal_finishes_the_files_and_prints_the_document(record, tmp_path, n
     document = json.loads(out)
     assert document["datagrams"]["accepted"] == sum(document["datagrams"].values()) == 100
     assert document["kernel_drops"] == 0
+    assert document["receive"] != ["ring"], "unless it is asked for"
     (recorded,) = document["recordings"]
     samples, _ = soundfile.read(tmp_path / recorded["path"], dtype="int16")
     for direction in (0, 1):
         assert holds(samples[:, direction], pcmu(datagrams()[direction::2]))
     assert json.loads((tmp_path / recorded["sidecar"]).read_bytes())["complete"] is True
+
+
+@needs_ring
+@pytest.mark.parametrize("way", ["ring", "auto"])
+def test_a_packet_ring_records_what_a_socket_does(record, tmp_path, monkeypatch, way):
+    monkeypatch.setenv("STREP_RECEIVE", way)
+    recording = record("--target", "udp:127.0.0.1:0", "--json")
+    recording.send(datagrams())
+    code, out, err = recording.stop(signal.SIGINT)
+    document = json.loads(out)
+    assert (code, err, document["receive"]) == (0, "", ["ring"])
+    assert document["datagrams"]["accepted"] == sum(document["datagrams"].values()) == 100
+    (recorded,) = document["recordings"]
+    samples, _ = soundfile.read(tmp_path / recorded["path"], dtype="int16")
+    for direction in (0, 1):
+        assert holds(samples[:, direction], pcmu(datagrams()[direction::2]))
 
 
 @pytest.mark.thorough
