@@ -98,8 +98,8 @@ def _is_running() -> bool:
     return threading.main_thread().is_alive()
 
 
-def wait_for_turn(folder: str | None) -> None:
-    """Wait until no other process of this user compiles for a folder (kept_in), and keep others from it to the end.
+def wait_for_turn(folder: str | None, what: str = "compiling") -> None:
+    """Wait until no other process of this user does this for a folder (kept_in), and keep others from it to the end.
 
     The lock is a file that is this user's: for one that another user has laid there, nobody waits.
     """
@@ -108,7 +108,7 @@ def wait_for_turn(folder: str | None) -> None:
 
         if folder is None:
             return
-        name = f"strep-{os.getuid()}-compiling.lock"
+        name = f"strep-{os.getuid()}-{what}.lock"
         turn = os.open(Path(folder) / name, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         if os.fstat(turn).st_uid == os.getuid():
             fcntl.flock(turn, fcntl.LOCK_EX)

@@ -16,6 +16,7 @@ from strep.stream.index import Key, KeyIndex
 from strep.stream.keys import identity_of, sender_of, ssrc_of, stream_key
 from strep.stream.outbox import Outbox
 from strep.stream.records import LONG_AGO_NS, MAX_SOURCES_PER_STREAM, NEVER, STREAM, Records, columns_of, records
+from strep.stream.rows import Rows
 from strep.stream.source_lock import host_of
 from strep.stream.sources import Sources, SourceState
 from strep.stream.state import DEFAULT_RATE_HZ, StreamState
@@ -58,7 +59,7 @@ class Legs:
         self.index = index
         self._stream_columns, count = columns_of(streams), len(streams)
         self.state: list[StreamState | None] = [None] * count
-        self._free = list(range(count - 1, -1, -1))
+        self._slots = Rows(count, self._renew)
         self._by_key: dict[bytes, StreamState] = {}  # by strep.stream.keys.stream_key
         self._legs: dict[bytes, list[StreamState]] = {}  # by strep.stream.keys.leg_key
         self._leg_of_call: dict[str, bytes] = {}
@@ -141,15 +142,13 @@ class Legs:
     def has_room_for(self, stream: StreamState | None) -> bool:
         """Tell whether another source fits: into a stream, or, with None, into a new one."""
         if stream is None:
-            return bool(self._free) and len(self._sources) < self._sources.capacity
-        return len(stream.rows) < MAX_SOURCES_PER_STREAM and len(self._sources) < self._sources.capacity
+            return len(self._slots) < self._slots.capacity and self._sources.has_room
+        return len(stream.rows) < MAX_SOURCES_PER_STREAM and self._sources.has_room
 
     def open(self, new: NewSource) -> int:
         """Begin a source, and its stream if need be; give its row. There must be room."""
         stream = self._by_key.get(stream_key(new.key)) or self._open_stream(new)
-        row = self._sources.take()
-        assert row is not None
-        self._sources.state[row] = SourceState(ssrc_of(new.key), sender_of(new.key), new.arrival_ns)
+        row = self._sources.take(SourceState(ssrc_of(new.key), sender_of(new.key), new.arrival_ns))
         columns = self._sources.columns
         columns["latest_arrival_ns"][row], columns["stream"][row] = new.arrival_ns, stream.slot
         columns["meanings"][row] = self._formats.number_of_map(stream.payload_types)
@@ -160,7 +159,7 @@ class Legs:
         stream.rows.append(row)
         return row
 
-    def close(self, states: Iterable[StreamState]) -> None:
+    def close(self, states: Sequence[StreamState]) -> None:
         """Let go of streams, whose slots and rows may serve again."""
         rows = [row for state in states for row in state.rows]
         for state in states:
@@ -170,20 +169,21 @@ class Legs:
                 del self._legs[state.leg], self._leg_of_call[state.identity.call]
             del self._by_key[state.key]
             self.state[state.slot] = None
-            self._free.append(state.slot)
+        self._slots.give_back([state.slot for state in states])
         self.index.remove(sorted(row for row in rows if self.index.get(self.index.key(row)) == row))
-        for row in rows:
-            self._sources.give_back(row)
+        self._sources.give_back(rows)
 
     def _packets(self, states: Sequence[StreamState]) -> int:
         rows = [row for state in states for row in state.rows]
         return int(self._sources.columns["packets"][rows].sum())
 
+    def _renew(self, slots: NDArray[np.int64]) -> None:
+        np.asarray(self._streams)[slots] = _NEW_STREAM
+
     def _open_stream(self, new: NewSource) -> StreamState:
-        slot, endpoint, identity = self._free.pop(), new.endpoint, identity_of(new.key, new.endpoint)
+        slot, endpoint, identity = self._slots.take(), new.endpoint, identity_of(new.key, new.endpoint)
         state = StreamState(slot, new.key, identity, self._payload_types_of(identity, endpoint), new.arrival_ns)
         state.owner, state.owner_host = sender_of(new.key), host_of(endpoint.source)
-        np.asarray(self._streams)[slot] = _NEW_STREAM
         for name in ("anchor_ns", "told_anchor_ns", "start_ns"):
             self._stream_columns[name][slot] = new.arrival_ns
         self.state[slot] = self._by_key[state.key] = state

@@ -110,7 +110,7 @@ class Outputs:
     def _hear_type(self, tables: r.Tables, row: int, payload_type: int) -> None:
         state = self._sources.state[row]
         assert state is not None
-        format = self._formats[int(tables.meanings[tables.sources[row].meanings, payload_type])]
+        format = self._formats[int(tables.meanings[self._sources.columns["meanings"][row], payload_type])]
         state.payload_types[payload_type] = str(format) if format else UNKNOWN_TYPE
 
     def _event(self, told: _Told) -> Event:

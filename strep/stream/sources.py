@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from strep.stream.formats import UNKNOWN_CLOCK_HZ
 from strep.stream.records import CELL, CELLS, EMPTY, LONG_AGO_NS, SOURCE, Records, columns_of, records
+from strep.stream.rows import Rows
 
 #: What a source's list of payload types says of one that nobody named.
 UNKNOWN_TYPE = "unknown"
@@ -46,30 +47,38 @@ class Sources:
         self.columns["latest_arrival_ns"][:] = LONG_AGO_NS
         self._cell_sequences = columns_of(self.cells)["sequence"]
         self.state: list[SourceState | None] = [None] * capacity
-        self._free = list(range(capacity - 1, -1, -1))
+        self._rows = Rows(capacity, self._renew)
 
     def __len__(self) -> int:
-        return self.capacity - len(self._free)
+        return len(self._rows)
 
-    def take(self) -> int | None:
-        """Take a fresh row, or None when all are in use."""
-        if not self._free:
-            return None
-        row = self._free.pop()
-        generation = self.columns["generation"][row] + 1
-        np.asarray(self.records)[row] = _NEW_SOURCE
-        self.columns["generation"][row] = generation
-        self._cell_sequences[row * CELLS : (row + 1) * CELLS] = EMPTY
+    @property
+    def has_room(self) -> bool:
+        """Tell whether there is a row for another source."""
+        return len(self._rows) < self.capacity
+
+    def take(self, state: SourceState) -> int:
+        """Take a row for a source. There must be room."""
+        row = self._rows.take()
+        self.state[row] = state
         return row
+
+    def _renew(self, rows: NDArray[np.int64]) -> None:
+        generation = self.columns["generation"][rows]
+        np.asarray(self.records)[rows] = _NEW_SOURCE
+        self.columns["generation"][rows] = generation
+        self.columns["latest_arrival_ns"][rows] = LONG_AGO_NS
+        self._cell_sequences.reshape(-1, CELLS)[rows] = EMPTY
 
     def silent_since(self, before_ns: int) -> NDArray[np.int64]:
         """Give the rows in use of which nothing was heard after a time."""
         latest_ns = self.columns["latest_arrival_ns"]
         return np.flatnonzero((latest_ns <= before_ns) & (latest_ns != LONG_AGO_NS))
 
-    def give_back(self, row: int) -> None:
-        """Let a row serve again."""
-        self.state[row] = None
-        self.columns["latest_arrival_ns"][row] = LONG_AGO_NS
-        self.columns["generation"][row] += 1  # packets of it that are still in the ring are nobody's
-        self._free.append(row)
+    def give_back(self, rows: list[int]) -> None:
+        """Let rows serve again."""
+        for row in rows:
+            self.state[row] = None
+        self.columns["latest_arrival_ns"][rows] = LONG_AGO_NS
+        self.columns["generation"][rows] += 1  # packets of it that are still in the ring are nobody's
+        self._rows.give_back(rows)

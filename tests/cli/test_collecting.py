@@ -6,6 +6,7 @@ from strep.cli.collecting import spare_collector
 
 
 def test_what_is_there_is_passed_over_and_what_comes_is_not():
+    thresholds = gc.get_threshold()
     try:
         spare_collector()
         assert gc.get_freeze_count() > 10_000
@@ -13,3 +14,4 @@ def test_what_is_there_is_passed_over_and_what_comes_is_not():
         assert any(thing is later for thing in gc.get_objects())
     finally:
         gc.unfreeze()
+        gc.set_threshold(*thresholds)
