@@ -108,6 +108,7 @@ def test_a_signal_finishes_the_files_and_prints_the_document(record, tmp_path, n
     assert json.loads((tmp_path / recorded["sidecar"]).read_bytes())["complete"] is True
 
 
+@pytest.mark.thorough
 @needs_ring
 @pytest.mark.parametrize("way", ["ring", "auto"])
 def test_a_packet_ring_records_what_a_socket_does(record, tmp_path, monkeypatch, way):
