@@ -282,7 +282,7 @@ def leak(folder: Path, way: Way):
     return files, counts["leaks"].memory_bytes - before
 
 
-@pytest.mark.parametrize("way", [Way.INLINE, Way.THREAD])
+@pytest.mark.parametrize("way", [Way.INLINE, pytest.param(Way.THREAD, marks=pytest.mark.thorough)])
 def test_a_plugin_that_leaks_leaves_the_recording_alone_and_it_can_be_seen(way, tmp_path, undisturbed):
     # In a process of its own: from here, what other tests have left may be given back meanwhile.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:

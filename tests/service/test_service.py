@@ -306,7 +306,7 @@ async def test_a_call_that_is_gone_without_a_word_is_found_to_be_gone(tmp_path):
         assert stage.events[-1].call["ended_by"] == "gone"
 
 
-@pytest.mark.parametrize("accept", [True, False])
+@pytest.mark.parametrize("accept", [True, pytest.param(False, marks=pytest.mark.thorough)])
 async def test_a_call_that_is_forked_a_second_time_is_recorded_a_second_time(tmp_path, accept):
     async with scene(tmp_path, Settings(rule=f"accept = {str(accept).lower()}")) as stage:
         call = stage.call()
