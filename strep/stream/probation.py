@@ -98,8 +98,10 @@ class Probation:
         return {sender_of(held[-1].key) for held in self._held.values()}
 
     def _proves(self, whose: bytes, key: Key, sequence_number: int | None) -> bool:
-        last = next((packet for packet in reversed(self._held.get(whose, ())) if packet.key == key), None)
-        return last is not None and (last.sequence_number + 1) & 0xFFFF == sequence_number
+        for packet in reversed(self._held.get(whose, ())):
+            if packet.key == key:
+                return (packet.sequence_number + 1) & 0xFFFF == sequence_number
+        return False
 
     def _pop(self, whose: bytes) -> list[HeldPacket]:
         self._proven.discard(whose)
