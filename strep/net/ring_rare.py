@@ -92,7 +92,8 @@ class RarePackets:
             return None
         address_bytes = 4 if flow[_VERSION_AT] == IPV4 else 16
         source, destination = flow[:address_bytes], flow[16 : 16 + address_bytes]
-        is_damaged = has_checksum and not is_right(udp, source, destination)
+        is_short = len(udp) < int.from_bytes(udp[4:6], "big")  # a part of it had to make room for others'
+        is_damaged = is_short or (has_checksum and not is_right(udp, source, destination))
         return Found(udp[UDP_HEADER_BYTES:], source, int.from_bytes(udp[:2], "big"), is_damaged)
 
 

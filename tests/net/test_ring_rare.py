@@ -23,15 +23,28 @@ def test_beyond_the_bound_the_oldest_parts_read_as_nothing() -> None:
     assert parts[places[-1] : places[-1] + 1] != b""
 
 
-def test_a_datagram_whose_first_part_is_gone_counts_as_damaged() -> None:
+def test_a_datagram_whose_first_part_is_gone_is_nobodys() -> None:
     first, *others = ipv4_fragments(bytes(range(200)) * 10, 808)
     rare = RarePackets(PORT)
     assert rare.take(first, 1, has_checksum=True) is None
     for _ in range(MOST_KEPT_BYTES // PART_BYTES + 1):
         rare._parts.keep(bytes(PART_BYTES))  # as others' parts would be
-    found = [rare.take(part, 2, has_checksum=True) for part in others]
-    assert found[0] is None
-    assert found[1] is None or found[1].is_damaged
+    assert [rare.take(part, 2, has_checksum=True) for part in others] == [None, None], "its port went with it"
+
+
+def test_a_datagram_that_lacks_a_part_counts_as_damaged_also_without_a_checksum() -> None:
+    first, second, third = ipv4_fragments(bytes(range(200)) * 10, 808)
+    first = first[:26] + bytes(2) + first[28:]
+    rare = RarePackets(PORT)
+    assert rare.take(second, 1, has_checksum=True) is None
+    for _ in range(MOST_KEPT_BYTES // PART_BYTES + 1):
+        rare._parts.keep(bytes(PART_BYTES))
+    assert rare.take(first, 2, has_checksum=True) is None
+    found = rare.take(third, 3, has_checksum=True)
+    assert found is not None and found.is_damaged
+    whole = RarePackets(PORT)
+    *_, found = [whole.take(part, 1, has_checksum=True) for part in (second, first, third)]
+    assert found == Found(bytes(range(200)) * 10, bytes([10, 0, 2, 15]), 28102, is_damaged=False)
 
 
 def test_a_whole_datagram_says_who_sent_it() -> None:
