@@ -12,8 +12,8 @@ def spare_collector() -> None:
     """Let the garbage collector pass over all that is there now: for programs, once all is imported and compiled.
 
     A full collection goes through everything, and nothing is received meanwhile: 0.12 to 0.17 s where 1,000 calls
-    began. And it looks at what is young more seldom: after 700 new objects, as usual, it took a quarter of the time in
-    which calls begin, each of which makes tens of objects that last.
+    began. And it looks at what is young more seldom than after the usual 700 new objects: where calls begin, all of
+    them last, and looking at them is in vain.
     """
     gc.collect()
     gc.freeze()

@@ -142,7 +142,7 @@ class Legs:
     def has_room_for(self, stream: StreamState | None) -> bool:
         """Tell whether another source fits: into a stream, or, with None, into a new one."""
         if stream is None:
-            return len(self._slots) < self._slots.capacity and self._sources.has_room
+            return self._slots.has_room and self._sources.has_room
         return len(stream.rows) < MAX_SOURCES_PER_STREAM and self._sources.has_room
 
     def open(self, new: NewSource) -> int:

@@ -55,7 +55,7 @@ class Sources:
     @property
     def has_room(self) -> bool:
         """Tell whether there is a row for another source."""
-        return len(self._rows) < self.capacity
+        return self._rows.has_room
 
     def take(self, state: SourceState) -> int:
         """Take a row for a source. There must be room."""

@@ -22,6 +22,7 @@ def test_every_row_is_made_new_before_it_is_taken_and_the_last_one_given_back_se
 def test_there_are_no_more_rows_than_the_table_has() -> None:
     rows = Rows(3, lambda numbers: None)
     assert [rows.take() for _ in range(3)] == [0, 1, 2]
+    assert not rows.has_room
     assert len(rows) == rows.capacity
     with pytest.raises(IndexError):
         rows.take()

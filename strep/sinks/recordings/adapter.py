@@ -40,7 +40,7 @@ class RateAdapter:
 
     @cached_property
     def _resampler(self) -> Resampler:
-        """Make the resampler when there is sound: to make one takes 0.2 ms."""
+        """Make the resampler when there is sound: of what one packet may cost, making one is much."""
         return Resampler(self.from_hz, self._to_hz)
 
     def feed(self, position: int, samples: NDArray[np.int16]) -> list[Piece]:
