@@ -284,7 +284,8 @@ def test_the_status_line_says_what_all_workers_do(group):
 def test_what_goes_wrong_is_told_once_for_all_workers(group, caplog):
     now_ns = [0]
     group = worker_group_module.WorkerGroup(group.inputs, group.options, clock_ns=lambda: now_ns[0])
-    group.ledger.take(0, Counts(received=60, fates={"accepted": 10, "rejected_leg": 50}, failures=1))
+    fates = {"accepted": 10, "rejected_leg": 50, "rejected_probation": 3}
+    group.ledger.take(0, Counts(received=63, fates=fates, failures=1, unproven_packets=3))
     now_ns[0] = 1_000_000_000
     group.ledger.take(1, Counts(received=80, fates={"accepted": 10, "rejected_leg": 70}, failures=1))
     assert [(alarm.reason, alarm.total) for alarm in group.watch.standing] == [

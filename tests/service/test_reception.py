@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from strep.service.reception import _Line
+from strep.service.reception import Reception, _Line
 from strep.sinks.recordings import Failure
 
 
@@ -22,3 +22,17 @@ def test_what_goes_wrong_with_recordings_is_logged_as_it_does(caplog: pytest.Log
         "2 failures to record, the last: two: 30 s of audio wait to be written",
         "4 failures to record, the last: three: No space left on device",
     ]
+
+
+def test_packets_that_wait_for_their_senders_proof_are_no_alarm() -> None:
+    sink = SimpleNamespace(failure_count=0)
+    lines = [SimpleNamespace(receiver=SimpleNamespace(unproven_packets=n), sink=sink) for n in (1, 2)]
+    reception = SimpleNamespace(
+        counts=lambda: {"rejected_probation": 5},
+        kernel_drops=0,
+        kernel_refused=0,
+        _failures_of_closed=0,
+        _lines=lambda: lines[:1],
+        _counted=lambda: lines,
+    )
+    assert Reception.alarm_totals(reception)["rejected_probation"] == 2
